@@ -5,7 +5,12 @@
 // a fault with a suggestion, and every fault of a file is reported, never only the first. The traps of YAML that hurt
 // here (`: ` and ` #` in an unquoted value, 1.10, leading zeros, `${}` inside `[ ]` or `{ }`, tags made by `!`) are
 // recognised and named.
+//
+// It promises that no input makes it panic or take more than bounded time and memory. It must not know what the fields
+// mean: that is for the packages that decode them.
 package source
+
+import "strconv"
 
 // Pos is a place in a file; lines and columns count from 1, columns in characters.
 type Pos struct {
@@ -20,28 +25,6 @@ type Span struct {
 	Len int `json:"length"`
 }
 
-// Severity is how bad a fault is.
-type Severity string
-
-// An Error refuses the workspace; a Warning does not.
-const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
-)
-
-// Fault is one thing wrong in a file a person wrote.
-type Fault struct {
-	Code     string   `json:"code"` // E104
-	Severity Severity `json:"severity"`
-	Span     Span     `json:"span"`
-	Title    string   `json:"title"`          // unknown field
-	Message  string   `json:"message"`        // plain words, one or two sentences
-	Hint     string   `json:"hint,omitempty"` // what to write instead: Did you mean "email"?
-}
-
-// Faults is everything wrong at once.
-type Faults []Fault
-
 // Kind is the kind of a node.
 type Kind int
 
@@ -53,6 +36,20 @@ const (
 	Map
 )
 
+// String names the kind as messages do: "a list".
+func (k Kind) String() string {
+	switch k {
+	case Scalar:
+		return "a single value"
+	case List:
+		return "a list"
+	case Map:
+		return "a group of fields"
+	default:
+		return "empty"
+	}
+}
+
 // Node is one YAML value with its place. A Map keeps its entries in the order written.
 type Node struct {
 	Kind    Kind
@@ -63,7 +60,10 @@ type Node struct {
 	Block   bool // | or >
 	Entries []Entry
 	Items   []*Node
-	offsets []int // for PosAt
+
+	style  style
+	origin *origin // nil when it was not read from a file
+	at     int     // byte offset of the value in the origin
 }
 
 // Entry is one key of a map.
@@ -73,9 +73,142 @@ type Entry struct {
 	Value   *Node
 }
 
+// Get returns the value of key, nil when n is no map or has no such entry.
+func (n *Node) Get(key string) *Node {
+	if n == nil {
+		return nil
+	}
+	for i := range n.Entries {
+		if n.Entries[i].Key == key {
+			return n.Entries[i].Value
+		}
+	}
+	return nil
+}
+
+// KeySpan returns the place of a key, the node's own when it has no such entry.
+func (n *Node) KeySpan(key string) Span {
+	for i := range n.Entries {
+		if n.Entries[i].Key == key {
+			return n.Entries[i].KeySpan
+		}
+	}
+	return n.Span
+}
+
+// Scalar returns the text of a scalar; ok is false for a list, a map and an empty value.
+func (n *Node) Scalar() (text Text, ok bool) {
+	if n == nil || n.Kind != Scalar {
+		return Text{}, false
+	}
+	return Text{Value: n.Text, Span: n.Span, node: n}, true
+}
+
+// PosAt returns the place in the file of the byte at offset off of a scalar's text.
+func (n *Node) PosAt(off int) Span {
+	return n.locate(off)
+}
+
+// Value gives the node as plain Go data: nil, bool, int64, float64, string, []any, map[string]any. An integer that does
+// not fit int64 stays text, so that no digit is lost.
+func (n *Node) Value() any {
+	if n == nil {
+		return nil
+	}
+	switch n.Kind {
+	case List:
+		out := make([]any, len(n.Items))
+		for i, item := range n.Items {
+			out[i] = item.Value()
+		}
+		return out
+	case Map:
+		out := make(map[string]any, len(n.Entries))
+		for _, e := range n.Entries {
+			out[e.Key] = e.Value.Value()
+		}
+		return out
+	case Scalar:
+		return scalarValue(n.Tag, n.Text)
+	default:
+		return nil
+	}
+}
+
+func scalarValue(tag, text string) any {
+	switch tag {
+	case tagInt:
+		if v, err := parseInt(text); err == nil {
+			return v
+		}
+	case tagFloat:
+		if v, err := strconv.ParseFloat(text, 64); err == nil {
+			return v
+		}
+	case tagBool:
+		return text[0] == 't' || text[0] == 'T'
+	}
+	return text
+}
+
 // Text is a string with its place, for struct fields that Decode fills.
 type Text struct {
 	Value string
 	Span  Span
 	node  *Node
+}
+
+// NewText returns a text that starts at span; offsets count along its line and the lines after it.
+func NewText(value string, span Span) Text { return Text{Value: value, Span: span} }
+
+// PosAt returns the place in the file of the byte at offset off of the value, through quotes, escapes, folding and
+// block indentation.
+func (t Text) PosAt(off int) Span {
+	if t.node != nil {
+		return t.node.locate(off)
+	}
+	return walk(t.Span, t.Value, off)
+}
+
+// Comment returns the comment that YAML cut off behind the value, without its leading space: "#b". A person may have
+// meant it as part of the value.
+func (t Text) Comment() (string, Span) {
+	if t.node == nil {
+		return "", t.Span
+	}
+	return t.node.comment()
+}
+
+// String returns the value.
+func (t Text) String() string { return t.Value }
+
+// FromAny makes nodes of plain Go data, for values that were not written by a person: nil, bool, int, int64, float64,
+// string, []any, map[string]any (its keys sorted). Anything else becomes an empty node.
+func FromAny(v any) *Node {
+	switch v := v.(type) {
+	case string:
+		return &Node{Kind: Scalar, Tag: tagStr, Text: v, Quoted: true}
+	case bool:
+		return &Node{Kind: Scalar, Tag: tagBool, Text: strconv.FormatBool(v)}
+	case int:
+		return &Node{Kind: Scalar, Tag: tagInt, Text: strconv.Itoa(v)}
+	case int64:
+		return &Node{Kind: Scalar, Tag: tagInt, Text: strconv.FormatInt(v, 10)}
+	case float64:
+		return &Node{Kind: Scalar, Tag: tagFloat, Text: strconv.FormatFloat(v, 'g', -1, 64)}
+	case []any:
+		n := &Node{Kind: List}
+		for _, item := range v {
+			n.Items = append(n.Items, FromAny(item))
+		}
+		return n
+	case map[string]any:
+		n := &Node{Kind: Map}
+		for _, key := range sortedKeys(v) {
+			n.Entries = append(n.Entries, Entry{Key: key, Value: FromAny(v[key])})
+		}
+		return n
+	default:
+		return &Node{Kind: Null, Tag: tagNull}
+	}
 }
