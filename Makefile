@@ -1,0 +1,37 @@
+# Waybill's tasks. `make` alone lists them.
+.DEFAULT_GOAL := help
+GO ?= go
+SEED ?= 0
+KILLS ?= 100
+
+help: ## list the tasks
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./bin/waybill
+	$(GO) build -trimpath -o bin/waybill ./cmd/waybill
+
+demo: ## run the demo: example workspace, simulators and server on loopback
+	$(GO) run ./cmd/waybill demo
+
+test: ## run all tests; installs what they need (Chromium) from the distribution's packages
+	./internal/ci/test.sh
+
+race: ## run the tests under the race detector
+	$(GO) test -race -short -timeout 20m ./...
+
+lint: ## golangci-lint, gofumpt, go vet
+	./internal/ci/lint.sh
+
+vuln: ## govulncheck, where its database is reachable
+	./internal/ci/vuln.sh
+
+fuzz: ## fuzz every target for 20 s
+	./internal/ci/fuzz.sh
+
+kill: ## the kill test: SIGKILL the server KILLS times (default 100) under load
+	WAYBILL_KILLS=$(KILLS) WAYBILL_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestKill -v ./internal/killtest
+
+bench: ## measure: acks, end-to-end, latency, CPU and memory, beside references in the same run
+	$(GO) run ./bench
+
+.PHONY: help build demo test race lint vuln fuzz kill bench

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# make test: every test of the project. Installs or finds by itself what the tests need; what cannot run is said, and fails.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+GO=${GO:-go}
+missing=()
+
+browser() {
+	for c in chromium chromium-browser google-chrome; do command -v "$c" >/dev/null 2>&1 && return 0; done
+	return 1
+}
+if ! browser; then
+	echo "test: Chromium is missing; installing it from the distribution's packages"
+	if command -v apt-get >/dev/null 2>&1; then
+		sudo=""
+		if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
+		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 || true
+	fi
+	browser || missing+=("the browser tests of show (pages in Chromium): no Chromium, and it could not be installed; install the package chromium")
+fi
+
+export WAYBILL_TEST_BROWSER=required
+if [ ${#missing[@]} -gt 0 ]; then export WAYBILL_TEST_BROWSER=absent; fi
+
+status=0
+$GO vet ./... || status=1
+$GO test -timeout 20m ./... || status=1
+# The official SDKs stay out of the product: they live in a module of their own.
+if [ -f test/contract/go.mod ]; then
+	(cd test/contract && $GO test -timeout 10m ./...) || status=1
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+	echo
+	echo "These tests did not run:"
+	printf '  - %s\n' "${missing[@]}"
+	status=1
+fi
+if [ $status = 0 ]; then echo "test: everything passed"; else echo "test: FAILED"; fi
+exit $status
