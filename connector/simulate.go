@@ -1,0 +1,510 @@
+package connector
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"waybill/expr"
+	"waybill/source"
+)
+
+// Simulate is how the simulator plays a system: which requests it takes, what it keeps, what it answers and which
+// webhooks it sends. It is written from the provider's documents, never from what our client sends, in simulate.yaml
+// beside the manifest.
+//
+// Expressions see, besides the names their route or event binds (see SimNames): method, path (the route's {parts}),
+// query, headers (lower-case names), body, ids (a fresh value of each of IDs), id (of the object being written), old
+// (what it was), object, made (whether it is new), item (of each), page {total, more}, now {s, ms, iso}, vars,
+// settings, account, connection, check {param, problem} and fault {kind, seconds}.
+type Simulate struct {
+	Account  string               // the account's own id
+	Secrets  map[string]string    // patterns of the credentials the account accepts: sk_test_{base62:24}
+	Settings map[string]string    // the settings of the account: phone_number_id
+	Vars     map[string]any       // defaults of vars, beside the usual ones (order_id, amount, currency, name, email, phone)
+	IDs      map[string]string    // patterns: evt_{base62:24}
+	Objects  map[string]SimObject // what it keeps
+	SignIn   []SimSignIn          // any of them lets a call in; none: no sign-in
+	Headers  []SimHeader          // demanded of every call
+	Once     *SimOnce             // how repeating a call with the same key goes
+	Answers  map[string]*SimAnswer
+	Routes   []*SimRoute
+	Events   map[string]*SimEvent // the webhooks it sends, which are also the samples of `waybill trigger`
+	Stories  []*SimStory          // what happens there in the demo
+	Seed     []*SimStep           // what it holds about a customer who orders elsewhere
+	Retries  []time.Duration      // waits before a webhook that got no 2xx is sent again
+	Escaped  bool                 // bodies are rendered with \u00e9 and \/, as Meta does before signing
+}
+
+// SimObject is a type of object.
+type SimObject struct {
+	ID     string        `yaml:"id,required"` // a pattern
+	Unique []string      `yaml:"unique"`      // dotted paths whose value only one object may have, whatever its case
+	Lag    time.Duration `yaml:"lag"`         // searches do not see a write for this long
+}
+
+// SimSignIn is one form of credentials: exactly `Bearer SECRET`, `Basic base64(USER:PASS)` or a header with the secret.
+type SimSignIn struct {
+	Bearer string   `yaml:"bearer"` // a secret's name
+	Basic  []string `yaml:"basic"`  // the names of user and password; an empty one is an empty text
+	Header string   `yaml:"header"` // its name
+	Secret string   `yaml:"secret"` // header: the secret's name
+	Prefix string   `yaml:"prefix"` // header: before the secret
+}
+
+// SimHeader is a header that must be there and match.
+type SimHeader struct {
+	Name    string `yaml:"name,required"`
+	Pattern string `yaml:"pattern"` // a regular expression for the whole value; empty: anything
+	Answer  string `yaml:"answer,required"`
+}
+
+// SimOnce is an idempotency key as this provider documents it.
+type SimOnce struct {
+	Header string
+	Max    int           // longest key
+	Life   time.Duration // after which it is forgotten
+	Errors bool          // a 5xx is kept and answered again (Stripe)
+	Other  *SimAnswer    // the same key with other parameters
+}
+
+// SimAnswer is an answer: JSON, or text.
+type SimAnswer struct {
+	Status  int
+	Headers []NamedTemplate
+	JSON    *expr.Object
+	Text    *expr.Template
+}
+
+// SimRoute is one thing that can be asked of the system.
+type SimRoute struct {
+	Method   string
+	Path     []string // segments; {name} matches any one
+	Action   string   // our name for it, for the ledger and the faults
+	Body     string   // json, form, none
+	Takes    *expr.Schema
+	Query    *expr.Schema
+	Key      *expr.Template // our reference as it arrives here, for the ledger
+	Once     bool           // honours the idempotency key
+	Open     bool           // needs no sign-in
+	Do       []*SimStep
+	Answer   *SimAnswer
+	Declined *SimAnswer // a documented refusal, for the fault of that kind
+}
+
+// SimStep is one act on what the system keeps, or a refusal, or a webhook to send.
+type SimStep struct {
+	Verb  string // create upsert update get search refuse send let
+	Type  string // of object; send: the event; refuse: empty
+	As    string // the name its result gets: the object, or the list a search found
+	When  *expr.Program
+	Each  *expr.Program // upsert, create, update: once per item; the result is a list
+	ID    *expr.Template
+	By    string         // a dotted path: get and upsert find the object whose value there is Value
+	Value *expr.Template // of By
+	With  *expr.Object   // what is written; deep-merged into what is there
+	Give  *expr.Object   // what As stands for, instead of the object
+	Match *expr.Program  // search: over object
+	Limit *expr.Program  // search: default 100
+	From  *expr.Program  // search: how many to pass over
+	Old   bool           // search: oldest first
+	None  *SimAnswer     // get, update: not found is refused with this; without it As is an empty map
+	Clash *SimAnswer     // create: a unique value is taken; object is the one that has it
+	Say   *SimAnswer     // refuse
+	After time.Duration  // send
+}
+
+// SimEvent is a webhook.
+type SimEvent struct {
+	Title   string
+	Vars    map[string]any
+	Make    []*SimStep // the objects it is about, made unless the sender has them under these names
+	Method  string     // POST
+	Headers []NamedTemplate
+	ID      *expr.Template // the delivery's id, where the scheme signs or states one
+	JSON    *expr.Object
+	Form    *expr.Object
+}
+
+// SimStory is something that happens there by itself: one or more webhooks about one order.
+type SimStory struct {
+	Name    string         `yaml:"name,required"`
+	Share   int            `yaml:"share,required"` // its weight among all stories
+	Earlier bool           `yaml:"earlier"`        // about an order there was before
+	Needs   []string       `yaml:"needs"`          // names that order must have here; implies earlier
+	Vars    map[string]any `yaml:"vars"`
+	Sends   []SimSend      `yaml:"sends,one_or_more"`
+}
+
+// SimSend is one webhook of a story.
+type SimSend struct {
+	Event string        `yaml:"event,required"`
+	After time.Duration `yaml:"after"`
+}
+
+// SimCodes are the faults of simulate.yaml.
+var SimCodes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+	"E480": {Title: "unclear step", Text: "A step of the simulator does exactly one thing: create, upsert, update, get, " +
+		"search, refuse, send or let."},
+	"E481": {Title: "unknown name", Text: "The simulator's block names an answer, an event, an object type or a secret that " +
+		"it does not declare."},
+	"E482": {Title: "wrong route", Text: "A route is a method and a path: POST /v1/refunds. {name} stands for one segment."},
+	"E483": {Title: "refusal after a write", Text: "A refusal must come before the first write of its route, as the provider " +
+		"checks before it acts."},
+}
+
+// simNames are the names every expression of a simulator sees.
+func simNames() []expr.Var {
+	var vars []expr.Var
+	for _, name := range []string{
+		"method", "path", "query", "headers", "body", "ids", "id", "old", "object", "made", "item", "page", "now", "vars",
+		"settings", "account", "connection", "check", "fault",
+	} {
+		vars = append(vars, expr.Var{Name: name})
+	}
+	return vars
+}
+
+type rawSimulate struct {
+	Account  string               `yaml:"account"`
+	Secrets  map[string]string    `yaml:"secrets"`
+	Settings map[string]string    `yaml:"settings"`
+	Vars     map[string]any       `yaml:"vars"`
+	IDs      map[string]string    `yaml:"ids"`
+	Objects  map[string]SimObject `yaml:"objects"`
+	SignIn   []SimSignIn          `yaml:"sign_in,one_or_more"`
+	Headers  []SimHeader          `yaml:"headers"`
+	Once     *rawOnce             `yaml:"once"`
+	Answers  *source.Node         `yaml:"answers"`
+	Routes   []rawRoute           `yaml:"routes"`
+	Events   *source.Node         `yaml:"events"`
+	Stories  []*SimStory          `yaml:"stories"`
+	Seed     []rawStep            `yaml:"seed"`
+	Retries  []time.Duration      `yaml:"retries"`
+	Escaped  bool                 `yaml:"escaped"`
+}
+
+type rawOnce struct {
+	Header string        `yaml:"header,required"`
+	Max    int           `yaml:"max"`
+	Life   time.Duration `yaml:"life"`
+	Errors bool          `yaml:"keeps_errors"`
+	Other  *source.Node  `yaml:"other,required"`
+}
+
+type rawAnswer struct {
+	Status  int          `yaml:"status"`
+	Headers *source.Node `yaml:"headers"`
+	JSON    *source.Node `yaml:"json"`
+	Text    *source.Node `yaml:"text"`
+}
+
+type rawRoute struct {
+	On       source.Text  `yaml:"on,required"`
+	Action   string       `yaml:"action,required"`
+	Body     string       `yaml:"body"`
+	Takes    *expr.Schema `yaml:"takes"`
+	Query    *expr.Schema `yaml:"query"`
+	Key      *source.Node `yaml:"key"`
+	Once     bool         `yaml:"once"`
+	Open     bool         `yaml:"open"`
+	Do       []rawStep    `yaml:"do"`
+	Answer   *source.Node `yaml:"answer,required"`
+	Declined *source.Node `yaml:"declined"`
+}
+
+type rawStep struct {
+	Span   source.Span   `yaml:",span"`
+	Create string        `yaml:"create"`
+	Upsert string        `yaml:"upsert"`
+	Update string        `yaml:"update"`
+	Get    string        `yaml:"get"`
+	Search string        `yaml:"search"`
+	Send   string        `yaml:"send"`
+	Let    string        `yaml:"let"`
+	Refuse *source.Node  `yaml:"refuse"`
+	As     string        `yaml:"as"`
+	When   *source.Node  `yaml:"when"`
+	Each   *source.Node  `yaml:"each"`
+	ID     *source.Node  `yaml:"id"`
+	By     string        `yaml:"by"`
+	Value  *source.Node  `yaml:"value"`
+	With   *source.Node  `yaml:"with"`
+	Give   *source.Node  `yaml:"give"`
+	Match  *source.Node  `yaml:"match"`
+	Limit  *source.Node  `yaml:"limit"`
+	From   *source.Node  `yaml:"from"`
+	Old    bool          `yaml:"oldest_first"`
+	None   *source.Node  `yaml:"none"`
+	Clash  *source.Node  `yaml:"clash"`
+	After  time.Duration `yaml:"after"`
+}
+
+type rawEvent struct {
+	Title   string         `yaml:"title"`
+	Vars    map[string]any `yaml:"vars"`
+	Make    []rawStep      `yaml:"make"`
+	Method  string         `yaml:"method"`
+	Headers *source.Node   `yaml:"headers"`
+	ID      *source.Node   `yaml:"id"`
+	JSON    *source.Node   `yaml:"json"`
+	Form    *source.Node   `yaml:"form"`
+}
+
+// ParseSimulate reads simulate.yaml. env knows the function library; every fault is reported at once.
+func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) {
+	var raw rawSimulate
+	p := simParser{base: env.With(simNames()...), sim: &Simulate{
+		Answers: map[string]*SimAnswer{}, Events: map[string]*SimEvent{},
+	}}
+	p.faults = source.Decode(node, &raw)
+	s := p.sim
+	s.Account, s.Secrets, s.Settings, s.Vars = raw.Account, raw.Secrets, raw.Settings, raw.Vars
+	s.IDs, s.Objects, s.SignIn, s.Headers = raw.IDs, raw.Objects, raw.SignIn, raw.Headers
+	s.Stories, s.Retries, s.Escaped = raw.Stories, raw.Retries, raw.Escaped
+	p.events = map[string]bool{}
+	if raw.Events != nil {
+		for _, e := range raw.Events.Entries {
+			p.events[e.Key] = true
+		}
+	}
+	p.answers(raw.Answers)
+	if raw.Once != nil {
+		s.Once = &SimOnce{Header: raw.Once.Header, Max: raw.Once.Max, Life: raw.Once.Life, Errors: raw.Once.Errors}
+		s.Once.Other = p.answer(raw.Once.Other, p.base)
+	}
+	if raw.Events != nil {
+		for _, e := range raw.Events.Entries {
+			s.Events[e.Key] = p.event(e.Value)
+		}
+	}
+	for i := range raw.Routes {
+		s.Routes = append(s.Routes, p.route(&raw.Routes[i]))
+	}
+	s.Seed, _ = p.steps(raw.Seed, p.base)
+	p.check(node, &raw)
+	return s, p.faults
+}
+
+type simParser struct {
+	base   *expr.Env
+	sim    *Simulate
+	events map[string]bool // the names, known before they are compiled
+	faults source.Faults
+}
+
+// check finds names that nothing declares outside of routes and events.
+func (p *simParser) check(node *source.Node, raw *rawSimulate) {
+	for _, h := range raw.Headers {
+		if p.sim.Answers[h.Answer] == nil {
+			p.unknown(node.KeySpan("headers"), "answer", h.Answer, slices.Sorted(maps.Keys(p.sim.Answers)))
+		}
+	}
+	for _, name := range []string{"unauthorized", "missing", "invalid", "rate_limited", "error"} {
+		if p.sim.Answers[name] == nil && len(raw.Routes) > 0 {
+			p.unknown(node.KeySpan("answers"), "answer", name, nil)
+		}
+	}
+	for _, s := range raw.SignIn {
+		for _, name := range append([]string{s.Bearer, s.Secret}, s.Basic...) {
+			if _, ok := raw.Secrets[name]; name != "" && !ok {
+				p.unknown(node.KeySpan("sign_in"), "secret", name, slices.Sorted(maps.Keys(raw.Secrets)))
+			}
+		}
+	}
+	for _, story := range raw.Stories {
+		for _, send := range story.Sends {
+			if !p.events[send.Event] {
+				p.unknown(node.KeySpan("stories"), "event", send.Event, slices.Sorted(maps.Keys(p.events)))
+			}
+		}
+	}
+}
+
+func (p *simParser) unknown(at source.Span, kind, name string, known []string) {
+	hint := ""
+	if len(known) > 0 {
+		hint = "Known are: " + strings.Join(known, ", ") + "."
+	}
+	p.faults.Add(SimCodes, "E481", at, fmt.Sprintf("The %s %q is not declared.", kind, name), hint)
+}
+
+func (p *simParser) answers(n *source.Node) {
+	if n == nil {
+		return
+	}
+	for _, e := range n.Entries {
+		p.sim.Answers[e.Key] = p.answer(e.Value, p.base)
+	}
+}
+
+// answer reads an answer, or the name of one.
+func (p *simParser) answer(n *source.Node, env *expr.Env) *SimAnswer {
+	if n == nil {
+		return nil
+	}
+	if name, ok := n.Scalar(); ok {
+		if a := p.sim.Answers[name.Value]; a != nil {
+			return a
+		}
+		p.unknown(name.Span, "answer", name.Value, slices.Sorted(maps.Keys(p.sim.Answers)))
+		return &SimAnswer{Status: 500}
+	}
+	var raw rawAnswer
+	p.faults = append(p.faults, source.Decode(n, &raw)...)
+	a := &SimAnswer{Status: raw.Status, JSON: p.object(raw.JSON, env), Text: p.template(raw.Text, env)}
+	if a.Status == 0 {
+		a.Status = 200
+	}
+	a.Headers = p.named(raw.Headers, env)
+	return a
+}
+
+func (p *simParser) named(n *source.Node, env *expr.Env) []NamedTemplate {
+	if n == nil {
+		return nil
+	}
+	var out []NamedTemplate
+	for _, e := range n.Entries {
+		out = append(out, NamedTemplate{Name: e.Key, Value: p.template(e.Value, env)})
+	}
+	return out
+}
+
+func (p *simParser) object(n *source.Node, env *expr.Env) *expr.Object {
+	if n == nil {
+		return nil
+	}
+	o, faults := env.Object(n, expr.Target{Lenient: true})
+	p.faults = append(p.faults, faults...)
+	return o
+}
+
+func (p *simParser) template(n *source.Node, env *expr.Env) *expr.Template {
+	if n == nil {
+		return nil
+	}
+	t, faults := env.Template(n, expr.Target{Lenient: true})
+	p.faults = append(p.faults, faults...)
+	return t
+}
+
+func (p *simParser) program(n *source.Node, env *expr.Env) *expr.Program {
+	if n == nil {
+		return nil
+	}
+	text, ok := n.Scalar()
+	if !ok {
+		p.faults.Add(source.Codes, "E106", n.Span, "An expression is one text.", "")
+		return nil
+	}
+	prog, faults := env.Program(text, expr.Target{Lenient: true})
+	p.faults = append(p.faults, faults...)
+	return prog
+}
+
+func (p *simParser) event(n *source.Node) *SimEvent {
+	var raw rawEvent
+	p.faults = append(p.faults, source.Decode(n, &raw)...)
+	e := &SimEvent{Title: raw.Title, Vars: raw.Vars, Method: raw.Method}
+	if e.Method == "" {
+		e.Method = "POST"
+	}
+	env := p.base
+	e.Make, env = p.steps(raw.Make, env)
+	e.Headers, e.ID = p.named(raw.Headers, env), p.template(raw.ID, env)
+	e.JSON, e.Form = p.object(raw.JSON, env), p.object(raw.Form, env)
+	return e
+}
+
+func (p *simParser) route(raw *rawRoute) *SimRoute {
+	r := &SimRoute{
+		Action: raw.Action, Body: raw.Body, Takes: raw.Takes, Query: raw.Query, Once: raw.Once, Open: raw.Open,
+	}
+	method, path, ok := strings.Cut(raw.On.Value, " ")
+	if !ok || !strings.HasPrefix(path, "/") || method != strings.ToUpper(method) {
+		p.faults.Add(SimCodes, "E482", raw.On.Span, fmt.Sprintf("%q is no method and path.", raw.On.Value),
+			"Write it as: POST /v1/refunds.")
+	}
+	r.Method, r.Path = method, strings.Split(strings.Trim(path, "/"), "/")
+	if r.Body == "" {
+		r.Body = "json"
+		if method == "GET" || method == "DELETE" {
+			r.Body = "none"
+		}
+	}
+	if raw.Once && p.sim.Once == nil {
+		p.unknown(raw.On.Span, "part", "once", nil)
+	}
+	env := p.base
+	r.Do, env = p.steps(raw.Do, env)
+	wrote := false
+	for i, step := range r.Do {
+		switch {
+		case step.Verb == "create" || step.Verb == "upsert" || step.Verb == "update":
+			if wrote && (step.None != nil || step.Clash != nil) {
+				p.faults.Add(SimCodes, "E483", raw.Do[i].Span, "This step may refuse although another has already written.", "")
+			}
+			wrote = true
+		case wrote && (step.Verb == "refuse" || step.None != nil):
+			p.faults.Add(SimCodes, "E483", raw.Do[i].Span, "This step refuses although another has already written.", "")
+		}
+	}
+	r.Key = p.template(raw.Key, p.base)
+	r.Answer, r.Declined = p.answer(raw.Answer, env), p.answer(raw.Declined, p.base)
+	return r
+}
+
+// steps compiles steps in order; each sees the names bound before it. It returns the environment after the last.
+func (p *simParser) steps(raw []rawStep, env *expr.Env) ([]*SimStep, *expr.Env) {
+	var out []*SimStep
+	for i := range raw {
+		step := p.step(&raw[i], env)
+		out = append(out, step)
+		if step.As != "" {
+			env = env.With(expr.Var{Name: step.As})
+		}
+	}
+	return out, env
+}
+
+func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
+	s := &SimStep{As: raw.As, By: raw.By, Old: raw.Old, After: raw.After}
+	count := 0
+	for verb, typ := range map[string]string{
+		"create": raw.Create, "upsert": raw.Upsert, "update": raw.Update, "get": raw.Get, "search": raw.Search,
+		"send": raw.Send, "let": raw.Let,
+	} {
+		if typ != "" {
+			count, s.Verb, s.Type = count+1, verb, typ
+		}
+	}
+	if raw.Refuse != nil {
+		count, s.Verb = count+1, "refuse"
+	}
+	if count != 1 {
+		p.faults.Add(SimCodes, "E480", raw.Span, "A step does exactly one thing.",
+			"Write one of create, upsert, update, get, search, refuse, send, let.")
+	}
+	switch s.Verb {
+	case "let":
+		s.As = s.Type
+	case "send":
+		if !p.events[s.Type] {
+			p.unknown(raw.Span, "event", s.Type, slices.Sorted(maps.Keys(p.events)))
+		}
+	case "refuse":
+	default:
+		if _, ok := p.sim.Objects[s.Type]; !ok && count == 1 {
+			p.unknown(raw.Span, "object", s.Type, slices.Sorted(maps.Keys(p.sim.Objects)))
+		}
+	}
+	s.When, s.Each, s.Match = p.program(raw.When, env), p.program(raw.Each, env), p.program(raw.Match, env)
+	s.Limit, s.From = p.program(raw.Limit, env), p.program(raw.From, env)
+	s.ID, s.Value = p.template(raw.ID, env), p.template(raw.Value, env)
+	s.With, s.Give = p.object(raw.With, env), p.object(raw.Give, env)
+	s.None, s.Clash, s.Say = p.answer(raw.None, env), p.answer(raw.Clash, env), p.answer(raw.Refuse, env)
+	return s
+}
