@@ -93,6 +93,7 @@ type Effect struct {
 	Fingerprint string    // of account, action and inputs
 	Key         string    // our reference, in the form the provider takes
 	KeyUntil    time.Time // the provider forgets the key after this; zero for never
+	Doubted     bool      // an attempt of it may have happened, and nothing has settled that yet
 	Object      Object
 	Order       Stamp  // of the fact it writes, for the order guard
 	Before      []byte // JSON: what was there, for undo: restore
@@ -228,3 +229,6 @@ const (
 	MessageUnknown   MessageState = "unknown"
 	MessageSkipped   MessageState = "skipped"
 )
+
+// Held is the due time of what does not go on by itself: a person decides.
+func Held() time.Time { return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) }
