@@ -128,17 +128,17 @@ type ItemRule struct {
 	Time    *expr.Program // timestamp; may be nil
 }
 
-// VerifyConfig is a signature scheme by its parts (providers' verifier matrix); package verify runs it. Any text in it
-// may name a setting of the connection as ${settings.x}: see Bind.
+// VerifyConfig is a signature scheme by its parts: verify.Scheme has the same fields, so one converts into the other.
+// Any text in it may name a setting of the connection as ${settings.x}: see Bind.
 type VerifyConfig struct {
-	Scheme          string        `yaml:"scheme"`           // none, hmac, token, basic
-	Algorithm       string        `yaml:"algorithm"`        // sha256, sha1, sha512, ed25519
+	Scheme          string        `yaml:"scheme"`           // none, hmac, ed25519, token, basic
+	Algorithm       string        `yaml:"algorithm"`        // hmac: sha256, sha1, sha512
 	Encoding        string        `yaml:"encoding"`         // hex, base64
 	Header          string        `yaml:"header"`           // that carries the signature
 	Layout          string        `yaml:"layout"`           // plain, prefix, pairs (t=,v1=), list (v1,<b64> space separated)
 	Prefix          string        `yaml:"prefix"`           // sha256=, v0=, v1
 	Signed          string        `yaml:"signed"`           // over {body} {timestamp} {id} {method} {url}: "{timestamp}.{body}"
-	TimestampHeader string        `yaml:"timestamp_header"` //
+	TimestampHeader string        `yaml:"timestamp_header"` // empty: from the signature header
 	TimestampUnit   string        `yaml:"timestamp_unit"`   // s, ms, rfc3339
 	Tolerance       time.Duration `yaml:"tolerance"`
 	IDHeader        string        `yaml:"id_header"`
@@ -146,7 +146,6 @@ type VerifyConfig struct {
 	SecretForm      string        `yaml:"secret_form"` // text, base64, whsec
 	In              string        `yaml:"in"`          // token: header, query, path, body:<pointer>
 	Name            string        `yaml:"name"`        // token: header or query name
-	User            string        `yaml:"user"`        // basic: the secret or setting that is the user
 }
 
 // Mapping turns one provider type into one event type. Its expressions see what its item's rule saw and, under its
