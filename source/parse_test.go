@@ -141,6 +141,19 @@ func TestAnOffsetInAValueIsFoundInTheFile(t *testing.T) {
 	}
 }
 
+func TestAPartOfATextKnowsItsPlace(t *testing.T) {
+	n, _ := source.Parse("f.yaml", []byte("a: 'it''s ${x} two'\n"))
+	text, _ := n.Get("a").Scalar()
+	part := text.Slice(5, 9).Slice(2, 3)
+	if part.Value != "x" || part.Span.Col != 13 || part.PosAt(0).Col != 13 {
+		t.Errorf("got %+v", part)
+	}
+	free := source.NewText("ab\ncd ef", source.Span{Pos: source.Pos{Line: 3, Col: 5}, Len: 2}).Slice(3, 8).Slice(3, 5)
+	if free.Value != "ef" || free.Span.Line != 4 || free.Span.Col != 4 {
+		t.Errorf("got %+v", free)
+	}
+}
+
 type step struct {
 	ID   string        `yaml:"id,required"`
 	When source.Text   `yaml:"when"`

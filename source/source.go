@@ -10,7 +10,10 @@
 // mean: that is for the packages that decode them.
 package source
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Pos is a place in a file; lines and columns count from 1, columns in characters.
 type Pos struct {
@@ -156,6 +159,8 @@ type Text struct {
 	Value string
 	Span  Span
 	node  *Node
+	skip  int // where the value begins in the node's text, or in base
+	base  *Text
 }
 
 // NewText returns a text that starts at span; offsets count along its line and the lines after it.
@@ -164,10 +169,24 @@ func NewText(value string, span Span) Text { return Text{Value: value, Span: spa
 // PosAt returns the place in the file of the byte at offset off of the value, through quotes, escapes, folding and
 // block indentation.
 func (t Text) PosAt(off int) Span {
-	if t.node != nil {
-		return t.node.locate(off)
+	switch {
+	case t.node != nil:
+		return t.node.locate(t.skip + off)
+	case t.base != nil:
+		return walk(t.base.Span, t.base.Value, t.skip+off)
 	}
 	return walk(t.Span, t.Value, off)
+}
+
+// Slice returns the part of the value from byte from to byte to; it still knows its place in the file.
+func (t Text) Slice(from, to int) Text {
+	out := Text{Value: t.Value[from:to], Span: t.PosAt(from), node: t.node, skip: t.skip + from, base: t.base}
+	if t.node == nil && t.base == nil {
+		out.base = &t
+	}
+	line, _, _ := strings.Cut(out.Value, "\n")
+	out.Span.Len = max(1, runes(line))
+	return out
 }
 
 // Comment returns the comment that YAML cut off behind the value, without its leading space: "#b". A person may have
