@@ -1,0 +1,422 @@
+package simulator
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"waybill/connector"
+	"waybill/expr"
+)
+
+// maxBody is the longest request body an account reads.
+const maxBody = 4 << 20
+
+// call is a request that reached an account.
+type call struct {
+	method string
+	path   string
+	query  url.Values
+	header http.Header
+	body   []byte
+}
+
+// reply is what comes back, and how.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	delay  time.Duration
+	broken breakage
+}
+
+// breakage is how a connection fails its client.
+type breakage int
+
+const (
+	whole  breakage = iota
+	noDial          // refused
+	reset           // broken before anything happened
+	lost            // broken before the answer
+	cut             // broken in the answer's middle
+)
+
+// keptAnswer is what a key was answered with first.
+type keptAnswer struct {
+	fingerprint string
+	reply       reply
+	until       time.Time
+}
+
+// serve answers a call: the ledger is told and webhooks are planned before it returns.
+func (w *World) serve(connection string, c call) reply {
+	w.mu.Lock()
+	a, err := w.account(connection)
+	if err != nil {
+		w.mu.Unlock()
+		return reply{status: http.StatusNotFound, header: http.Header{}, body: []byte(err.Error())}
+	}
+	now := w.options.Clock.Now()
+	act := &act{account: a, now: now}
+	r := w.answer(act, c)
+	w.mu.Unlock()
+
+	if w.options.Ledger != nil {
+		for _, e := range act.entries {
+			w.options.Ledger(e)
+		}
+	}
+	for _, s := range act.sends {
+		w.plan(a, s)
+	}
+	return r
+}
+
+// answer takes a call through the account, with the fault that strikes it.
+func (w *World) answer(a *act, c call) reply {
+	a.scope = a.account.scope(a.now, nil)
+	a.scope["method"], a.scope["headers"] = c.method, lowered(c.header)
+	route, parts := a.route(c.method, c.path)
+	if route == nil {
+		return a.refuse("no_route", http.StatusNotFound, complaint{param: c.path, problem: "unknown", words: "is not known"})
+	}
+	a.action, a.scope["path"] = route.Action, parts
+	f, struck := w.strike(a.name, CallFaults, route.Action, c.path, c.method+" "+c.path)
+	if struck {
+		a.scope["fault"] = map[string]any{"kind": string(f.Kind), "seconds": int64(f.RetryAfter / time.Second)}
+		if r, done := a.before(f, route); done {
+			return r
+		}
+	}
+	if f.Kind == Lag {
+		a.lag = f.delay(30 * time.Second)
+	}
+	r := a.handle(route, c, f.Kind == ErrorAfter)
+	switch f.Kind {
+	case ErrorAfter:
+		r = a.refuse("error", http.StatusInternalServerError, complaint{})
+	case Slow:
+		r.delay = f.delay(45 * time.Second)
+	case LostAfter:
+		r.broken = lost
+	case Truncated:
+		r.broken = cut
+	}
+	return r
+}
+
+// before plays the faults that leave the account untouched.
+func (a *act) before(f Fault, route *connector.SimRoute) (reply, bool) {
+	switch f.Kind {
+	case RateLimited:
+		r := a.refuse("rate_limited", http.StatusTooManyRequests, complaint{})
+		if f.RetryAfter > 0 {
+			r.header.Set("Retry-After", fmt.Sprint(int64(f.RetryAfter/time.Second)))
+		}
+		return r, true
+	case ErrorBefore:
+		return a.refuse("error", http.StatusInternalServerError, complaint{}), true
+	case TokenExpired:
+		return a.refuse("unauthorized", http.StatusUnauthorized, complaint{problem: "expired", words: "has expired"}), true
+	case Refused:
+		return reply{broken: noDial, header: http.Header{}}, true
+	case ResetBefore:
+		return reply{broken: reset, header: http.Header{}}, true
+	case HTML200:
+		header := http.Header{}
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		return reply{status: http.StatusOK, header: header, body: []byte(
+			"<!doctype html><html><head><title>We'll be right back</title></head><body><h1>Maintenance</h1></body></html>")}, true
+	case BusinessNo:
+		if route.Declined == nil {
+			return reply{}, false
+		}
+		return a.write(route.Declined), true
+	default:
+		return reply{}, false
+	}
+}
+
+// handle checks a call as the provider does, takes the route's steps and renders its answer.
+func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
+	if !route.Open && !a.signedIn(c.header) {
+		problem := complaint{param: "Authorization", problem: "wrong", words: "is not valid"}
+		if c.header.Get("Authorization") == "" {
+			problem.problem, problem.words = "missing", "is missing"
+		}
+		return a.refuse("unauthorized", http.StatusUnauthorized, problem)
+	}
+	if r, bad := a.checkHeaders(c.header); bad {
+		return r
+	}
+	if r, bad := a.read(route, c); bad {
+		return r
+	}
+	if route.Key != nil {
+		a.key, _ = a.string(route.Key)
+	}
+	key, fingerprint := "", ""
+	if route.Once {
+		key = c.header.Get(a.sim.Once.Header)
+		if a.sim.Once.Max > 0 && len(key) > a.sim.Once.Max {
+			return a.refuse("invalid", http.StatusBadRequest, complaint{a.sim.Once.Header, "invalid", "is too long"})
+		}
+	}
+	if key != "" {
+		a.key = key
+		fingerprint = hash(c.method, c.path, string(c.body))
+		if kept, ok := a.once[key]; ok && a.now.Before(kept.until) {
+			if kept.fingerprint != fingerprint {
+				a.scope["check"] = map[string]any{"param": a.sim.Once.Header, "problem": "reused", "words": key}
+				return a.write(a.sim.Once.Other)
+			}
+			return kept.reply
+		}
+	}
+	r := a.perform(route)
+	if key != "" && (r.status < 500 || a.sim.Once.Errors) {
+		kept := r
+		if failing && a.sim.Once.Errors {
+			kept = a.refuse("error", http.StatusInternalServerError, complaint{})
+		}
+		life := a.sim.Once.Life
+		if life == 0 {
+			life = 10 * 365 * 24 * time.Hour
+		}
+		a.once[key] = keptAnswer{fingerprint: fingerprint, reply: kept, until: a.now.Add(life)}
+	}
+	return r
+}
+
+func (a *act) perform(route *connector.SimRoute) reply {
+	err := a.run(route.Do)
+	var no refusal
+	if errors.As(err, &no) {
+		return a.write(no.answer)
+	}
+	if err != nil {
+		return a.broken(err)
+	}
+	return a.write(route.Answer)
+}
+
+// broken is the answer when simulate.yaml itself fails: it must not look like the provider.
+func (a *act) broken(err error) reply {
+	header := http.Header{}
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Simulator-Fault", a.action)
+	return reply{status: http.StatusInternalServerError, header: header, body: []byte("simulator: " + err.Error())}
+}
+
+// refuse writes the block's answer of that name, a bare one when it has none.
+func (a *act) refuse(name string, status int, c complaint) reply {
+	a.scope["check"] = map[string]any{"param": c.param, "problem": c.problem, "words": c.words}
+	if answer := a.sim.Answers[name]; answer != nil {
+		return a.write(answer)
+	}
+	header := http.Header{}
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	return reply{status: status, header: header, body: []byte(http.StatusText(status) + "\n")}
+}
+
+func (a *act) write(answer *connector.SimAnswer) reply {
+	r := reply{status: answer.Status, header: http.Header{}}
+	switch {
+	case answer.JSON != nil:
+		v, err := answer.JSON.Eval(a.scope, nil)
+		if err != nil {
+			return a.broken(err)
+		}
+		if r.body, err = writeJSON(v, false); err != nil {
+			return a.broken(err)
+		}
+		r.header.Set("Content-Type", "application/json; charset=utf-8")
+	case answer.Text != nil:
+		body, err := a.string(answer.Text)
+		if err != nil {
+			return a.broken(err)
+		}
+		r.body = []byte(body)
+		r.header.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	if err := a.setHeaders(r.header, answer.Headers); err != nil {
+		return a.broken(err)
+	}
+	return r
+}
+
+func (a *act) setHeaders(header http.Header, templates []connector.NamedTemplate) error {
+	for _, h := range templates {
+		value, err := a.string(h.Value)
+		if err != nil {
+			return err
+		}
+		if value != "" {
+			header.Set(h.Name, value)
+		}
+	}
+	return nil
+}
+
+// route finds the route of a method and path, with the values of its {parts}.
+func (a *account) route(method, path string) (*connector.SimRoute, map[string]any) {
+	segments := strings.Split(strings.Trim(path, "/"), "/")
+	for _, r := range a.sim.Routes {
+		if r.Method != method && r.Method != "ANY" {
+			continue
+		}
+		if parts, ok := matchPath(r.Path, segments); ok {
+			return r, parts
+		}
+	}
+	return nil, nil
+}
+
+// matchPath matches segments: {name} takes any one, {name...} all that follow.
+func matchPath(pattern, segments []string) (map[string]any, bool) {
+	parts := map[string]any{}
+	for i, want := range pattern {
+		name, isPart := strings.CutPrefix(want, "{")
+		name = strings.TrimSuffix(name, "}")
+		if rest, ok := strings.CutSuffix(name, "..."); ok && isPart {
+			parts[rest] = strings.Join(segments[min(i, len(segments)):], "/")
+			return parts, true
+		}
+		if i >= len(segments) {
+			return nil, false
+		}
+		got, err := url.PathUnescape(segments[i])
+		switch {
+		case err != nil:
+			return nil, false
+		case isPart && got != "":
+			parts[name] = got
+		case want != got:
+			return nil, false
+		}
+	}
+	return parts, len(pattern) == len(segments)
+}
+
+// signedIn compares credentials exactly: `bearer x` and `BASIC y` are not what the documents ask for.
+func (a *account) signedIn(h http.Header) bool {
+	if len(a.sim.SignIn) == 0 {
+		return true
+	}
+	for _, s := range a.sim.SignIn {
+		switch {
+		case s.Bearer != "":
+			if secret := a.secrets[s.Bearer]; secret != "" && h.Get("Authorization") == "Bearer "+secret {
+				return true
+			}
+		case len(s.Basic) > 0:
+			user, pass := a.secrets[s.Basic[0]], ""
+			if len(s.Basic) > 1 {
+				pass = a.secrets[s.Basic[1]]
+			}
+			want := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+pass))
+			if user != "" && h.Get("Authorization") == want {
+				return true
+			}
+		case s.Header != "":
+			if secret := a.secrets[s.Secret]; secret != "" && h.Get(s.Header) == s.Prefix+secret {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *act) checkHeaders(h http.Header) (reply, bool) {
+	for _, want := range a.sim.Headers {
+		value := h.Get(want.Name)
+		ok, err := regexp.MatchString("^(?:"+want.Pattern+")$", value)
+		if err != nil {
+			return a.broken(err), true
+		}
+		if value == "" || (want.Pattern != "" && !ok) {
+			return a.refuse(want.Answer, http.StatusBadRequest, complaint{want.Name, "invalid", "is not as documented"}), true
+		}
+	}
+	return reply{}, false
+}
+
+// read puts body and query into the scope after comparing them with what the route takes.
+func (a *act) read(route *connector.SimRoute, c call) (reply, bool) {
+	query, err := readForm(c.query)
+	if err != nil {
+		return a.refuse("invalid", http.StatusBadRequest, complaint{"", "invalid", err.Error()}), true
+	}
+	if r, bad := a.inspect("query", route.Query, query, true); bad {
+		return r, true
+	}
+	kind, _, _ := mime.ParseMediaType(c.header.Get("Content-Type"))
+	var body any
+	switch route.Body {
+	case "none":
+		return reply{}, false
+	case "form":
+		if len(c.body) > 0 && kind != "application/x-www-form-urlencoded" {
+			return a.refuse("unreadable", http.StatusBadRequest, complaint{"Content-Type", "invalid", "must be a form"}), true
+		}
+		values, err := url.ParseQuery(string(c.body))
+		if err == nil {
+			body, err = readForm(values)
+		}
+		if err != nil {
+			return a.refuse("unreadable", http.StatusBadRequest, complaint{"", "invalid", err.Error()}), true
+		}
+	case "json":
+		if kind != "application/json" {
+			return a.refuse("unreadable", http.StatusBadRequest, complaint{"Content-Type", "invalid", "must be JSON"}), true
+		}
+		if body, err = readJSON(c.body); err != nil {
+			return a.refuse("unreadable", http.StatusBadRequest, complaint{"", "invalid", "cannot be read as JSON"}), true
+		}
+	default: // any: what is there
+		if body, err = readJSON(c.body); err != nil {
+			body = string(c.body)
+		}
+	}
+	return a.inspect("body", route.Takes, body, route.Body == "form")
+}
+
+func (a *act) inspect(name string, schema *expr.Schema, v any, form bool) (reply, bool) {
+	in := inspector{form: form, unknown: a.sim.Answers["unknown"] != nil}
+	if schema != nil && schema.Type == "" && len(schema.Properties)+len(schema.Required) > 0 {
+		withType := *schema
+		withType.Type, schema = "object", &withType
+	}
+	v, c := in.inspect(schema, v, "")
+	a.scope[name] = v
+	if c == nil {
+		return reply{}, false
+	}
+	return a.refuse(c.problem, http.StatusBadRequest, *c), true
+}
+
+func lowered(h http.Header) map[string]any {
+	out := make(map[string]any, len(h))
+	for name, values := range h {
+		if len(values) > 0 {
+			out[strings.ToLower(name)] = values[0]
+		}
+	}
+	return out
+}
+
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,285 @@
+package simulator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"waybill/connector"
+	"waybill/expr"
+)
+
+// act is one request, or the making of one webhook, while its steps are taken.
+type act struct {
+	*account
+	now     time.Time
+	action  string // for the ledger
+	key     string
+	lag     time.Duration // beside the type's own
+	scope   map[string]any
+	entries []Entry
+	sends   []sending
+}
+
+// sending is a webhook that follows from what happened.
+type sending struct {
+	event string
+	after time.Duration
+	scope map[string]any
+}
+
+// refusal ends the steps with an answer; nothing has been written.
+type refusal struct{ answer *connector.SimAnswer }
+
+func (refusal) Error() string { return "refused" }
+
+func (a *act) run(steps []*connector.SimStep) error {
+	for _, step := range steps {
+		if step.When != nil {
+			ok, err := step.When.Bool(a.scope, nil)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				if _, bound := a.scope[step.As]; step.As != "" && !bound {
+					a.scope[step.As] = map[string]any{}
+				}
+				continue
+			}
+		}
+		if err := a.step(step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *act) step(step *connector.SimStep) error {
+	switch step.Verb {
+	case "refuse":
+		return refusal{step.Say}
+	case "send":
+		a.sends = append(a.sends, sending{event: step.Type, after: step.After, scope: maps.Clone(a.scope)})
+		return nil
+	case "let":
+		return a.bind(step, nil)
+	case "search":
+		return a.search(step)
+	}
+	if step.Each == nil {
+		return a.one(step)
+	}
+	items, err := step.Each.Eval(a.scope, nil)
+	if err != nil {
+		return err
+	}
+	list, _ := items.([]any)
+	results := make([]any, 0, len(list))
+	for _, item := range list {
+		a.scope["item"] = item
+		if err := a.one(step); err != nil {
+			return err
+		}
+		if step.As != "" {
+			results = append(results, a.scope[step.As])
+		}
+	}
+	if step.As != "" {
+		a.scope[step.As] = results
+	}
+	return nil
+}
+
+// one gets or writes one object.
+func (a *act) one(step *connector.SimStep) error {
+	shelf := a.shelves[step.Type]
+	found, err := a.locate(step, shelf)
+	if err != nil {
+		return err
+	}
+	if found == nil && (step.Verb == "get" || step.Verb == "update") {
+		if step.None != nil {
+			return refusal{step.None}
+		}
+		if step.As != "" {
+			a.scope[step.As] = map[string]any{}
+		}
+		return nil
+	}
+	if step.Verb == "get" {
+		a.scope["made"] = false
+		return a.bind(step, found.data)
+	}
+	id, old := "", map[string]any{}
+	switch {
+	case found != nil && step.Verb != "create":
+		id, old = found.id, found.data
+	case step.ID != nil && step.Verb == "create":
+		if id, err = a.string(step.ID); err != nil {
+			return err
+		}
+	}
+	if id == "" {
+		id = a.fresh(shelf.rule.ID, a.now)
+	}
+	a.scope["id"], a.scope["old"] = id, old
+	data, err := a.fill(step, old)
+	if err != nil {
+		return err
+	}
+	if other := shelf.taken(id, data); other != nil && step.Clash != nil {
+		a.scope["object"] = other.data
+		return refusal{step.Clash}
+	}
+	did := shelf.put(id, data, a.now, a.searchLag(shelf)+a.lag)
+	a.entries = append(a.entries, Entry{
+		At: a.now, Connection: a.name, Action: a.action, Did: did, Key: a.key, Type: step.Type, ID: id,
+	})
+	a.scope["made"] = did == "created"
+	return a.bind(step, data)
+}
+
+func (a *act) searchLag(s *shelf) time.Duration {
+	if a.options.Lag != nil {
+		return *a.options.Lag
+	}
+	return s.rule.Lag
+}
+
+// locate finds the object a get, upsert or update is about.
+func (a *act) locate(step *connector.SimStep, shelf *shelf) (*thing, error) {
+	switch {
+	case step.Verb == "create":
+		return nil, nil //nolint:nilnil // a create is about nothing that is there
+	case step.By != "":
+		value, err := a.string(step.Value)
+		if err != nil {
+			return nil, err
+		}
+		return shelf.find(step.By, value), nil
+	default:
+		id, err := a.string(step.ID)
+		if err != nil {
+			return nil, err
+		}
+		return shelf.find("", id), nil
+	}
+}
+
+func (a *act) string(t *expr.Template) (string, error) {
+	if t == nil {
+		return "", nil
+	}
+	v, err := t.Eval(a.scope, nil)
+	if err != nil {
+		return "", err
+	}
+	return text(v), nil
+}
+
+func (a *act) fill(step *connector.SimStep, old map[string]any) (map[string]any, error) {
+	if step.With == nil {
+		return old, nil
+	}
+	v, err := step.With.Eval(a.scope, nil)
+	if err != nil {
+		return nil, err
+	}
+	values, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the simulator's %s of %s writes no object", step.Verb, step.Type)
+	}
+	return merge(old, values), nil
+}
+
+// bind gives the step's name its value.
+func (a *act) bind(step *connector.SimStep, data any) error {
+	if step.As == "" {
+		return nil
+	}
+	if data != nil {
+		a.scope["object"] = data
+	}
+	if step.Give != nil {
+		v, err := step.Give.Eval(a.scope, nil)
+		if err != nil {
+			return err
+		}
+		data = v
+	}
+	a.scope[step.As] = data
+	return nil
+}
+
+func (a *act) search(step *connector.SimStep) error {
+	shelf := a.shelves[step.Type]
+	limit, err := a.number(step.Limit, 100)
+	if err != nil {
+		return err
+	}
+	from, err := a.number(step.From, 0)
+	if err != nil {
+		return err
+	}
+	var found []any
+	for _, t := range shelf.list {
+		data := t.seen(a.now)
+		if data == nil {
+			continue
+		}
+		if step.Match != nil {
+			a.scope["object"] = data
+			ok, err := step.Match.Bool(a.scope, nil)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+		}
+		found = append(found, data)
+	}
+	if !step.Old {
+		slices.Reverse(found)
+	}
+	total := int64(len(found))
+	first := min(max(from, 0), total)
+	last := min(first+max(limit, 0), total)
+	a.scope["page"] = map[string]any{"total": total, "more": last < total, "next": last}
+	results := make([]any, 0, last-first)
+	for _, data := range found[first:last] {
+		if step.Give == nil {
+			results = append(results, data)
+			continue
+		}
+		a.scope["object"] = data
+		v, err := step.Give.Eval(a.scope, nil)
+		if err != nil {
+			return err
+		}
+		results = append(results, v)
+	}
+	a.scope[step.As] = results
+	return nil
+}
+
+func (a *act) number(p *expr.Program, standard int64) (int64, error) {
+	if p == nil {
+		return standard, nil
+	}
+	v, err := p.Eval(a.scope, nil)
+	if err != nil {
+		return 0, err
+	}
+	switch v := v.(type) {
+	case int64:
+		return v, nil
+	case float64:
+		return int64(v), nil
+	case string:
+		return asInt(v)
+	default:
+		return standard, nil
+	}
+}

@@ -1,0 +1,185 @@
+package simulator
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"waybill"
+	"waybill/connector"
+)
+
+// TriggerOptions vary a sample.
+type TriggerOptions struct {
+	Set     map[string]string // a variable (order_id) or a dotted path into the body (data.object.amount) to its value
+	Times   int               // so many different ones; 0 is one
+	Dup     int               // each so many times more, with the same ids
+	Late    time.Duration     // they happened that long ago
+	Forge   bool              // signed with a wrong secret
+	Reorder bool              // the last first
+}
+
+// Samples lists the names of a connector's samples.
+func Samples(m *connector.Manifest) []string {
+	if m.Simulate == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(m.Simulate.Events))
+}
+
+// SampleTitle says what a sample tells; empty when it does not say.
+func SampleTitle(m *connector.Manifest, sample string) string {
+	if m.Simulate == nil || m.Simulate.Events[sample] == nil {
+		return ""
+	}
+	return m.Simulate.Events[sample].Title
+}
+
+// Trigger makes the webhooks of a sample, signed and in the order they are to be sent. What they tell of is kept, so it
+// can be read back from the account. Sending them is the caller's.
+func (w *World) Trigger(_ context.Context, connection, sample string, o TriggerOptions) ([]Webhook, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, err := w.account(connection)
+	if err != nil {
+		return nil, err
+	}
+	return a.trigger(sample, o, w.options.Clock.Now())
+}
+
+// SampleOptions are what Sample needs without a world.
+type SampleOptions struct {
+	Now     time.Time
+	Rand    *rand.Rand // nil: the same every time
+	Secrets map[string]string
+	ConnectionOptions
+	TriggerOptions
+}
+
+// Sample makes the webhooks of a sample for an account that is not simulated here, as `waybill trigger` does.
+func Sample(connection string, m *connector.Manifest, sample string, o SampleOptions) ([]Webhook, error) {
+	seed := uint64(1)
+	if o.Rand != nil {
+		seed = o.Rand.Uint64()
+	}
+	a, err := newAccount(connection, m, o.Secrets, o.ConnectionOptions, seed)
+	if err != nil {
+		return nil, err
+	}
+	return a.trigger(sample, o.TriggerOptions, o.Now)
+}
+
+func (a *account) trigger(sample string, o TriggerOptions, now time.Time) ([]Webhook, error) {
+	var hooks []Webhook
+	for i := range max(o.Times, 1) {
+		vars := person(a.rand, i).vars()
+		vars["order_id"] = orderNumber(i)
+		if e := a.sim.Events[sample]; e != nil {
+			maps.Copy(vars, e.Vars)
+		}
+		paths := map[string]string{}
+		for name, value := range o.Set {
+			switch _, known := vars[name]; {
+			case known || (a.sim.Vars != nil && a.sim.Vars[name] != nil):
+				vars[name] = likeOld(vars[name], value)
+			case !strings.Contains(name, "."):
+				vars[name] = scalar(value)
+				paths[name] = value
+			default:
+				paths[name] = value
+			}
+		}
+		d, _, err := a.draft(sample, map[string]any{"vars": vars}, nil, now.Add(-o.Late))
+		if err != nil {
+			return nil, err
+		}
+		if d.body, err = a.setPaths(d, paths); err != nil {
+			return nil, err
+		}
+		for range o.Dup + 1 {
+			hook, err := a.sign(d, now, o.Forge)
+			if err != nil {
+				return nil, err
+			}
+			hooks = append(hooks, hook)
+		}
+	}
+	if o.Reorder {
+		slices.Reverse(hooks)
+	}
+	return hooks, nil
+}
+
+// setPaths changes a rendered body. A single name that is no field of the body is a variable of the sample only.
+func (a *account) setPaths(d draft, paths map[string]string) ([]byte, error) {
+	if len(paths) == 0 {
+		return d.body, nil
+	}
+	body, err := readJSON(d.body)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		old := at(body, path)
+		fields, isMap := body.(map[string]any)
+		if _, there := fields[path]; !strings.Contains(path, ".") && (!isMap || !there) {
+			continue
+		}
+		if err := put(body, strings.Split(path, "."), likeOld(old, paths[path])); err != nil {
+			return nil, err
+		}
+	}
+	return writeJSON(body, a.sim.Escaped)
+}
+
+func put(in any, parts []string, value any) error {
+	switch in := in.(type) {
+	case map[string]any:
+		if len(parts) == 1 {
+			in[parts[0]] = value
+			return nil
+		}
+		if in[parts[0]] == nil {
+			in[parts[0]] = map[string]any{}
+		}
+		return put(in[parts[0]], parts[1:], value)
+	case []any:
+		if i, ok := index(parts[0], len(in)); ok {
+			if len(parts) == 1 {
+				in[i] = value
+				return nil
+			}
+			return put(in[i], parts[1:], value)
+		}
+	}
+	return &waybill.Error{
+		Kind: waybill.Invalid, Message: "the sample has no place " + strings.Join(parts, "."),
+		Hint: "Name a variable of the sample, or a dotted path into its body such as payload.payment.entity.status.",
+	}
+}
+
+// likeOld reads a value given as text: text stays text where there was text before.
+func likeOld(old any, value string) any {
+	if _, isText := old.(string); isText {
+		return value
+	}
+	return scalar(value)
+}
+
+// scalar reads a JSON scalar; what is none is text.
+func scalar(value string) any {
+	if v, err := readJSON([]byte(value)); err == nil && json.Valid([]byte(value)) {
+		switch v.(type) {
+		case map[string]any, []any, string:
+		default:
+			return v
+		}
+	}
+	return value
+}
+
+func listed(names []string) string { return strings.Join(names, ", ") }
