@@ -218,7 +218,8 @@ type Action struct {
 // effect was planned). See Render.
 type RequestRule struct {
 	Method  string
-	Path    *expr.Template // or an absolute URL
+	Path    *expr.Template // below the base address, or an address of its own when it is written as one
+	Whole   bool           // Path is written as an address of its own
 	Query   []NamedTemplate
 	Headers []NamedTemplate
 	Form    *expr.Object // application/x-www-form-urlencoded with bracket nesting

@@ -216,6 +216,14 @@ func (v VerifyConfig) Bind(settings map[string]string) VerifyConfig {
 	return v
 }
 
+// Bind returns the sign-in with the connection's settings filled in.
+func (s SignIn) Bind(settings map[string]string) SignIn {
+	for _, field := range []*string{&s.Header, &s.Prefix, &s.TokenURL} {
+		*field = Fill(*field, settings)
+	}
+	return s
+}
+
 // Base gives the address calls go to in an environment, settings filled in; empty when the manifest names none.
 func (m *Manifest) Base(environment string, settings map[string]string) string {
 	base, ok := m.BaseURL[environment]

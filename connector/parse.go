@@ -272,6 +272,11 @@ func (p *parser) signIn() {
 	for _, name := range []string{s.Secret, s.Pass} {
 		p.mustSecret(name, n.Span)
 	}
+	for _, text := range []string{s.Header, s.Prefix, s.TokenURL} {
+		for _, name := range settingsIn(text) {
+			p.mustSetting(name, n.Span)
+		}
+	}
 	if s.User != "" && !p.hasSetting(s.User) {
 		p.mustSecret(s.User, n.Span)
 	}

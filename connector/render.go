@@ -33,7 +33,9 @@ func (m *Manifest) Render(a *Action, c Call) (waybill.Request, error) {
 	if err != nil {
 		return req, fmt.Errorf("render the address of %s: %w", a.Name, err)
 	}
-	req.URL = address(c.Base, AsText(path))
+	if req.URL, err = a.Request.address(c.Base, AsText(path)); err != nil {
+		return req, fmt.Errorf("render the address of %s: %w", a.Name, err)
+	}
 	query, err := render(a.Request.Query, vars)
 	if err != nil {
 		return req, fmt.Errorf("render the query of %s: %w", a.Name, err)
@@ -128,15 +130,22 @@ func inputs(o *expr.Object, vars map[string]any) (map[string]any, error) {
 	return out, nil
 }
 
-// address joins a base and a path; a path that is an address of its own stands alone.
-func address(base, path string) string {
-	if strings.HasPrefix(path, "https://") || strings.HasPrefix(path, "http://") {
-		return path
+// address joins the base and a path. A path that only turned out to be another address is refused: data must not choose
+// whom our credentials go to.
+func (r *RequestRule) address(base, path string) (string, error) {
+	if r.Whole {
+		return path, nil
+	}
+	if u, err := url.Parse(path); err != nil || u.Host != "" || u.Scheme != "" {
+		return "", &waybill.Error{
+			Kind: waybill.Invalid, Message: "the path is no path but an address of its own",
+			Hint: "Give the path below the connection's base address, such as /orders.",
+		}
 	}
 	if path == "" {
-		return base
+		return base, nil
 	}
-	return strings.TrimSuffix(base, "/") + "/" + strings.TrimPrefix(path, "/")
+	return strings.TrimSuffix(base, "/") + "/" + strings.TrimPrefix(path, "/"), nil
 }
 
 func render(list []NamedTemplate, vars map[string]any) ([]waybill.Header, error) {

@@ -3,6 +3,7 @@ package connector
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,18 +57,19 @@ type SimSignIn struct {
 
 // SimHeader is a header that must be there and match.
 type SimHeader struct {
-	Name    string `yaml:"name,required"`
-	Pattern string `yaml:"pattern"` // a regular expression for the whole value; empty: anything
-	Answer  string `yaml:"answer,required"`
+	Name    string         `yaml:"name,required"`
+	Pattern string         `yaml:"pattern"` // a regular expression for the whole value; empty: anything
+	Answer  string         `yaml:"answer,required"`
+	Form    *regexp.Regexp // of Pattern
 }
 
 // SimOnce is an idempotency key as this provider documents it.
 type SimOnce struct {
 	Header string
-	Max    int           // longest key
-	Life   time.Duration // after which it is forgotten
-	Errors bool          // a 5xx is kept and answered again (Stripe)
-	Other  *SimAnswer    // the same key with other parameters
+	Form   *regexp.Regexp // of a whole key; nil: any
+	Life   time.Duration  // after which it is forgotten
+	Errors bool           // a 5xx is kept and answered again (Stripe)
+	Other  *SimAnswer     // the same key with other parameters
 }
 
 // SimAnswer is an answer: JSON, or text.
@@ -102,7 +104,7 @@ type SimStep struct {
 	When  *expr.Program
 	Each  *expr.Program // upsert, create, update: once per item; the result is a list
 	ID    *expr.Template
-	By    string         // a dotted path: get and upsert find the object whose value there is Value
+	By    *expr.Template // a dotted path: get and upsert find the object whose value there is Value
 	Value *expr.Template // of By
 	With  *expr.Object   // what is written; deep-merged into what is there
 	Give  *expr.Object   // what As stands for, instead of the object
@@ -151,6 +153,7 @@ var SimCodes = map[string]source.Explanation{ //nolint:gochecknoglobals // a tab
 	"E481": {Title: "unknown name", Text: "The simulator's block names an answer, an event, an object type or a secret that " +
 		"it does not declare."},
 	"E482": {Title: "wrong route", Text: "A route is a method and a path: POST /v1/refunds. {name} stands for one segment."},
+	"E484": {Title: "wrong pattern", Text: "A pattern is a regular expression in Go's syntax; it must match the whole value."},
 	"E483": {Title: "refusal after a write", Text: "A refusal must come before the first write of its route, as the provider " +
 		"checks before it acts."},
 }
@@ -188,7 +191,7 @@ type rawSimulate struct {
 
 type rawOnce struct {
 	Header string        `yaml:"header,required"`
-	Max    int           `yaml:"max"`
+	Form   string        `yaml:"form"`
 	Life   time.Duration `yaml:"life"`
 	Errors bool          `yaml:"keeps_errors"`
 	Other  *source.Node  `yaml:"other,required"`
@@ -229,7 +232,7 @@ type rawStep struct {
 	When   *source.Node  `yaml:"when"`
 	Each   *source.Node  `yaml:"each"`
 	ID     *source.Node  `yaml:"id"`
-	By     string        `yaml:"by"`
+	By     *source.Node  `yaml:"by"`
 	Value  *source.Node  `yaml:"value"`
 	With   *source.Node  `yaml:"with"`
 	Give   *source.Node  `yaml:"give"`
@@ -272,7 +275,7 @@ func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) 
 	}
 	p.answers(raw.Answers)
 	if raw.Once != nil {
-		s.Once = &SimOnce{Header: raw.Once.Header, Max: raw.Once.Max, Life: raw.Once.Life, Errors: raw.Once.Errors}
+		s.Once = &SimOnce{Header: raw.Once.Header, Form: p.regexp(raw.Once.Form, node.KeySpan("once")), Life: raw.Once.Life, Errors: raw.Once.Errors}
 		s.Once.Other = p.answer(raw.Once.Other, p.base)
 	}
 	if raw.Events != nil {
@@ -284,6 +287,9 @@ func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) 
 		s.Routes = append(s.Routes, p.route(&raw.Routes[i]))
 	}
 	s.Seed, _ = p.steps(raw.Seed, p.base)
+	for i := range s.Headers {
+		s.Headers[i].Form = p.regexp(s.Headers[i].Pattern, node.KeySpan("headers"))
+	}
 	p.check(node, &raw)
 	return s, p.faults
 }
@@ -321,6 +327,17 @@ func (p *simParser) check(node *source.Node, raw *rawSimulate) {
 			}
 		}
 	}
+}
+
+func (p *simParser) regexp(pattern string, at source.Span) *regexp.Regexp {
+	if pattern == "" {
+		return nil
+	}
+	re, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil {
+		p.faults.Add(SimCodes, "E484", at, "This pattern cannot be read: "+err.Error()+".", "")
+	}
+	return re
 }
 
 func (p *simParser) unknown(at source.Span, kind, name string, known []string) {
@@ -471,7 +488,7 @@ func (p *simParser) steps(raw []rawStep, env *expr.Env) ([]*SimStep, *expr.Env) 
 }
 
 func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
-	s := &SimStep{As: raw.As, By: raw.By, Old: raw.Old, After: raw.After}
+	s := &SimStep{As: raw.As, Old: raw.Old, After: raw.After}
 	count := 0
 	for verb, typ := range map[string]string{
 		"create": raw.Create, "upsert": raw.Upsert, "update": raw.Update, "get": raw.Get, "search": raw.Search,
@@ -503,7 +520,7 @@ func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
 	}
 	s.When, s.Each, s.Match = p.program(raw.When, env), p.program(raw.Each, env), p.program(raw.Match, env)
 	s.Limit, s.From = p.program(raw.Limit, env), p.program(raw.From, env)
-	s.ID, s.Value = p.template(raw.ID, env), p.template(raw.Value, env)
+	s.ID, s.By, s.Value = p.template(raw.ID, env), p.template(raw.By, env), p.template(raw.Value, env)
 	s.With, s.Give = p.object(raw.With, env), p.object(raw.Give, env)
 	s.None, s.Clash, s.Say = p.answer(raw.None, env), p.answer(raw.Clash, env), p.answer(raw.Refuse, env)
 	return s

@@ -9,12 +9,12 @@ import (
 	"io/fs"
 )
 
-//go:embed stripe whatsapp hubspot
+//go:embed stripe razorpay whatsapp hubspot slack http standard-webhooks
 var files embed.FS
 
 // Names are the built-in connectors, in the order pages list them.
 var Names = []string{ //nolint:gochecknoglobals // a list that nothing changes
-	"stripe", "whatsapp", "hubspot",
+	"stripe", "razorpay", "whatsapp", "hubspot", "slack", "http", "standard-webhooks",
 }
 
 // All returns the folders of the built-in connectors.
