@@ -1,6 +1,276 @@
-// Package catalogue holds the business events that flows are written against: their schemas, what makes a fact of each
-// the same fact, their status order, and the paths people search by.
+// Package catalogue holds the business events that flows are written against: their schemas, what makes two tellings one
+// fact, their status order, what people search by, and which business objects they are about.
+//
+// It promises that an event's data, once Conform has accepted it, has every required field, only known fields, exact
+// money and times in RFC 3339; and that rules over data (what an order's amounts come to) are pure. It must not know
+// providers: their words are turned into these by mappings.
 package catalogue
 
-// Catalogue is a set of event definitions.
-type Catalogue struct{}
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"waybill/expr"
+	"waybill/source"
+)
+
+// Catalogue is an immutable set of event definitions.
+type Catalogue struct {
+	byType map[string]*Definition
+}
+
+// Definition is one type of business event.
+type Definition struct {
+	Type    string // payment.succeeded
+	Noun    string // payment: the name flows use for its data
+	Name    string // succeeded
+	Title   string // A payment came in
+	Fact    string // what makes it the same fact, in words
+	Rank    int    // the status order: a higher one never loses to a lower
+	Schema  *expr.Schema
+	Becomes []string // types it is told as instead of itself, by what its data comes to; see Derive
+	Time    string   // the path of the object's own time; empty: the event's
+	Own     bool     // the workspace's, not ours
+	Span    source.Span
+
+	computed []string // required fields that Derive works out
+	subject  []template
+	search   []searchPath
+	about    []about
+}
+
+// searchPath is a path whose value people search by.
+type searchPath struct {
+	kind string
+	path []string
+}
+
+// about says which business object part of the data describes.
+type about struct {
+	typ  string
+	at   []string
+	when []string
+	name [][]string
+	ids  []idPath
+}
+
+type idPath struct {
+	kind string // email, phone, connection (its own id there), or another kind of number
+	path []string
+}
+
+//go:embed events
+var files embed.FS
+
+// Load returns the built-in events.
+func Load() (*Catalogue, error) {
+	defs, faults := Read(files, "events")
+	if err := faults.Err(); err != nil {
+		return nil, fmt.Errorf("read the built-in events: %w", err)
+	}
+	return (&Catalogue{}).With(defs), nil
+}
+
+// Read parses every file of a folder of events.
+func Read(fsys fs.FS, dir string) ([]*Definition, source.Faults) {
+	names, err := fs.Glob(fsys, dir+"/*.yaml")
+	if err != nil {
+		names = nil
+	}
+	var defs []*Definition
+	var faults source.Faults
+	for _, name := range names {
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			faults.Add(Codes, "E421", source.Span{Pos: source.Pos{File: name, Line: 1, Col: 1}, Len: 1}, err.Error(), "")
+			continue
+		}
+		node, bad := source.Parse(name, text)
+		faults = append(faults, bad...)
+		if node == nil || bad.Bad() {
+			continue
+		}
+		own, bad := Parse(node)
+		faults = append(faults, bad...)
+		defs = append(defs, own...)
+	}
+	return defs, faults
+}
+
+// With returns a catalogue that also has defs; one of the same type takes the place of the one there was.
+func (c *Catalogue) With(defs []*Definition) *Catalogue {
+	out := &Catalogue{byType: make(map[string]*Definition, len(c.byType)+len(defs))}
+	maps.Copy(out.byType, c.byType)
+	for _, d := range defs {
+		out.byType[d.Type] = d
+	}
+	return out
+}
+
+// Get returns the definition of a type, nil when there is none.
+func (c *Catalogue) Get(typ string) *Definition { return c.byType[typ] }
+
+// Types lists every type, sorted.
+func (c *Catalogue) Types() []string { return slices.Sorted(maps.Keys(c.byType)) }
+
+// Nouns lists every noun, sorted.
+func (c *Catalogue) Nouns() []string {
+	var out []string
+	for _, d := range c.byType {
+		if !slices.Contains(out, d.Noun) {
+			out = append(out, d.Noun)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Expand gives the types that are really told for a type: order.paid is told as order.part_paid, order.paid_in_full or
+// order.overpaid. Any other type is told as itself; an unknown one gives nothing.
+func (c *Catalogue) Expand(typ string) []string {
+	d := c.byType[typ]
+	switch {
+	case d == nil:
+		return nil
+	case len(d.Becomes) > 0:
+		return slices.Clone(d.Becomes)
+	default:
+		return []string{typ}
+	}
+}
+
+// MappingSchema is the schema that a mapping or an emit must fill: fields that are worked out may be left out.
+func (d *Definition) MappingSchema() *expr.Schema {
+	if len(d.computed) == 0 {
+		return d.Schema
+	}
+	s := *d.Schema
+	s.Required = slices.DeleteFunc(slices.Clone(s.Required), func(f string) bool { return slices.Contains(d.computed, f) })
+	return &s
+}
+
+// Codes are the faults of event definitions.
+var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+	"E421": {Title: "unusable event", Text: "An event definition names its noun, its schema and its events: noun: order."},
+	"E422": {Title: "path without a field", Text: "A path named in subject, search, about or time leads to no field of the schema."},
+}
+
+type rawNoun struct {
+	Noun     source.Text              `yaml:"noun,required"`
+	Title    string                   `yaml:"title,required"`
+	Subject  []string                 `yaml:"subject,one_or_more"`
+	Time     source.Text              `yaml:"time"`
+	Search   map[string][]source.Text `yaml:"search"`
+	About    []rawAbout               `yaml:"about"`
+	Computed []string                 `yaml:"computed"`
+	Schema   *expr.Schema             `yaml:"schema,required"`
+	Events   *source.Node             `yaml:"events,required"`
+	Node     *source.Node             `yaml:",node"`
+}
+
+type rawAbout struct {
+	Type string                 `yaml:"type,required"`
+	At   source.Text            `yaml:"at"`
+	When source.Text            `yaml:"when"`
+	Name []string               `yaml:"name,one_or_more"`
+	IDs  map[string]source.Text `yaml:"ids,required"`
+}
+
+type rawEvent struct {
+	Title   string   `yaml:"title,required"`
+	Rank    int      `yaml:"rank"`
+	Fact    string   `yaml:"fact,required"`
+	Becomes []string `yaml:"becomes"`
+}
+
+// Parse reads one noun and its events.
+func Parse(node *source.Node) ([]*Definition, source.Faults) {
+	var raw rawNoun
+	p := &parser{faults: source.Decode(node, &raw)}
+	if p.faults.Bad() || raw.Schema == nil {
+		return nil, p.faults
+	}
+	complete(raw.Schema)
+	p.schema = raw.Schema
+	base := Definition{Noun: raw.Noun.Value, Schema: raw.Schema, Time: raw.Time.Value, computed: raw.Computed}
+	p.path(raw.Time, nil)
+	for _, text := range raw.Subject {
+		base.subject = append(base.subject, parseTemplate(text))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(raw.Search)) {
+		for _, path := range raw.Search[kind] {
+			base.search = append(base.search, searchPath{kind: kind, path: p.path(path, nil)})
+		}
+	}
+	for _, a := range raw.About {
+		base.about = append(base.about, p.about(a))
+	}
+	if raw.Events.Kind != source.Map || len(raw.Events.Entries) == 0 {
+		p.faults.Add(Codes, "E421", raw.Events.Span, "Events are a group of names: created, updated.", "")
+	}
+	var defs []*Definition
+	for _, e := range raw.Events.Entries {
+		var ev rawEvent
+		p.faults = append(p.faults, source.Decode(e.Value, &ev)...)
+		d := base
+		d.Name, d.Type, d.Title, d.Rank, d.Fact = e.Key, base.Noun+"."+e.Key, ev.Title, ev.Rank, ev.Fact
+		d.Span = e.KeySpan
+		for _, name := range ev.Becomes {
+			d.Becomes = append(d.Becomes, base.Noun+"."+name)
+		}
+		defs = append(defs, &d)
+	}
+	return defs, p.faults
+}
+
+type parser struct {
+	schema *expr.Schema
+	faults source.Faults
+}
+
+// complete fills in what a schema may leave out: one with properties is an object.
+func complete(s *expr.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == "" && s.Properties != nil {
+		s.Type = "object"
+	}
+	for _, inner := range s.Properties {
+		complete(inner)
+	}
+	complete(s.Items)
+	complete(s.Values)
+}
+
+// path splits a dotted path below prefix and checks that the schema has it.
+func (p *parser) path(t source.Text, prefix []string) []string {
+	if t.Value == "" {
+		return nil
+	}
+	path := strings.Split(t.Value, ".")
+	at := p.schema
+	for _, name := range slices.Concat(prefix, path) {
+		if at == nil || at.Properties[name] == nil {
+			p.faults.Add(Codes, "E422", t.Span, fmt.Sprintf("The schema has no field %q.", t.Value), "")
+			break
+		}
+		at = at.Properties[name]
+	}
+	return path
+}
+
+func (p *parser) about(raw rawAbout) about {
+	a := about{typ: raw.Type, at: p.path(raw.At, nil), when: p.path(raw.When, nil)}
+	for _, name := range raw.Name {
+		a.name = append(a.name, strings.Split(name, "."))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(raw.IDs)) {
+		a.ids = append(a.ids, idPath{kind: kind, path: p.path(raw.IDs[kind], a.at)})
+	}
+	return a
+}

@@ -1,0 +1,192 @@
+package catalogue
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"waybill"
+)
+
+// template is a text with ${path} parts; it gives nothing unless every path has a value.
+type template struct {
+	texts []string   // one more than paths
+	paths [][]string // dotted paths
+}
+
+func parseTemplate(text string) template {
+	var t template
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		path, after, closed := strings.Cut(rest, "}")
+		if !found || !closed {
+			t.texts = append(t.texts, text)
+			return t
+		}
+		t.texts, t.paths, text = append(t.texts, before), append(t.paths, strings.Split(path, ".")), after
+	}
+}
+
+func (t template) fill(data map[string]any) (string, bool) {
+	var out strings.Builder
+	for i, path := range t.paths {
+		value := Text(data, path)
+		if value == "" {
+			return "", false
+		}
+		out.WriteString(t.texts[i])
+		out.WriteString(value)
+	}
+	out.WriteString(t.texts[len(t.texts)-1])
+	return out.String(), true
+}
+
+// SubjectOf says what an event is about, as pages say it: Order SO-1001. It is empty when nothing names it.
+func (d *Definition) SubjectOf(data map[string]any) string {
+	for _, t := range d.subject {
+		if text, ok := t.fill(data); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// Search gives the keys people find an event by, normalised, each once. region is where phone numbers without a
+// country code are from: IN.
+func (d *Definition) Search(data map[string]any, region string) []waybill.SearchKey {
+	var out []waybill.SearchKey
+	for _, s := range d.search {
+		value := at(data, s.path)
+		var text string
+		if money, ok := value.(map[string]any); ok {
+			minor, _ := money["minor"].(int64)
+			text = strconv.FormatInt(minor, 10)
+		} else if text = plain(value); text == "" {
+			continue
+		}
+		key := waybill.SearchKey{Kind: s.kind, Value: Normal(s.kind, text, region)}
+		if key.Value != "" && !has(out, key) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func has(keys []waybill.SearchKey, key waybill.SearchKey) bool {
+	for _, k := range keys {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+// Object is a business object that an event's data describes.
+type Object struct {
+	Type    string
+	Name    string // as pages say it
+	Aliases []waybill.Alias
+	Fields  map[string]any // the part of the data that describes it
+}
+
+// Objects gives the business objects an event is about. An alias of kind "connection" is the id the object has in the
+// connection the event came by. An object without any alias is left out: nothing tells it from another.
+func (d *Definition) Objects(connection string, data map[string]any, region string) []Object {
+	var out []Object
+	for _, a := range d.about {
+		fields, ok := at(data, a.at).(map[string]any)
+		if !ok || (len(a.when) > 0 && Text(data, a.when) == "") {
+			continue
+		}
+		o := Object{Type: a.typ, Fields: fields}
+		for _, name := range a.name {
+			if o.Name = Text(fields, name); o.Name != "" {
+				break
+			}
+		}
+		for _, id := range a.ids {
+			value := Normal(id.kind, Text(fields, id.path), region)
+			if value == "" {
+				continue
+			}
+			kind := id.kind
+			if kind == "connection" {
+				kind = connection
+			}
+			o.Aliases = append(o.Aliases, waybill.Alias{Kind: kind, Value: value})
+		}
+		if len(o.Aliases) > 0 {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// Normal writes a value so that the same one always reads the same: e-mails in small letters, phone numbers in E.164,
+// other values without spaces around them. A phone number that cannot be read keeps its digits.
+func Normal(kind, value, region string) string {
+	value = strings.TrimSpace(value)
+	switch kind {
+	case "email":
+		return strings.ToLower(value)
+	case "phone":
+		return phone(value, region)
+	default:
+		return value
+	}
+}
+
+func phone(value, region string) string {
+	if isE164(value) || value == "" {
+		return value
+	}
+	if n, err := phonenumbers.Parse(value, region); err == nil {
+		return phonenumbers.Format(n, phonenumbers.E164)
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, value)
+}
+
+func isE164(value string) bool {
+	if len(value) < 9 || len(value) > 16 || value[0] != '+' {
+		return false
+	}
+	for _, c := range value[1:] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// at gives the value at a path of data, nil when there is none; an empty path is the data itself.
+func at(data map[string]any, path []string) any {
+	var value any = data
+	for _, name := range path {
+		object, ok := value.(map[string]any)
+		if !ok {
+			return nil
+		}
+		value = object[name]
+	}
+	return value
+}
+
+// Text gives the plain value at a path as text, empty when there is none.
+func Text(data map[string]any, path []string) string { return plain(at(data, path)) }
+
+func plain(value any) string {
+	switch value := value.(type) {
+	case string:
+		return value
+	case int64:
+		return strconv.FormatInt(value, 10)
+	default:
+		return ""
+	}
+}
