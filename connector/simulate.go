@@ -83,9 +83,9 @@ type SimAnswer struct {
 // SimRoute is one thing that can be asked of the system.
 type SimRoute struct {
 	Method   string
-	Path     []string // segments; {name} matches any one
-	Action   string   // our name for it, for the ledger and the faults
-	Body     string   // json, form, none
+	Path     []string       // segments: {name} matches any one, {name:a|b} one of these, {name...} all that follow
+	Action   *expr.Template // our name for it, for the ledger and the faults
+	Body     string         // json, form, none
 	Takes    *expr.Schema
 	Query    *expr.Schema
 	Key      *expr.Template // our reference as it arrives here, for the ledger
@@ -98,15 +98,17 @@ type SimRoute struct {
 
 // SimStep is one act on what the system keeps, or a refusal, or a webhook to send.
 type SimStep struct {
-	Verb  string // create upsert update get search refuse send let
-	Type  string // of object; send: the event; refuse: empty
-	As    string // the name its result gets: the object, or the list a search found
+	Verb  string         // create upsert update get search refuse send let
+	Type  string         // of object; send: the event; let: the name
+	Which *expr.Template // the type of object where it depends on the call
+	As    string         // the name its result gets: the object, or the list a search found
 	When  *expr.Program
 	Each  *expr.Program // upsert, create, update: once per item; the result is a list
 	ID    *expr.Template
 	By    *expr.Template // a dotted path: get and upsert find the object whose value there is Value
 	Value *expr.Template // of By
 	With  *expr.Object   // what is written; deep-merged into what is there
+	Also  *expr.Object   // what the system adds when that changes anything: times, computed fields; over object
 	Give  *expr.Object   // what As stands for, instead of the object
 	Match *expr.Program  // search: over object
 	Limit *expr.Program  // search: default 100
@@ -206,7 +208,7 @@ type rawAnswer struct {
 
 type rawRoute struct {
 	On       source.Text  `yaml:"on,required"`
-	Action   string       `yaml:"action,required"`
+	Action   *source.Node `yaml:"action,required"`
 	Body     string       `yaml:"body"`
 	Takes    *expr.Schema `yaml:"takes"`
 	Query    *expr.Schema `yaml:"query"`
@@ -220,11 +222,11 @@ type rawRoute struct {
 
 type rawStep struct {
 	Span   source.Span   `yaml:",span"`
-	Create string        `yaml:"create"`
-	Upsert string        `yaml:"upsert"`
-	Update string        `yaml:"update"`
-	Get    string        `yaml:"get"`
-	Search string        `yaml:"search"`
+	Create *source.Node  `yaml:"create"`
+	Upsert *source.Node  `yaml:"upsert"`
+	Update *source.Node  `yaml:"update"`
+	Get    *source.Node  `yaml:"get"`
+	Search *source.Node  `yaml:"search"`
 	Send   string        `yaml:"send"`
 	Let    string        `yaml:"let"`
 	Refuse *source.Node  `yaml:"refuse"`
@@ -235,6 +237,7 @@ type rawStep struct {
 	By     *source.Node  `yaml:"by"`
 	Value  *source.Node  `yaml:"value"`
 	With   *source.Node  `yaml:"with"`
+	Also   *source.Node  `yaml:"also"`
 	Give   *source.Node  `yaml:"give"`
 	Match  *source.Node  `yaml:"match"`
 	Limit  *source.Node  `yaml:"limit"`
@@ -438,7 +441,7 @@ func (p *simParser) event(n *source.Node) *SimEvent {
 
 func (p *simParser) route(raw *rawRoute) *SimRoute {
 	r := &SimRoute{
-		Action: raw.Action, Body: raw.Body, Takes: raw.Takes, Query: raw.Query, Once: raw.Once, Open: raw.Open,
+		Action: p.template(raw.Action, p.base), Body: raw.Body, Takes: schema(raw.Takes), Query: schema(raw.Query), Once: raw.Once, Open: raw.Open,
 	}
 	method, path, ok := strings.Cut(raw.On.Value, " ")
 	if !ok || !strings.HasPrefix(path, "/") || method != strings.ToUpper(method) {
@@ -490,12 +493,17 @@ func (p *simParser) steps(raw []rawStep, env *expr.Env) ([]*SimStep, *expr.Env) 
 func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
 	s := &SimStep{As: raw.As, Old: raw.Old, After: raw.After}
 	count := 0
-	for verb, typ := range map[string]string{
+	for verb, node := range map[string]*source.Node{
 		"create": raw.Create, "upsert": raw.Upsert, "update": raw.Update, "get": raw.Get, "search": raw.Search,
-		"send": raw.Send, "let": raw.Let,
 	} {
-		if typ != "" {
-			count, s.Verb, s.Type = count+1, verb, typ
+		if node != nil {
+			count, s.Verb = count+1, verb
+			p.objectType(s, node, env)
+		}
+	}
+	for verb, name := range map[string]string{"send": raw.Send, "let": raw.Let} {
+		if name != "" {
+			count, s.Verb, s.Type = count+1, verb, name
 		}
 	}
 	if raw.Refuse != nil {
@@ -512,16 +520,27 @@ func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
 		if !p.events[s.Type] {
 			p.unknown(raw.Span, "event", s.Type, slices.Sorted(maps.Keys(p.events)))
 		}
-	case "refuse":
-	default:
-		if _, ok := p.sim.Objects[s.Type]; !ok && count == 1 {
-			p.unknown(raw.Span, "object", s.Type, slices.Sorted(maps.Keys(p.sim.Objects)))
-		}
 	}
 	s.When, s.Each, s.Match = p.program(raw.When, env), p.program(raw.Each, env), p.program(raw.Match, env)
 	s.Limit, s.From = p.program(raw.Limit, env), p.program(raw.From, env)
 	s.ID, s.By, s.Value = p.template(raw.ID, env), p.template(raw.By, env), p.template(raw.Value, env)
-	s.With, s.Give = p.object(raw.With, env), p.object(raw.Give, env)
+	s.With, s.Also, s.Give = p.object(raw.With, env), p.object(raw.Also, env), p.object(raw.Give, env)
 	s.None, s.Clash, s.Say = p.answer(raw.None, env), p.answer(raw.Clash, env), p.answer(raw.Refuse, env)
 	return s
+}
+
+// objectType reads the type of object a step is about; one that depends on the call is checked when it is used.
+func (p *simParser) objectType(s *SimStep, n *source.Node, env *expr.Env) {
+	s.Which = p.template(n, env)
+	if s.Which == nil {
+		return
+	}
+	literal, ok := s.Which.Literal()
+	if !ok {
+		return
+	}
+	s.Type, s.Which = literal, nil
+	if _, known := p.sim.Objects[literal]; !known {
+		p.unknown(n.Span, "object", literal, slices.Sorted(maps.Keys(p.sim.Objects)))
+	}
 }

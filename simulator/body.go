@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,40 +12,6 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 )
-
-// readJSON reads one JSON value with its integers exact.
-func readJSON(body []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
-	}
-	return exact(v), nil
-}
-
-func exact(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64()
-		return f
-	case map[string]any:
-		for k := range v {
-			v[k] = exact(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = exact(v[i])
-		}
-	}
-	return v
-}
 
 // readForm reads fields with bracket nesting: metadata[order_id]=SO-1, types[]=a, items[0][price]=p. Values are texts.
 func readForm(values url.Values) (map[string]any, error) {

@@ -6,10 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,8 +89,9 @@ func (w *World) answer(a *act, c call) reply {
 	if route == nil {
 		return a.refuse("no_route", http.StatusNotFound, complaint{param: c.path, problem: "unknown", words: "is not known"})
 	}
-	a.action, a.scope["path"] = route.Action, parts
-	f, struck := w.strike(a.name, CallFaults, route.Action, c.path, c.method+" "+c.path)
+	a.scope["path"] = parts
+	a.action, _ = a.string(route.Action)
+	f, struck := w.strike(a.name, CallFaults, a.action, c.path, c.method+" "+c.path)
 	if struck {
 		a.scope["fault"] = map[string]any{"kind": string(f.Kind), "seconds": int64(f.RetryAfter / time.Second)}
 		if r, done := a.before(f, route); done {
@@ -166,8 +168,8 @@ func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
 	key, fingerprint := "", ""
 	if route.Once {
 		key = c.header.Get(a.sim.Once.Header)
-		if a.sim.Once.Max > 0 && len(key) > a.sim.Once.Max {
-			return a.refuse("invalid", http.StatusBadRequest, complaint{a.sim.Once.Header, "invalid", "is too long"})
+		if form := a.sim.Once.Form; key != "" && form != nil && !form.MatchString(key) {
+			return a.refuse("invalid", http.StatusBadRequest, complaint{a.sim.Once.Header, "invalid", "is not as documented"})
 		}
 	}
 	if key != "" {
@@ -191,9 +193,18 @@ func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
 		if life == 0 {
 			life = 10 * 365 * 24 * time.Hour
 		}
+		a.forgetKeys()
 		a.once[key] = keptAnswer{fingerprint: fingerprint, reply: kept, until: a.now.Add(life)}
 	}
 	return r
+}
+
+// forgetKeys drops keys past their life once there are many.
+func (a *act) forgetKeys() {
+	if len(a.once) < maxThings {
+		return
+	}
+	maps.DeleteFunc(a.once, func(_ string, kept keptAnswer) bool { return !a.now.Before(kept.until) })
 }
 
 func (a *act) perform(route *connector.SimRoute) reply {
@@ -280,7 +291,7 @@ func (a *account) route(method, path string) (*connector.SimRoute, map[string]an
 	return nil, nil
 }
 
-// matchPath matches segments: {name} takes any one, {name...} all that follow.
+// matchPath matches segments: {name} takes any one, {name:a|b} one of these, {name...} all that follow.
 func matchPath(pattern, segments []string) (map[string]any, bool) {
 	parts := map[string]any{}
 	for i, want := range pattern {
@@ -294,8 +305,9 @@ func matchPath(pattern, segments []string) (map[string]any, bool) {
 			return nil, false
 		}
 		got, err := url.PathUnescape(segments[i])
+		name, choices, limited := strings.Cut(name, ":")
 		switch {
-		case err != nil:
+		case err != nil || (isPart && limited && !slices.Contains(strings.Split(choices, "|"), got)):
 			return nil, false
 		case isPart && got != "":
 			parts[name] = got
@@ -311,10 +323,13 @@ func (a *account) signedIn(h http.Header) bool {
 	if len(a.sim.SignIn) == 0 {
 		return true
 	}
+	asked := false
 	for _, s := range a.sim.SignIn {
 		switch {
 		case s.Bearer != "":
-			if secret := a.secrets[s.Bearer]; secret != "" && h.Get("Authorization") == "Bearer "+secret {
+			secret := a.secrets[s.Bearer]
+			asked = asked || secret != ""
+			if secret != "" && h.Get("Authorization") == "Bearer "+secret {
 				return true
 			}
 		case len(s.Basic) > 0:
@@ -322,27 +337,27 @@ func (a *account) signedIn(h http.Header) bool {
 			if len(s.Basic) > 1 {
 				pass = a.secrets[s.Basic[1]]
 			}
+			asked = asked || user != ""
 			want := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+pass))
 			if user != "" && h.Get("Authorization") == want {
 				return true
 			}
 		case s.Header != "":
-			if secret := a.secrets[s.Secret]; secret != "" && h.Get(s.Header) == s.Prefix+secret {
+			secret := a.secrets[s.Secret]
+			asked = asked || secret != ""
+			name, prefix := connector.Fill(s.Header, a.texts), connector.Fill(s.Prefix, a.texts)
+			if secret != "" && h.Get(name) == prefix+secret {
 				return true
 			}
 		}
 	}
-	return false
+	return !asked // an account without credentials asks for none
 }
 
 func (a *act) checkHeaders(h http.Header) (reply, bool) {
 	for _, want := range a.sim.Headers {
 		value := h.Get(want.Name)
-		ok, err := regexp.MatchString("^(?:"+want.Pattern+")$", value)
-		if err != nil {
-			return a.broken(err), true
-		}
-		if value == "" || (want.Pattern != "" && !ok) {
+		if value == "" || (want.Form != nil && !want.Form.MatchString(value)) {
 			return a.refuse(want.Answer, http.StatusBadRequest, complaint{want.Name, "invalid", "is not as documented"}), true
 		}
 	}
@@ -378,11 +393,11 @@ func (a *act) read(route *connector.SimRoute, c call) (reply, bool) {
 		if kind != "application/json" {
 			return a.refuse("unreadable", http.StatusBadRequest, complaint{"Content-Type", "invalid", "must be JSON"}), true
 		}
-		if body, err = readJSON(c.body); err != nil {
+		if body, err = connector.DecodeJSON(c.body); err != nil {
 			return a.refuse("unreadable", http.StatusBadRequest, complaint{"", "invalid", "cannot be read as JSON"}), true
 		}
 	default: // any: what is there
-		if body, err = readJSON(c.body); err != nil {
+		if body, err = connector.DecodeJSON(c.body); err != nil {
 			body = string(c.body)
 		}
 	}
@@ -391,10 +406,6 @@ func (a *act) read(route *connector.SimRoute, c call) (reply, bool) {
 
 func (a *act) inspect(name string, schema *expr.Schema, v any, form bool) (reply, bool) {
 	in := inspector{form: form, unknown: a.sim.Answers["unknown"] != nil}
-	if schema != nil && schema.Type == "" && len(schema.Properties)+len(schema.Required) > 0 {
-		withType := *schema
-		withType.Type, schema = "object", &withType
-	}
 	v, c := in.inspect(schema, v, "")
 	a.scope[name] = v
 	if c == nil {

@@ -91,9 +91,27 @@ func (a *act) step(step *connector.SimStep) error {
 	return nil
 }
 
+// shelf finds the objects a step is about.
+func (a *act) shelf(step *connector.SimStep) (*shelf, string, error) {
+	typ := step.Type
+	if step.Which != nil {
+		var err error
+		if typ, err = a.string(step.Which); err != nil {
+			return nil, "", err
+		}
+	}
+	if a.shelves[typ] == nil {
+		return nil, "", fmt.Errorf("the simulator of %s keeps no %q", a.manifest.Name, typ)
+	}
+	return a.shelves[typ], typ, nil
+}
+
 // one gets or writes one object.
 func (a *act) one(step *connector.SimStep) error {
-	shelf := a.shelves[step.Type]
+	shelf, typ, err := a.shelf(step)
+	if err != nil {
+		return err
+	}
 	found, err := a.locate(step, shelf)
 	if err != nil {
 		return err
@@ -134,7 +152,7 @@ func (a *act) one(step *connector.SimStep) error {
 	}
 	did := shelf.put(id, data, a.now, a.searchLag(shelf)+a.lag)
 	a.entries = append(a.entries, Entry{
-		At: a.now, Connection: a.name, Action: a.action, Did: did, Key: a.key, Type: step.Type, ID: id,
+		At: a.now, Connection: a.name, Action: a.action, Did: did, Key: a.key, Type: typ, ID: id,
 	})
 	a.scope["made"] = did == "created"
 	return a.bind(step, data)
@@ -152,12 +170,16 @@ func (a *act) locate(step *connector.SimStep, shelf *shelf) (*thing, error) {
 	switch {
 	case step.Verb == "create":
 		return nil, nil //nolint:nilnil // a create is about nothing that is there
-	case step.By != "":
+	case step.By != nil:
+		path, err := a.string(step.By)
+		if err != nil {
+			return nil, err
+		}
 		value, err := a.string(step.Value)
 		if err != nil {
 			return nil, err
 		}
-		return shelf.find(step.By, value), nil
+		return shelf.find(path, value), nil
 	default:
 		id, err := a.string(step.ID)
 		if err != nil {
@@ -178,19 +200,29 @@ func (a *act) string(t *expr.Template) (string, error) {
 	return text(v), nil
 }
 
+// fill gives the object as it shall be. What the system adds of itself changes nothing alone.
 func (a *act) fill(step *connector.SimStep, old map[string]any) (map[string]any, error) {
-	if step.With == nil {
-		return old, nil
+	data, err := a.lay(step.With, old)
+	if err != nil || step.Also == nil || (len(old) > 0 && same(old, data)) {
+		return data, err
 	}
-	v, err := step.With.Eval(a.scope, nil)
+	a.scope["object"] = data
+	return a.lay(step.Also, data)
+}
+
+func (a *act) lay(values *expr.Object, over map[string]any) (map[string]any, error) {
+	if values == nil {
+		return over, nil
+	}
+	v, err := values.Eval(a.scope, nil)
 	if err != nil {
 		return nil, err
 	}
-	values, ok := v.(map[string]any)
+	fields, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("the simulator's %s of %s writes no object", step.Verb, step.Type)
+		return nil, fmt.Errorf("the simulator of %s writes what is no object", a.manifest.Name)
 	}
-	return merge(old, values), nil
+	return merge(over, fields), nil
 }
 
 // bind gives the step's name its value.
@@ -213,7 +245,10 @@ func (a *act) bind(step *connector.SimStep, data any) error {
 }
 
 func (a *act) search(step *connector.SimStep) error {
-	shelf := a.shelves[step.Type]
+	shelf, _, err := a.shelf(step)
+	if err != nil {
+		return err
+	}
 	limit, err := a.number(step.Limit, 100)
 	if err != nil {
 		return err

@@ -119,7 +119,7 @@ func (a *account) setPaths(d draft, paths map[string]string) ([]byte, error) {
 	if len(paths) == 0 {
 		return d.body, nil
 	}
-	body, err := readJSON(d.body)
+	body, err := connector.DecodeJSON(d.body)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func likeOld(old any, value string) any {
 
 // scalar reads a JSON scalar; what is none is text.
 func scalar(value string) any {
-	if v, err := readJSON([]byte(value)); err == nil && json.Valid([]byte(value)) {
+	if v, err := connector.DecodeJSON([]byte(value)); err == nil && json.Valid([]byte(value)) {
 		switch v.(type) {
 		case map[string]any, []any, string:
 		default:

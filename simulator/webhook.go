@@ -100,6 +100,9 @@ func (a *account) draft(event string, names, vars map[string]any, now time.Time)
 		maps.Copy(all, had)
 	}
 	maps.Copy(all, vars)
+	if minor, ok := all["amount"].(int64); ok {
+		all["amount_text"] = fmt.Sprintf("%d.%02d", minor/100, minor%100)
+	}
 	scope := a.scope(now, all)
 	for name, value := range names {
 		if _, base := scope[name]; !base {
@@ -158,12 +161,13 @@ func (a *account) sign(d draft, now time.Time, forged bool) (Webhook, error) {
 	if config == nil {
 		return hook, nil
 	}
-	secret := a.secrets[config.Verify.Secret]
+	scheme := config.Verify.Bind(a.texts)
+	secret := a.secrets[scheme.Secret]
 	if forged {
-		secret = expand(a.sim.Secrets[config.Verify.Secret], a.rand, 0, now)
+		secret = expand(a.sim.Secrets[scheme.Secret], a.rand, 0, now)
 	}
 	r := verify.Request{Method: hook.Method, URL: hook.URL, Header: hook.Header, Body: hook.Body}
-	if err := verify.Scheme(config.Verify).Sign(&r, verify.Secret(secret), now, d.id); err != nil {
+	if err := verify.Scheme(scheme).Sign(&r, verify.Secret(secret), now, d.id); err != nil {
 		return Webhook{}, fmt.Errorf("sign the webhook %s for %s: %w", d.event, a.name, err)
 	}
 	hook.URL, hook.Header, hook.Body = r.URL, r.Header, r.Body

@@ -93,8 +93,9 @@ type account struct {
 	sim      *connector.Simulate
 	options  ConnectionOptions
 	secrets  map[string]string
-	settings map[string]any
-	base     *url.URL // where it is called; nil when nothing says
+	texts    map[string]string // settings, with the manifest's defaults
+	settings map[string]any    // the same, for expressions
+	base     *url.URL          // where it is called; nil when nothing says
 	rand     *rand.Rand
 	seq      int64
 	shelves  map[string]*shelf
@@ -136,23 +137,26 @@ func newAccount(
 	_, _ = h.Write([]byte(name))
 	a := &account{
 		name: name, manifest: m, sim: m.Simulate, options: o, secrets: secrets, settings: map[string]any{},
+		texts:   maps.Clone(m.Simulate.Settings),
 		rand:    rand.New(rand.NewPCG(seed, h.Sum64())), //nolint:gosec // repeatable
 		shelves: map[string]*shelf{}, once: map[string]keptAnswer{},
 	}
-	for k, v := range m.Simulate.Settings {
-		a.settings[k] = v
+	if a.texts == nil {
+		a.texts = map[string]string{}
 	}
-	for k, v := range o.Settings {
+	maps.Copy(a.texts, o.Settings)
+	a.texts = m.Defaults(a.texts)
+	for k, v := range a.texts {
 		a.settings[k] = v
 	}
 	if a.options.Account == "" {
-		a.options.Account = m.Simulate.Account
+		a.options.Account = connector.Fill(m.Simulate.Account, a.texts)
 	}
 	if a.options.URL == "" {
 		a.options.URL = "https://waybill.example/in/" + name
 	}
 	if a.options.BaseURL == "" {
-		a.options.BaseURL = a.manifestURL()
+		a.options.BaseURL = m.Base("test", a.texts)
 	}
 	if a.options.BaseURL != "" {
 		base, err := url.Parse(a.options.BaseURL)
@@ -165,23 +169,6 @@ func newAccount(
 		a.shelves[typ] = newShelf(object)
 	}
 	return a, nil
-}
-
-// manifestURL is the address the manifest calls, the test one where there is a choice.
-func (a *account) manifestURL() string {
-	address := ""
-	for _, env := range []string{"test", "all", "production"} {
-		if address = a.manifest.BaseURL[env]; address != "" {
-			break
-		}
-	}
-	for name, value := range a.settings {
-		address = strings.ReplaceAll(address, "${settings."+name+"}", fmt.Sprint(value))
-	}
-	if strings.Contains(address, "${") {
-		return ""
-	}
-	return address
 }
 
 // Secrets makes up the credentials of a simulated account, in the documented form and the same each time.
