@@ -130,5 +130,5 @@ func memberValue(b []byte, at int) (span, bool) {
 	if i == from {
 		return span{}, false
 	}
-	return span{from: from, to: i, mark: mark(string(b[from:i]))}, true
+	return span{from: from, to: i, mark: Mark(string(b[from:i]))}, true
 }

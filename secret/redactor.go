@@ -26,8 +26,8 @@ func Fingerprint(value string) string {
 	return "sha256:" + hex.EncodeToString(sum[:4])
 }
 
-// mark is what stands in a text in a credential's place.
-func mark(value string) string {
+// Mark is what stands in a text in a credential's place: [sha256:ab12cd34]. A mark stays as it is.
+func Mark(value string) string {
 	if marked(value) {
 		return value
 	}
@@ -115,14 +115,14 @@ func (r *Redactor) Header(name, value string) string {
 	switch kind := headerKinds(name); kind {
 	case headerScheme:
 		if scheme, rest, ok := strings.Cut(value, " "); ok && rest != "" && len(scheme) <= 16 {
-			return r.Text(scheme) + " " + mark(rest)
+			return r.Text(scheme) + " " + Mark(rest)
 		}
 		fallthrough
 	case headerCredential:
 		if value == "" {
 			return ""
 		}
-		return mark(value)
+		return Mark(value)
 	case headerURL:
 		return r.URL(value)
 	default:
@@ -138,7 +138,7 @@ func (r *Redactor) URL(raw string) string {
 	path = redactUser(path)
 	if tail, ok := strings.CutPrefix(path, "/in/"); ok {
 		if connection, token, ok := strings.Cut(tail, "/"); ok && token != "" {
-			path = "/in/" + connection + "/" + mark(token)
+			path = "/in/" + connection + "/" + Mark(token)
 		}
 	}
 	out := path
@@ -167,14 +167,25 @@ func redactUser(address string) string {
 	}
 	user, password, ok := strings.Cut(host[:i], ":")
 	if ok {
-		user += ":" + mark(password)
+		user += ":" + Mark(password)
 	} else {
-		user = mark(user)
+		user = Mark(user)
 	}
 	return scheme + "://" + user + host[i:] + path
 }
 
-func redactQuery(query string) string {
+func redactQuery(query string) string { return hide(query, sensitiveName) }
+
+// HideQuery returns an address with the value of one query entry replaced, for a credential whose name does not show it.
+func HideQuery(raw, name string) string {
+	path, query, ok := strings.Cut(raw, "?")
+	if !ok {
+		return raw
+	}
+	return path + "?" + hide(query, func(n string) bool { return n == name })
+}
+
+func hide(query string, secret func(name string) bool) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
@@ -185,13 +196,13 @@ func redactQuery(query string) string {
 		if err != nil {
 			plain = name
 		}
-		if !sensitiveName(plain) {
+		if !secret(plain) {
 			continue
 		}
 		if v, err := url.QueryUnescape(value); err == nil {
 			value = v
 		}
-		pairs[i] = name + "=" + mark(value)
+		pairs[i] = name + "=" + Mark(value)
 	}
 	return strings.Join(pairs, "&")
 }
@@ -253,7 +264,7 @@ func fieldPatterns() []pattern {
 // appendSpellings adds the ways in which a value is written: as it is, in JSON, in URLs, and in base64 at each of the three
 // places it can begin within what is encoded (user:password).
 func appendSpellings(patterns []pattern, seen map[string]bool, value string) []pattern {
-	replacement := mark(value)
+	replacement := Mark(value)
 	add := func(text string) {
 		if len(text) >= MinLength && !seen[text] {
 			seen[text] = true
