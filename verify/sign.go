@@ -139,11 +139,11 @@ func addBodyHash(r *Request) error {
 }
 
 func (s Scheme) signToken(r *Request, secret Secret) error {
-	switch {
-	case s.In == "header":
+	switch s.In {
+	case "header":
 		r.Header.Set(s.Name, s.Prefix+string(secret))
 		return nil
-	case s.In == "query":
+	case "query":
 		u, err := url.Parse(r.URL)
 		if err != nil {
 			return fmt.Errorf("sign a request: %w", err)
@@ -153,7 +153,7 @@ func (s Scheme) signToken(r *Request, secret Secret) error {
 		u.RawQuery = q.Encode()
 		r.URL = u.String()
 		return nil
-	case s.In == "path":
+	case "path":
 		u, err := url.Parse(r.URL)
 		if err != nil {
 			return fmt.Errorf("sign a request: %w", err)

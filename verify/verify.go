@@ -55,11 +55,8 @@ const hint = "Compare the secret set for this connection with the one the sender
 // Reason returns the inner reason of an error of Verify, in words, for the list of rejected requests; empty for other
 // errors. It is not for the sender.
 func Reason(err error) string {
-	var r refusal
-	if errors.As(err, &r) {
-		return string(r)
-	}
-	return ""
+	r, _ := errors.AsType[refusal](err)
+	return string(r)
 }
 
 // Verify proves that the request was made by somebody who holds one of the secrets; several are given while a secret is

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -615,7 +616,7 @@ func TestAllRefusalsReadTheSameOutside(t *testing.T) {
 	seen := map[string]bool{}
 	for _, header := range []string{"", "t=1,v1=00", "t=x", vectors(t)["stripe"]} {
 		_, err := stripe.Verify(request("", "{}", "Stripe-Signature", header), []verify.Secret{vectorSecret}, vectorTime)
-		e, ok := err.(*waybill.Error)
+		e, ok := errors.AsType[*waybill.Error](err)
 		if !ok {
 			t.Fatalf("%T", err)
 		}
