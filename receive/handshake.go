@@ -20,8 +20,9 @@ func harmless(challenge string) bool {
 		return false
 	}
 	for i := range len(challenge) {
-		c := challenge[i]
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '-') {
+		switch c := challenge[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_', c == '-':
+		default:
 			return false
 		}
 	}

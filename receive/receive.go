@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -222,10 +223,8 @@ func (t *taking) checkMethod() *refusal {
 	if len(methods) == 0 {
 		methods = []string{http.MethodPost}
 	}
-	for _, m := range methods {
-		if t.r.Method == m {
-			return nil
-		}
+	if slices.Contains(methods, t.r.Method) {
+		return nil
 	}
 	return &refusal{
 		status: http.StatusMethodNotAllowed, title: "this method is not taken here", allow: strings.Join(methods, ", "),
