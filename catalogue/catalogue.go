@@ -41,6 +41,12 @@ type Definition struct {
 	subject  []template
 	search   []searchPath
 	about    []about
+	region   string
+}
+
+// Conform makes an event's data fit its schema, or says where it does not: see expr.Schema.Conform.
+func (d *Definition) Conform(data map[string]any) (map[string]any, []expr.Misfit) {
+	return d.Schema.Conform(data)
 }
 
 // searchPath is a path whose value people search by.
@@ -111,11 +117,28 @@ func (c *Catalogue) With(defs []*Definition) *Catalogue {
 	return out
 }
 
-// Get returns the definition of a type, nil when there is none.
-func (c *Catalogue) Get(typ string) *Definition { return c.byType[typ] }
+// In returns the catalogue for a region (IN): where phone numbers without a country code are from.
+func (c *Catalogue) In(region string) *Catalogue {
+	out := &Catalogue{byType: make(map[string]*Definition, len(c.byType))}
+	for typ, d := range c.byType {
+		own := *d
+		own.region = region
+		out.byType[typ] = &own
+	}
+	return out
+}
 
-// Types lists every type, sorted.
-func (c *Catalogue) Types() []string { return slices.Sorted(maps.Keys(c.byType)) }
+// Type returns the definition of a type, nil when there is none.
+func (c *Catalogue) Type(typ string) *Definition { return c.byType[typ] }
+
+// Find returns the definition of a type, and whether there is one.
+func (c *Catalogue) Find(typ string) (*Definition, bool) {
+	d, ok := c.byType[typ]
+	return d, ok
+}
+
+// Names lists every type, sorted.
+func (c *Catalogue) Names() []string { return slices.Sorted(maps.Keys(c.byType)) }
 
 // Nouns lists every noun, sorted.
 func (c *Catalogue) Nouns() []string {

@@ -26,13 +26,13 @@ func inr(minor int64) map[string]any { return map[string]any{"minor": minor, "cu
 
 func TestEveryEventSaysWhatItIsAndWhatMakesItTheSameFact(t *testing.T) {
 	c := load(t)
-	for _, typ := range c.Types() {
-		d := c.Get(typ)
+	for _, typ := range c.Names() {
+		d := c.Type(typ)
 		if d.Title == "" || d.Fact == "" || d.Rank == 0 || d.Schema == nil || !strings.HasPrefix(d.Type, d.Noun+".") {
 			t.Errorf("%s is incomplete: %+v", typ, d)
 		}
 		for _, told := range c.Expand(typ) {
-			if c.Get(told) == nil {
+			if c.Type(told) == nil {
 				t.Errorf("%s is told as %s, which does not exist", typ, told)
 			}
 		}
@@ -45,7 +45,7 @@ func TestEveryEventSaysWhatItIsAndWhatMakesItTheSameFact(t *testing.T) {
 		"deal.updated", "deal.stage_changed", "deal.won", "deal.lost", "message.received", "message.sent",
 		"message.delivered", "message.read", "message.failed",
 	} {
-		if c.Get(typ) == nil {
+		if c.Type(typ) == nil {
 			t.Errorf("there is no %s", typ)
 		}
 	}
@@ -72,7 +72,7 @@ func TestMoneyForAnOrderIsToldByWhatIsDueAndPaid(t *testing.T) {
 			if test.refunded > 0 {
 				data["refunded_total"] = inr(test.refunded)
 			}
-			out, ok, err := c.Derive(c.Get("order.paid"), data)
+			out, ok, err := c.Derive(c.Type("order.paid"), data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,14 +107,14 @@ func TestAmountsThatCannotBeAddedAreRefused(t *testing.T) {
 		"huge":            {"due": inr(1 << 62), "paid_total": inr(1)},
 		"a refund in USD": {"due": inr(1), "paid_total": inr(1), "refunded_total": map[string]any{"minor": int64(1), "currency": "USD"}},
 	} {
-		if _, _, err := c.Derive(c.Get("order.paid"), data); waybill.KindOf(err) != waybill.Invalid {
+		if _, _, err := c.Derive(c.Type("order.paid"), data); waybill.KindOf(err) != waybill.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
 func TestDataIsMadeToFitOrSaidNotTo(t *testing.T) {
-	d := load(t).Get("payment.succeeded")
+	d := load(t).Type("payment.succeeded")
 	out, misfits := d.Conform(map[string]any{
 		"id": int64(9007199254740993), "status": "succeeded", "amount": map[string]any{"minor": int64(1), "currency": "inr"},
 		"created_at": time.Unix(1790000000, 0), "method": "", "order_id": nil, "customer": map[string]any{"email": ""},
@@ -144,7 +144,7 @@ func TestDataIsMadeToFitOrSaidNotTo(t *testing.T) {
 }
 
 func TestAnEventSaysWhatItIsAboutAndHowItIsFound(t *testing.T) {
-	d := load(t).Get("order.paid_in_full")
+	d := load(t).In("IN").Type("order.paid_in_full")
 	data := map[string]any{
 		"id": "SO-1001", "due": inr(129900), "paid_total": inr(129900),
 		"customer": map[string]any{"id": "cus_1", "email": "Asha@Example.com ", "phone": "98765 43210"},
@@ -156,10 +156,10 @@ func TestAnEventSaysWhatItIsAboutAndHowItIsFound(t *testing.T) {
 		{Kind: "amount", Value: "129900"}, {Kind: "email", Value: "asha@example.com"}, {Kind: "order", Value: "SO-1001"},
 		{Kind: "phone", Value: "+919876543210"},
 	}
-	if diff := cmp.Diff(wantKeys, d.Search(data, "IN")); diff != "" {
+	if diff := cmp.Diff(wantKeys, d.Search(data)); diff != "" {
 		t.Error(diff)
 	}
-	objects := d.Objects("stripe", data, "IN")
+	objects := d.Objects("stripe", data)
 	if len(objects) != 2 || objects[0].Type != "order" || objects[1].Type != "customer" {
 		t.Fatalf("objects %+v", objects)
 	}
@@ -169,13 +169,13 @@ func TestAnEventSaysWhatItIsAboutAndHowItIsFound(t *testing.T) {
 	if diff := cmp.Diff(wantAliases, objects[1].Aliases); diff != "" {
 		t.Error(diff)
 	}
-	if objects := d.Objects("stripe", map[string]any{"id": "SO-1", "customer": map[string]any{}}, "IN"); len(objects) != 1 {
+	if objects := d.Objects("stripe", map[string]any{"id": "SO-1", "customer": map[string]any{}}); len(objects) != 1 {
 		t.Errorf("a customer without any name of its own is an object: %+v", objects)
 	}
 }
 
 func TestAPaymentWithoutAnOrderIsAboutItself(t *testing.T) {
-	d := load(t).Get("payment.succeeded")
+	d := load(t).Type("payment.succeeded")
 	if got := d.SubjectOf(map[string]any{"id": "pi_1"}); got != "Payment pi_1" {
 		t.Errorf("subject %q", got)
 	}
@@ -201,7 +201,7 @@ events:
 	}
 	before := load(t)
 	after := before.With(defs)
-	if after.Get("visit.booked") == nil || before.Get("visit.booked") != nil || after.Get("payment.succeeded") == nil {
+	if after.Type("visit.booked") == nil || before.Type("visit.booked") != nil || after.Type("payment.succeeded") == nil {
 		t.Error("the own event is not added, or the built-in set changed")
 	}
 }

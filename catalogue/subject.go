@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/nyaruka/phonenumbers"
 
 	"waybill"
@@ -52,9 +53,8 @@ func (d *Definition) SubjectOf(data map[string]any) string {
 	return ""
 }
 
-// Search gives the keys people find an event by, normalised, each once. region is where phone numbers without a
-// country code are from: IN.
-func (d *Definition) Search(data map[string]any, region string) []waybill.SearchKey {
+// Search gives the keys people find an event by, normalised, each once.
+func (d *Definition) Search(data map[string]any) []waybill.SearchKey {
 	var out []waybill.SearchKey
 	for _, s := range d.search {
 		value := at(data, s.path)
@@ -65,7 +65,7 @@ func (d *Definition) Search(data map[string]any, region string) []waybill.Search
 		} else if text = plain(value); text == "" {
 			continue
 		}
-		key := waybill.SearchKey{Kind: s.kind, Value: Normal(s.kind, text, region)}
+		key := waybill.SearchKey{Kind: s.kind, Value: Normal(s.kind, text, d.region)}
 		if key.Value != "" && !has(out, key) {
 			out = append(out, key)
 		}
@@ -92,7 +92,7 @@ type Object struct {
 
 // Objects gives the business objects an event is about. An alias of kind "connection" is the id the object has in the
 // connection the event came by. An object without any alias is left out: nothing tells it from another.
-func (d *Definition) Objects(connection string, data map[string]any, region string) []Object {
+func (d *Definition) Objects(connection string, data map[string]any) []Object {
 	var out []Object
 	for _, a := range d.about {
 		fields, ok := at(data, a.at).(map[string]any)
@@ -106,7 +106,7 @@ func (d *Definition) Objects(connection string, data map[string]any, region stri
 			}
 		}
 		for _, id := range a.ids {
-			value := Normal(id.kind, Text(fields, id.path), region)
+			value := Normal(id.kind, Text(fields, id.path), d.region)
 			if value == "" {
 				continue
 			}
@@ -189,4 +189,29 @@ func plain(value any) string {
 	default:
 		return ""
 	}
+}
+
+// Subjects gives the business objects an event is about as Waybill keeps them: with the fields the event tells and the
+// time and rank of the fact, so that an older one never overwrites a newer. They have no id yet.
+func (d *Definition) Subjects(e *waybill.Event, data map[string]any) []waybill.Subject {
+	var out []waybill.Subject
+	for _, o := range d.Objects(e.Connection, data) {
+		fields, err := json.Marshal(o.Fields, json.Deterministic(true))
+		if err != nil {
+			continue // data that conforms always encodes
+		}
+		out = append(out, waybill.Subject{
+			Type: o.Type, Name: o.Name, Aliases: o.Aliases, Fields: fields, Rank: e.Rank, FactTime: e.OccurredAt,
+		})
+	}
+	return out
+}
+
+// SubjectFor gives the first of Subjects: what the event is mainly about.
+func (d *Definition) SubjectFor(e *waybill.Event, data map[string]any) (waybill.Subject, bool) {
+	all := d.Subjects(e, data)
+	if len(all) == 0 {
+		return waybill.Subject{}, false
+	}
+	return all[0], true
 }

@@ -162,8 +162,23 @@ type Mapping struct {
 	Time      *expr.Program // nil: the item's
 	Data      *expr.Object  // the event's data
 	Settles   *Settles      // the effect this webhook proves
+	Leaves    []Leaf        // each part of Data as written, for the journey's mapping view
 	Span      FileLine
+
+	node *source.Node // Data as written
+	env  *expr.Env    // what it was compiled with
 }
+
+// Leaf is one part of a mapping's data as it is written.
+type Leaf struct {
+	Path   string // customer.email
+	Source string // ${object.?receipt_email}
+	Line   int
+	names  []string
+}
+
+// Names is the path's names.
+func (l Leaf) Names() []string { return l.names }
 
 // FileLine is where something is written.
 type FileLine struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -207,4 +208,33 @@ func checkPointer(pointer string) error {
 		return fmt.Errorf("%q is no pointer; it begins with a slash: /%s", pointer, pointer)
 	}
 	return nil
+}
+
+// DecodeBody reads a body in the format its webhook states: json, or form (a field given twice becomes a list). The
+// error is of kind Invalid.
+func DecodeBody(format string, body []byte) (any, error) {
+	switch format {
+	case "", "json":
+		return DecodeJSON(body)
+	case "form":
+		fields, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, &waybill.Error{Kind: waybill.Invalid, Message: "the body is no readable form", Err: err}
+		}
+		out := make(map[string]any, len(fields))
+		for name, values := range fields {
+			if len(values) == 1 {
+				out[name] = values[0]
+				continue
+			}
+			list := make([]any, len(values))
+			for i, v := range values {
+				list[i] = v
+			}
+			out[name] = list
+		}
+		return out, nil
+	default:
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: fmt.Sprintf("bodies in the format %q are not read yet", format)}
+	}
 }

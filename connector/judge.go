@@ -185,3 +185,19 @@ func outputOr(o *expr.Object, vars map[string]any) any {
 	}
 	return value
 }
+
+// CheckInputs says what is wrong with the inputs of an action, in words: an unknown, missing or unfitting one.
+func CheckInputs(a *Action, inputs map[string]any) error {
+	_, misfits := a.Input.Conform(inputs)
+	if len(misfits) == 0 {
+		return nil
+	}
+	said := make([]string, len(misfits))
+	for i, m := range misfits {
+		said[i] = m.Path + ": " + m.Words
+	}
+	return &waybill.Error{
+		Kind: waybill.Invalid, Message: "the inputs of " + a.Name + " do not fit: " + strings.Join(said, "; "),
+		Hint: "Correct the values and try again.",
+	}
+}

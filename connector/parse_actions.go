@@ -217,7 +217,7 @@ func (p *parser) request(a *Action, raw *rawAction) {
 	a.Request = RequestRule{
 		Method: r.Method.Value, Path: p.template(r.Path, env, expr.PathSegment), Query: p.named(r.Query, env),
 		Headers: p.named(r.Headers, env), Form: p.object(r.Form, env, any), JSON: p.object(r.JSON, env, any),
-		Text: p.template(r.Text, env, expr.Plain),
+		Text:  p.template(r.Text, env, expr.Plain),
 		Whole: r.Path != nil && (strings.HasPrefix(r.Path.Text, "https://") || strings.HasPrefix(r.Path.Text, "http://")),
 	}
 	bodies := 0

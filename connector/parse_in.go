@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -158,7 +159,7 @@ func (p *parser) mapping(raw *rawMapping) *Mapping {
 		Event: raw.Event.Value, Otherwise: raw.Otherwise, Span: p.line(raw.Node),
 		When: p.condition(raw.When, env), FactKey: p.program(raw.Key, env), Subject: p.program(raw.Subject, env),
 		Revision: p.program(raw.Revision, env), Time: p.program(raw.Time, env),
-		Data: p.object(raw.Data, env, expr.Target{Lenient: true}),
+		Data: p.object(raw.Data, env, expr.Target{Lenient: true}), Leaves: leaves(nil, raw.Data, nil), node: raw.Data, env: env,
 	}
 	for _, on := range raw.On {
 		m.On = append(m.On, on.Value)
@@ -189,6 +190,37 @@ func (p *parser) mapping(raw *rawMapping) *Mapping {
 		}
 	}
 	return m
+}
+
+// Check compiles a mapping's data again, against the schema of its event: an unknown, missing or unfitting field is a
+// fault. Where the type of a value is not known before it comes, it is checked when it does.
+func (m *Mapping) Check(schema *expr.Schema) source.Faults {
+	if m.node == nil || m.env == nil {
+		return nil
+	}
+	object, faults := m.env.Object(m.node, expr.Target{Schema: schema, Lenient: true})
+	if !faults.Bad() {
+		m.Data = object
+	}
+	return faults
+}
+
+// leaves lists the scalars of a mapping's data with their paths.
+func leaves(out []Leaf, n *source.Node, path []string) []Leaf {
+	switch {
+	case n == nil:
+	case n.Kind == source.Map:
+		for _, e := range n.Entries {
+			out = leaves(out, e.Value, append(slices.Clip(path), e.Key))
+		}
+	case n.Kind == source.List:
+		for i, item := range n.Items {
+			out = leaves(out, item, append(slices.Clip(path), strconv.Itoa(i)))
+		}
+	case n.Kind == source.Scalar:
+		out = append(out, Leaf{Path: strings.Join(path, "."), Source: n.Text, Line: n.Span.Line, names: path})
+	}
+	return out
 }
 
 // ParseMappings compiles mappings that are written outside the manifest, such as a workspace's overrides, with the

@@ -55,12 +55,13 @@ type SimSignIn struct {
 	Prefix string   `yaml:"prefix"` // header: before the secret
 }
 
-// SimHeader is a header that must be there and match.
+// SimHeader is a header that must match.
 type SimHeader struct {
-	Name    string         `yaml:"name,required"`
-	Pattern string         `yaml:"pattern"` // a regular expression for the whole value; empty: anything
-	Answer  string         `yaml:"answer,required"`
-	Form    *regexp.Regexp // of Pattern
+	Name     string         `yaml:"name,required"`
+	Pattern  string         `yaml:"pattern"`  // a regular expression for the whole value; empty: anything
+	Optional bool           `yaml:"optional"` // it need not be there
+	Answer   string         `yaml:"answer,required"`
+	Form     *regexp.Regexp // of Pattern
 }
 
 // SimOnce is an idempotency key as this provider documents it.
@@ -69,6 +70,7 @@ type SimOnce struct {
 	Form   *regexp.Regexp // of a whole key; nil: any
 	Life   time.Duration  // after which it is forgotten
 	Errors bool           // a 5xx is kept and answered again (Stripe)
+	Mark   string         // a header set to true on an answer given again
 	Other  *SimAnswer     // the same key with other parameters
 }
 
@@ -186,7 +188,8 @@ type rawSimulate struct {
 	Routes   []rawRoute           `yaml:"routes"`
 	Events   *source.Node         `yaml:"events"`
 	Stories  []*SimStory          `yaml:"stories"`
-	Seed     []rawStep            `yaml:"seed"`
+	Recipes  map[string][]rawStep `yaml:"recipes"`
+	Seed     []*source.Node       `yaml:"seed"`
 	Retries  []time.Duration      `yaml:"retries"`
 	Escaped  bool                 `yaml:"escaped"`
 }
@@ -196,6 +199,7 @@ type rawOnce struct {
 	Form   string        `yaml:"form"`
 	Life   time.Duration `yaml:"life"`
 	Errors bool          `yaml:"keeps_errors"`
+	Mark   string        `yaml:"mark"`
 	Other  *source.Node  `yaml:"other,required"`
 }
 
@@ -251,7 +255,7 @@ type rawStep struct {
 type rawEvent struct {
 	Title   string         `yaml:"title"`
 	Vars    map[string]any `yaml:"vars"`
-	Make    []rawStep      `yaml:"make"`
+	Make    []*source.Node `yaml:"make"` // steps, or names of recipes
 	Method  string         `yaml:"method"`
 	Headers *source.Node   `yaml:"headers"`
 	ID      *source.Node   `yaml:"id"`
@@ -270,7 +274,7 @@ func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) 
 	s.Account, s.Secrets, s.Settings, s.Vars = raw.Account, raw.Secrets, raw.Settings, raw.Vars
 	s.IDs, s.Objects, s.SignIn, s.Headers = raw.IDs, raw.Objects, raw.SignIn, raw.Headers
 	s.Stories, s.Retries, s.Escaped = raw.Stories, raw.Retries, raw.Escaped
-	p.events = map[string]bool{}
+	p.events, p.recipes = map[string]bool{}, raw.Recipes
 	if raw.Events != nil {
 		for _, e := range raw.Events.Entries {
 			p.events[e.Key] = true
@@ -278,7 +282,7 @@ func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) 
 	}
 	p.answers(raw.Answers)
 	if raw.Once != nil {
-		s.Once = &SimOnce{Header: raw.Once.Header, Form: p.regexp(raw.Once.Form, node.KeySpan("once")), Life: raw.Once.Life, Errors: raw.Once.Errors}
+		s.Once = &SimOnce{Header: raw.Once.Header, Form: p.regexp(raw.Once.Form, node.KeySpan("once")), Life: raw.Once.Life, Errors: raw.Once.Errors, Mark: raw.Once.Mark}
 		s.Once.Other = p.answer(raw.Once.Other, p.base)
 	}
 	if raw.Events != nil {
@@ -289,7 +293,7 @@ func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) 
 	for i := range raw.Routes {
 		s.Routes = append(s.Routes, p.route(&raw.Routes[i]))
 	}
-	s.Seed, _ = p.steps(raw.Seed, p.base)
+	s.Seed, _ = p.steps(p.made(raw.Seed), p.base)
 	for i := range s.Headers {
 		s.Headers[i].Form = p.regexp(s.Headers[i].Pattern, node.KeySpan("headers"))
 	}
@@ -301,7 +305,9 @@ type simParser struct {
 	base   *expr.Env
 	sim    *Simulate
 	events map[string]bool // the names, known before they are compiled
-	faults source.Faults
+	// recipes are named lists of steps; they are compiled anew wherever they are used.
+	recipes map[string][]rawStep
+	faults  source.Faults
 }
 
 // check finds names that nothing declares outside of routes and events.
@@ -433,10 +439,29 @@ func (p *simParser) event(n *source.Node) *SimEvent {
 		e.Method = "POST"
 	}
 	env := p.base
-	e.Make, env = p.steps(raw.Make, env)
+	e.Make, env = p.steps(p.made(raw.Make), env)
 	e.Headers, e.ID = p.named(raw.Headers, env), p.template(raw.ID, env)
 	e.JSON, e.Form = p.object(raw.JSON, env), p.object(raw.Form, env)
 	return e
+}
+
+// made reads a list of steps in which a plain name stands for a recipe.
+func (p *simParser) made(nodes []*source.Node) []rawStep {
+	var out []rawStep
+	for _, n := range nodes {
+		if name, ok := n.Scalar(); ok {
+			steps, known := p.recipes[name.Value]
+			if !known {
+				p.unknown(name.Span, "recipe", name.Value, slices.Sorted(maps.Keys(p.recipes)))
+			}
+			out = append(out, steps...)
+			continue
+		}
+		var step rawStep
+		p.faults = append(p.faults, source.Decode(n, &step)...)
+		out = append(out, step)
+	}
+	return out
 }
 
 func (p *simParser) route(raw *rawRoute) *SimRoute {

@@ -1,4 +1,4 @@
-package catalogue
+package expr
 
 import (
 	"fmt"
@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"waybill/expr"
 )
 
 // Misfit is one place where data does not fit its schema.
@@ -19,12 +17,12 @@ type Misfit struct {
 	Missing bool   // a required field has no value
 }
 
-// Conform makes an event's data fit its schema: empty values (null, absent, "") are left out, times become RFC 3339
-// text, whole numbers become text where text is wanted (ids), money becomes exactly {minor, currency}. Everything that
-// still does not fit is said, at most 20 places. The data given is not changed.
-func (d *Definition) Conform(data map[string]any) (map[string]any, []Misfit) {
+// Conform makes data fit the schema: empty values (null, absent, "") are left out, times become RFC 3339 text, whole
+// numbers become text where text is wanted (ids), money becomes exactly {minor, currency}. Everything that still does
+// not fit is said, at most 20 places. The data given is not changed.
+func (s *Schema) Conform(data map[string]any) (map[string]any, []Misfit) {
 	c := conformer{}
-	value, _ := c.value(d.Schema, data, nil)
+	value, _ := c.value(s, data, nil)
 	out, _ := value.(map[string]any)
 	return out, c.misfits
 }
@@ -40,8 +38,8 @@ func (c *conformer) misfit(path []string, missing bool, format string, args ...a
 }
 
 // value returns what to keep; ok is false when there is nothing.
-func (c *conformer) value(s *expr.Schema, v any, path []string) (out any, ok bool) {
-	if v == nil || v == expr.Absent || v == "" {
+func (c *conformer) value(s *Schema, v any, path []string) (out any, ok bool) {
+	if v == nil || v == Absent || v == "" {
 		return nil, false
 	}
 	if s == nil {
@@ -72,11 +70,11 @@ func (c *conformer) value(s *expr.Schema, v any, path []string) (out any, ok boo
 	default:
 		return plainData(v), true
 	}
-	c.misfit(path, false, "%s is wanted, but this is %s", wanted(s), words(v))
+	c.misfit(path, false, "%s is wanted, but this is %s", wantedWords(s), valueWords(v))
 	return nil, false
 }
 
-func wanted(s *expr.Schema) string {
+func wantedWords(s *Schema) string {
 	switch s.Type {
 	case "integer":
 		return "a whole number"
@@ -93,10 +91,10 @@ func wanted(s *expr.Schema) string {
 	}
 }
 
-func words(v any) string {
+func valueWords(v any) string {
 	switch v := v.(type) {
 	case string:
-		return fmt.Sprintf("the text %q", short(v))
+		return fmt.Sprintf("the text %q", shortText(v))
 	case bool:
 		return strconv.FormatBool(v)
 	case int64, float64:
@@ -110,17 +108,17 @@ func words(v any) string {
 	}
 }
 
-func short(s string) string {
+func shortText(s string) string {
 	if utf8.RuneCountInString(s) <= 40 {
 		return s
 	}
 	return string([]rune(s)[:40]) + "…"
 }
 
-func (c *conformer) object(s *expr.Schema, v any, path []string) (any, bool) {
+func (c *conformer) object(s *Schema, v any, path []string) (any, bool) {
 	m, isMap := v.(map[string]any)
 	if !isMap {
-		c.misfit(path, false, "a group of fields is wanted, but this is %s", words(v))
+		c.misfit(path, false, "a group of fields is wanted, but this is %s", valueWords(v))
 		return nil, false
 	}
 	out := make(map[string]any, len(m))
@@ -129,7 +127,7 @@ func (c *conformer) object(s *expr.Schema, v any, path []string) (any, bool) {
 		if field == nil {
 			field = s.Values
 			if field == nil && !s.Open {
-				c.misfit(append(slices.Clip(path), name), false, "the event has no field of this name")
+				c.misfit(append(slices.Clip(path), name), false, "there is no field of this name")
 				continue
 			}
 		}
@@ -145,17 +143,17 @@ func (c *conformer) object(s *expr.Schema, v any, path []string) (any, bool) {
 			out[name] = map[string]any{} // a group all of whose fields may be absent is there even when they are
 			continue
 		}
-		if _, given := m[name]; !given || m[name] == nil || m[name] == "" || m[name] == expr.Absent {
+		if _, given := m[name]; !given || m[name] == nil || m[name] == "" || m[name] == Absent {
 			c.misfit(append(slices.Clip(path), name), true, "it must have a value, but there is none")
 		}
 	}
 	return out, true
 }
 
-func (c *conformer) list(s *expr.Schema, v any, path []string) (any, bool) {
+func (c *conformer) list(s *Schema, v any, path []string) (any, bool) {
 	list, isList := v.([]any)
 	if !isList {
-		c.misfit(path, false, "a list is wanted, but this is %s", words(v))
+		c.misfit(path, false, "a list is wanted, but this is %s", valueWords(v))
 		return nil, false
 	}
 	if s.MaxItems > 0 && len(list) > s.MaxItems {
@@ -171,7 +169,7 @@ func (c *conformer) list(s *expr.Schema, v any, path []string) (any, bool) {
 	return out, true
 }
 
-func (c *conformer) text(s *expr.Schema, v any, path []string) (any, bool) {
+func (c *conformer) text(s *Schema, v any, path []string) (any, bool) {
 	var text string
 	switch v := v.(type) {
 	case string:
@@ -185,12 +183,12 @@ func (c *conformer) text(s *expr.Schema, v any, path []string) (any, bool) {
 			text = v.UTC().Format(time.RFC3339Nano)
 		}
 	default:
-		c.misfit(path, false, "text is wanted, but this is %s", words(v))
+		c.misfit(path, false, "text is wanted, but this is %s", valueWords(v))
 		return nil, false
 	}
 	switch {
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, text):
-		c.misfit(path, false, "%q is not one of %s", short(text), strings.Join(s.Enum, ", "))
+		c.misfit(path, false, "%q is not one of %s", shortText(text), strings.Join(s.Enum, ", "))
 		return nil, false
 	case s.MaxLength > 0 && utf8.RuneCountInString(text) > s.MaxLength:
 		c.misfit(path, false, "it is longer than %d characters", s.MaxLength)
@@ -198,13 +196,13 @@ func (c *conformer) text(s *expr.Schema, v any, path []string) (any, bool) {
 	case s.Format == "date-time":
 		at, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
-			c.misfit(path, false, "%q is no time such as 2026-10-01T10:00:00Z", short(text))
+			c.misfit(path, false, "%q is no time such as 2026-10-01T10:00:00Z", shortText(text))
 			return nil, false
 		}
 		text = at.UTC().Format(time.RFC3339Nano)
 	case s.Format == "date":
 		if _, err := time.Parse(time.DateOnly, text); err != nil {
-			c.misfit(path, false, "%q is no date such as 2026-10-01", short(text))
+			c.misfit(path, false, "%q is no date such as 2026-10-01", shortText(text))
 			return nil, false
 		}
 	}
@@ -212,13 +210,15 @@ func (c *conformer) text(s *expr.Schema, v any, path []string) (any, bool) {
 }
 
 func (c *conformer) money(v any, path []string) (any, bool) {
-	m, ok := moneyOf(v)
-	currency := strings.ToUpper(m.currency)
+	m, _ := v.(map[string]any)
+	minor, ok := m["minor"].(int64)
+	currency, _ := m["currency"].(string)
+	currency = strings.ToUpper(currency)
 	if !ok || len(currency) != 3 {
-		c.misfit(path, false, "money is wanted ({minor, currency}), but this is %s", words(v))
+		c.misfit(path, false, "money is wanted ({minor, currency}), but this is %s", valueWords(v))
 		return nil, false
 	}
-	return amount{m.minor, currency}.value(), true
+	return map[string]any{"minor": minor, "currency": currency}, true
 }
 
 // plainData leaves out empty values and writes times as text, where no schema says more.
@@ -229,7 +229,7 @@ func plainData(v any) any {
 	case map[string]any:
 		out := maps.Clone(v)
 		for name, inner := range out {
-			if inner == nil || inner == expr.Absent {
+			if inner == nil || inner == Absent {
 				delete(out, name)
 				continue
 			}
