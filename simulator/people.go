@@ -42,8 +42,12 @@ func person(source *rand.Rand, n int) customer {
 }
 
 func (c customer) vars() map[string]any {
+	first, last, _ := strings.Cut(c.name, " ")
 	vars := map[string]any{
-		"amount": int64(129900), "currency": "INR", "name": c.name, "email": c.email, "first_name": strings.Fields(c.name)[0],
+		"amount": int64(129900), "currency": "INR", "name": c.name, "first_name": first, "last_name": last,
+	}
+	if c.email != "" {
+		vars["email"] = c.email
 	}
 	if c.phone != "" {
 		vars["phone"] = c.phone

@@ -180,7 +180,11 @@ func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
 				a.scope["check"] = map[string]any{"param": a.sim.Once.Header, "problem": "reused", "words": key}
 				return a.write(a.sim.Once.Other)
 			}
-			return kept.reply
+			again := kept.reply
+			if again.header = again.header.Clone(); a.sim.Once.Mark != "" {
+				again.header.Set(a.sim.Once.Mark, "true")
+			}
+			return again
 		}
 	}
 	r := a.perform(route)
@@ -357,6 +361,9 @@ func (a *account) signedIn(h http.Header) bool {
 func (a *act) checkHeaders(h http.Header) (reply, bool) {
 	for _, want := range a.sim.Headers {
 		value := h.Get(want.Name)
+		if value == "" && want.Optional {
+			continue
+		}
 		if value == "" || (want.Form != nil && !want.Form.MatchString(value)) {
 			return a.refuse(want.Answer, http.StatusBadRequest, complaint{want.Name, "invalid", "is not as documented"}), true
 		}
