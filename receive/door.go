@@ -29,7 +29,7 @@ type Door struct {
 	Scheme    verify.Scheme
 	Settings  map[string]string          // of the connection, defaults filled in
 	Secrets   map[string][]verify.Secret // by the manifest's names; several while one is being changed
-	PublicURL string                     // https://hooks.example.test: what the sender's address begins with, where it signs that
+	PublicURL string                     // https://hooks.example.test: what senders call; as the request says when empty
 	// Environment is the one this process serves: offline, test or production.
 	Environment string
 	// Removed says that the workspace no longer has it: what comes is kept and waits for a person.

@@ -288,7 +288,7 @@ func (t *taking) verify() *refusal {
 	d := t.door
 	config := d.Manifest.Webhook.Verify
 	proof, err := d.Scheme.Verify(verify.Request{
-		Method: t.r.Method, URL: d.PublicURL + requestURI(t.r), Header: t.r.Header, Body: t.body, PathToken: t.token,
+		Method: t.r.Method, URL: t.calledAt(), Header: t.r.Header, Body: t.body, PathToken: t.token,
 	}, d.Secrets[config.Secret], t.now)
 	if err == nil {
 		t.proof = proof
@@ -298,6 +298,19 @@ func (t *taking) verify() *refusal {
 		return &refusal{status: http.StatusUnauthorized, title: verify.Message, hint: waybill.HintOf(err), reason: verify.Reason(err)}
 	}
 	return notReady(err)
+}
+
+// calledAt is the address as the sender called it, which some sign. Where no public one is configured it is what the
+// request says; a sender's signature over it proves it either way.
+func (t *taking) calledAt() string {
+	base := t.door.PublicURL
+	if base == "" {
+		base = "http://" + t.r.Host
+		if t.r.TLS != nil {
+			base = "https://" + t.r.Host
+		}
+	}
+	return strings.TrimSuffix(base, "/") + requestURI(t.r)
 }
 
 // notReady is our own fault: the sender keeps what it has and tries again.

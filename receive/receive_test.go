@@ -549,6 +549,27 @@ func TestALargerLimitIsTheDoors(t *testing.T) {
 	}
 }
 
+func TestASignedAddressIsThePublicOne(t *testing.T) {
+	hubspot := verify.Scheme{Scheme: "hmac", Encoding: "base64", Header: "X-Sig", Signed: "{method}{url}{body}"}
+	for public, signedAs := range map[string]string{
+		"https://hooks.example.test":  "https://hooks.example.test/in/hs?a=%2F",
+		"https://hooks.example.test/": "https://hooks.example.test/in/hs?a=%2F",
+		"https://example.test/hooks":  "https://example.test/hooks/in/hs?a=%2F",
+		"":                            "http://example.com/in/hs?a=%2F",
+	} {
+		rig := newRig()
+		rig.all["hs"] = door("hs", hubspot, func(d *receive.Door) { d.PublicURL = public })
+		req := post("/in/hs?a=%2F", "{}")
+		v := verify.Request{Method: http.MethodPost, URL: signedAs, Header: req.Header, Body: []byte("{}")}
+		if err := hubspot.Sign(&v, signing, now, ""); err != nil {
+			t.Fatal(err)
+		}
+		if w := rig.send(req); w.Code != 200 {
+			t.Errorf("%q: %d", public, w.Code)
+		}
+	}
+}
+
 func TestRejectionsAreCountedAndBounded(t *testing.T) {
 	rig := newRig()
 	for range 3 {
