@@ -16,7 +16,7 @@ import (
 // Keyring seals and opens with the keys of one key file. It is safe for concurrent use.
 //
 // File and sealed values have the formats of Tink (an AES-256-GCM keyset in JSON; version byte, key id, nonce, ciphertext,
-// tag), so that Tink and its tools can read them; test/contract holds us to it. The cipher is the standard library's.
+// tag), so that Tink and its tools can read them; test/contract holds us to it (decision 0005). The cipher is the standard library's.
 type Keyring struct {
 	primary uint32
 	keys    map[uint32]cipher.AEAD
