@@ -135,6 +135,9 @@ func unescaped(segment string) string {
 
 // take does everything, in the order that costs the least for those who are turned away.
 func (h *Handler) take(w http.ResponseWriter, t *taking) *refusal {
+	if h.whole.full() {
+		return tooBusy() // before the directory is asked, which may have to look into the book
+	}
 	door, ok := h.cfg.Directory.Door(t.name)
 	if !ok || t.name == "" {
 		return unknown()
