@@ -66,6 +66,8 @@ type Target struct {
 	Encode Encoding
 	// Lenient lets a value of unknown type through (mappings over provider payloads); it is checked when evaluated.
 	Lenient bool
+	// Required refuses a result that may be absent (a lane, a match, an id).
+	Required bool
 }
 
 // Encoding is how interpolated values are made safe for where they go.
@@ -93,6 +95,12 @@ func NewEnv(cfg Config) (*Env, error) { panic("unwritten") }
 
 // With returns an environment that also knows vars.
 func (e *Env) With(vars ...Var) *Env { panic("unwritten") }
+
+// Names lists the variables, sorted.
+func (e *Env) Names() []string { panic("unwritten") }
+
+// Functions lists the names that functions and methods have, sorted; step ids differ from them.
+func (e *Env) Functions() []string { panic("unwritten") }
 
 // Program compiles a bare expression (when, lane, each and other expression-only fields).
 func (e *Env) Program(text source.Text, to Target) (*Program, source.Faults) { panic("unwritten") }
@@ -125,6 +133,9 @@ func (p *Program) Span() source.Span { panic("unwritten") }
 // Schema returns the static type of its value; nil is any.
 func (p *Program) Schema() *Schema { panic("unwritten") }
 
+// MayBeAbsent reports whether the value is an optional, so that Eval may give Absent.
+func (p *Program) MayBeAbsent() bool { panic("unwritten") }
+
 // Proves lists the optional paths that are present whenever the expression is true: order.customer.phone.
 func (p *Program) Proves() []string { panic("unwritten") }
 
@@ -148,6 +159,14 @@ func (t *Template) Eval(vars map[string]any, r Reads) (any, error) { panic("unwr
 // Literal reports whether it is plain text without expressions.
 func (t *Template) Literal() (string, bool) { panic("unwritten") }
 
+// Text returns the template as written; Span its place.
+func (t *Template) Text() string      { panic("unwritten") }
+func (t *Template) Span() source.Span { panic("unwritten") }
+
+// NeedsBook reports whether any part calls table() or pairing(); Uses lists the paths it reads.
+func (t *Template) NeedsBook() bool { panic("unwritten") }
+func (t *Template) Uses() []string  { panic("unwritten") }
+
 // Object is a compiled YAML value.
 type Object struct{}
 
@@ -159,6 +178,12 @@ func (o *Object) Lines(vars map[string]any, r Reads) []Line { panic("unwritten")
 
 // NeedsBook reports whether any part calls table() or pairing().
 func (o *Object) NeedsBook() bool { panic("unwritten") }
+
+// Uses lists the paths it reads.
+func (o *Object) Uses() []string { panic("unwritten") }
+
+// Has reports whether the object has an entry of that name at its top, which may still be left out when evaluated.
+func (o *Object) Has(key string) bool { panic("unwritten") }
 
 // Line is one leaf of an Object: its path, its expression as written and its value in words.
 type Line struct {
