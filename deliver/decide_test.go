@@ -160,7 +160,7 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 		},
 		{
 			"a lost answer is unknown when the key would be forgotten before the next attempt",
-			func(e *waybill.Effect) { e.Repeat, e.KeyUntil = "key", t0.Add(20 * time.Second) },
+			func(e *waybill.Effect) { e.Repeat, e.KeyUntil = "key", t0.Add(20*time.Second) },
 			connector.Action{}, exchangeOf(waybill.InDoubt, waybill.AnswerLost, 0),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.AnswerLost, CountsTry: true, Doubted: true, Ask: true,

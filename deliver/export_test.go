@@ -1,0 +1,17 @@
+package deliver
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+)
+
+// NewTransport is Transport with names and certificates of a test.
+func NewTransport(r *net.Resolver, c *tls.Config) http.RoundTripper { return newTransport(r, c) }
+
+// Refused says why an address is called by nobody, and why not even by a name that is allowed.
+func Refused(ip netip.Addr) (toAll, toNames string) { return refusedToAll(ip), refusedToNames(ip) }
+
+// RetryAfter is exported for its table.
+var RetryAfter = retryAfter
