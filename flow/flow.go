@@ -6,6 +6,9 @@
 package flow
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"waybill"
@@ -18,17 +21,25 @@ import (
 // Flow is one flow, compiled and immutable.
 type Flow struct {
 	Name      string
+	Was       string // the name it had before, when it was renamed
 	Title     string
 	Owner     string
 	On        []string // event types of one noun
 	From      []string // connections; empty: any
 	Noun      string
 	DueWithin time.Duration
-	Hold      bool // behind_blocked: hold
-	Columns   []string
+	Hold      bool     // behind_blocked: hold
+	Columns   []string // paths of event fields, as written: order.customer.email
 	File      string
 	Line      int
-	// unexported: when, lane, steps
+
+	when     *expr.Program
+	lane     *expr.Program
+	laneName string // the flow's name, or the name of a lane it shares
+	steps    []*step
+	results  []string // ids of the steps whose output later expressions may name, and the names of loop items
+	uses     map[string]bool
+	span     source.Span
 }
 
 // Deps is what a definition may refer to.
@@ -39,124 +50,127 @@ type Deps struct {
 	Owners      []string
 }
 
-// Compile checks one file's flow and compiles it; every fault at once.
-func Compile(n *source.Node, d Deps) (*Flow, source.Faults) { panic("unwritten") }
+// MaxItems is how many items `each` follows; a longer list blocks the run rather than being cut.
+const MaxItems = 1000
 
-// Consider says whether the flow is for this event and, if not, which clause and values ruled it out; and its lane.
+// Consider says whether the flow is for this event and, if not, which clause and values ruled it out; and its lane,
+// empty for a lane of its own. data is the event's data under its noun's name. An error means that `when` or `lane`
+// could not be evaluated: our mapping is wrong.
 func (f *Flow) Consider(e *waybill.Event, data map[string]any) (c waybill.Consideration, lane string, err error) {
-	panic("unwritten")
+	c = waybill.Consideration{Flow: f.Name, Title: f.Title}
+	if !slices.Contains(f.On, e.Type) {
+		c.Reason = fmt.Sprintf("it starts on %s, and this is %s", strings.Join(f.On, " or "), e.Type)
+		return c, "", nil
+	}
+	if len(f.From) > 0 && !slices.Contains(f.From, e.Connection) {
+		c.Reason = fmt.Sprintf("it takes events from %s only, and this came from %s", strings.Join(f.From, " or "), origin(e))
+		return c, "", nil
+	}
+	vars := map[string]any{f.Noun: data}
+	if f.when != nil {
+		yes, err := f.when.Bool(vars, nil)
+		if err != nil {
+			return c, "", trouble(f.when.Span(), "`when`", err)
+		}
+		if !yes {
+			c.Clause, c.Values = f.when.Explain(vars, nil)
+			c.Reason = ruledOut(c.Clause, c.Values)
+			return c, "", nil
+		}
+	}
+	c.Matched = true
+	if f.lane != nil {
+		value, err := f.lane.Eval(vars, nil)
+		if err != nil {
+			return c, "", trouble(f.lane.Span(), "`lane`", err)
+		}
+		if text := keyText(value); text != "" {
+			lane = f.laneName + "|" + text
+		}
+	}
+	return c, lane, nil
 }
 
-// Start returns the progress of a run that has not begun.
-func (f *Flow) Start() *Progress { panic("unwritten") }
-
-// Progress is the state of a run's machine; it encodes to JSON for Run.Progress.
-type Progress struct{}
-
-// Encode and Decode carry it to the book and back.
-func (p *Progress) Encode() []byte       { panic("unwritten") }
-func Decode(b []byte) (*Progress, error) { panic("unwritten") }
-func (p *Progress) Clone() *Progress     { panic("unwritten") }
-
-// Answer is what came of the step the run waits for.
-type Answer struct {
-	Address string
-	Result  Result
-	Output  any // of a confirmed effect or a fetch that found something
-	Cause   waybill.Cause
-	Code    string
-	Words   string
+func origin(e *waybill.Event) string {
+	if e.Connection == "" {
+		return "another flow"
+	}
+	return e.Connection
 }
 
-// Result is how a step ended.
-type Result string
-
-// The results of a step.
-const (
-	Succeeded Result = "succeeded" // confirmed, or found
-	NotFound  Result = "not found" // a get that found nothing
-	Failed    Result = "failed"    // declined, or a fetch that failed for good
-	Skipped   Result = "skipped"   // by the gate or a person: the run goes on
-	Unknown   Result = "unknown"   // waits for proof or a person
-)
-
-// Move is one thing the machine asks for; exactly one field is set.
-type Move struct {
-	Effect *PlannedEffect
-	Fetch  *PlannedFetch
-	Emit   *Emitted
-	Done   *Ended
-	Block  *Blocked
-	Wait   *Waiting // nothing more until the awaited answer
+// ruledOut says in words why a condition was false: "order.paid_total.minor > 0" is false: order.paid_total.minor is 0.
+func ruledOut(clause string, values map[string]string) string {
+	text := fmt.Sprintf("`%s` is not so", clause)
+	names := make([]string, 0, len(values))
+	for name := range values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		if i == 0 {
+			text += ": "
+		} else {
+			text += ", "
+		}
+		text += name + " is " + values[name]
+	}
+	return text
 }
 
-// PlannedEffect is an effect to plan. The run waits for its answer.
-type PlannedEffect struct {
-	Address    string
-	Connection string
-	Action     *connector.Action
-	Inputs     map[string]any
-	GoodFor    time.Duration
-	Undo       string
-	CarryOn    bool
+// Emit is an event type that a flow makes, and where that is written.
+type Emit struct {
+	Type string
+	Span source.Span
 }
 
-// PlannedFetch is a read to make. The run waits for its answer.
-type PlannedFetch struct {
-	Address    string
-	Connection string
-	Action     *connector.Action
-	Inputs     map[string]any
+// Emits lists the events the flow makes, in the order written.
+func (f *Flow) Emits() []Emit {
+	var out []Emit
+	walkSteps(f.steps, func(s *step) {
+		if s.kind == kindEmit {
+			out = append(out, Emit{s.event, s.span})
+		}
+	})
+	return out
 }
 
-// Emitted is an event to make, at most 8 hops from an item.
-type Emitted struct {
-	Address string
-	Type    string
-	Data    map[string]any
-}
+// Span returns where the flow's name is written.
+func (f *Flow) Span() source.Span { return f.span }
 
-// Ended says the run is done.
-type Ended struct {
-	Reason      string
-	FailedParts int
-}
-
-// Blocked says the run needs a person.
-type Blocked struct {
-	Address string
-	Cause   waybill.Cause
-	Code    string
-	Words   string
-}
-
-// Waiting says what the run waits for.
-type Waiting struct{ Address, Reason string }
-
-// Next takes the run as far as it can go without the outside world: from its progress and, unless it has just started
-// or is retried, an answer. It returns the new progress and the moves in order. An expression that fails blocks the run.
-func (f *Flow) Next(p *Progress, e *waybill.Event, data map[string]any, a *Answer, r expr.Reads) (*Progress, []Move) {
-	panic("unwritten")
-}
-
-// NeedsBook reports whether the next part of the run reads tables or pairings.
-func (f *Flow) NeedsBook(p *Progress) bool { panic("unwritten") }
-
-// Awaits returns the address the run waits for, empty when none.
-func (p *Progress) Awaits() string { panic("unwritten") }
-
-// Skip and Edit are a person's choices on a blocked run: leave the step out, or give it other inputs.
-func (f *Flow) Skip(p *Progress, address string) *Progress                        { panic("unwritten") }
-func (f *Flow) Edit(p *Progress, address string, inputs map[string]any) *Progress { panic("unwritten") }
-
-// Steps describes the steps for pages, in order, with their nesting.
-func (f *Flow) Steps() []StepView { panic("unwritten") }
+// Uses reports whether the flow names the connection, in a step or under `from`.
+func (f *Flow) Uses(connection string) bool { return f.uses[connection] }
 
 // StepView is one step as pages show it.
 type StepView struct {
-	Address string
-	Kind    string
+	Address string // with [] where the key of a loop's item stands: items[].update
+	Kind    string // get, do, set, choose, case, each, emit, end
 	Does    string // crm.deal.update
 	Title   string
 	Depth   int
+	File    string
+	Line    int
+}
+
+// Steps describes the steps for pages, in order, with their nesting.
+func (f *Flow) Steps() []StepView { return viewSteps(nil, f.steps, 0) }
+
+func viewSteps(out []StepView, list []*step, depth int) []StepView {
+	for _, s := range list {
+		out = append(out, StepView{
+			Address: s.address, Kind: string(s.kind), Does: s.does(), Title: s.title, Depth: depth,
+			File: s.span.File, Line: s.span.Line,
+		})
+		for _, b := range s.branches {
+			if s.kind == kindChoose {
+				out = append(out, StepView{
+					Address: s.address + "." + b.name, Kind: "case", Does: b.clause(), Title: b.title, Depth: depth + 1,
+					File: b.span.File, Line: b.span.Line,
+				})
+				out = viewSteps(out, b.steps, depth+2)
+				continue
+			}
+			out = viewSteps(out, b.steps, depth+1)
+		}
+	}
+	return out
 }

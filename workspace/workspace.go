@@ -6,7 +6,6 @@
 package workspace
 
 import (
-	"io/fs"
 	"time"
 
 	"waybill"
@@ -21,28 +20,38 @@ import (
 // Workspace is one folder, compiled.
 type Workspace struct {
 	Name        string
+	Title       string
 	Environment string
 	Zone        *time.Location
 	Region      string
 	Currency    string
+	Holidays    []string // dates: 2027-01-26
+	Retention   Retention
 	Owners      map[string]Owner
 	Connections map[string]*Connection
 	Flows       []*flow.Flow // by name
 	Tables      map[string]*Table
 	Catalogue   *catalogue.Catalogue
-	Scenarios   []*Scenario
+	Scenarios   []*Scenario // by file and place; none when it was made from a bundle
 	Env         *expr.Env
 	Bundle      waybill.BundleID
 	Content     []byte // every file of it, and the manifests it used: what the book keeps
 	Warnings    source.Faults
 }
 
+// Retention says how long parts of the book are kept; zero is for ever. Keys are kept as long as the book.
+type Retention struct {
+	Bodies    time.Duration `yaml:"bodies"`    // of arrivals
+	Exchanges time.Duration `yaml:"exchanges"` // of attempts
+	Journeys  time.Duration `yaml:"journeys"`  // events with their runs and effects
+}
+
 // Owner is a person or team that acts.
 type Owner struct {
-	Name  string
-	Title string
-	Email string
-	Slack string
+	Name  string `yaml:"-"`
+	Title string `yaml:"title"`
+	Email string `yaml:"email"`
+	Slack string `yaml:"slack"`
 }
 
 // Connection is one account at an outside system.
@@ -52,9 +61,9 @@ type Connection struct {
 	Manifest   *connector.Manifest
 	Translator *translate.Translator // nil when nothing comes in
 	Account    string                // as written, empty: pinned at first use
-	BaseURL    string
-	Settings   map[string]string
-	Secrets    map[string]string // the connector's secret name -> the name it is sealed under
+	BaseURL    string                // of this environment, settings filled in; empty when the manifest names none
+	Settings   map[string]string     // with the manifest's defaults
+	Secrets    map[string]string     // the connector's secret name -> the name it is sealed under
 	Limits     connector.Limits
 	Private    []string // host:port it may reach though private
 	Allow      []string // recipients it may write to outside production; nil: any
@@ -62,33 +71,20 @@ type Connection struct {
 	Line       int
 }
 
-// Table is a translation table.
-type Table struct {
-	Name      string
-	Kept      string // git, desk
-	Rows      map[string]string
-	Keys      []string // in the order written
-	Otherwise string   // a value, or refuse, ask
-	File      string
-}
-
-// Lookup returns the value for key; ok is false when the table refuses or asks.
-func (t *Table) Lookup(key string) (value string, ok bool) { panic("unwritten") }
-
-// Options say for what a folder is loaded.
-type Options struct {
-	Environment string // offline, test, production
-	Built       fs.FS  // the built-in connectors
-}
-
-// Load reads, checks and compiles a folder. With any error among the faults the workspace is nil.
-func Load(fsys fs.FS, o Options) (*Workspace, source.Faults) { panic("unwritten") }
-
-// FromBundle compiles what Content kept.
-func FromBundle(content []byte, o Options) (*Workspace, error) { panic("unwritten") }
-
 // Flow returns a flow by name, nil when there is none.
-func (w *Workspace) Flow(name string) *flow.Flow { panic("unwritten") }
+func (w *Workspace) Flow(name string) *flow.Flow {
+	for _, f := range w.Flows {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
 
-// Scenario is a test a builder wrote: given arrivals and scripted answers, expect effects.
-type Scenario struct{ Name, File string }
+// OwnerOf returns the person or team that answers for a flow; the zero Owner when it names none.
+func (w *Workspace) OwnerOf(name string) Owner {
+	if f := w.Flow(name); f != nil {
+		return w.Owners[f.Owner]
+	}
+	return Owner{}
+}

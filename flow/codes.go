@@ -1,0 +1,49 @@
+package flow
+
+import "waybill/source"
+
+// Codes are this package's codes: what can be wrong with a flow. E301 to E349 are flows', E350 to E399 workspaces'.
+var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+	"E301": {Title: "unknown event", Text: "The catalogue has no event of this name, and the workspace's events/ folder adds none. " +
+		"A flow starts on a business event such as order.paid_in_full; see them with `waybill docs` or in the guide."},
+	"E302": {Title: "events of different things", Text: "A flow may start on several events only when they are about the same " +
+		"thing (the part of the name before the dot), because its expressions call the event by that noun."},
+	"E303": {Title: "unknown connection", Text: "No file in connections/ declares a connection of this name."},
+	"E304": {Title: "unknown action", Text: "The connector behind this connection has no action of this name. An action is " +
+		"written connection.action, for example crm.deal.update."},
+	"E305": {Title: "wrong verb for the action", Text: "`get` is for reads, which may be made again at will; `do` is for writes, " +
+		"which are made once and kept in the ledger of effects."},
+	"E306": {Title: "missing input", Text: "The action cannot be made without these inputs. Add them under `with`."},
+	"E307": {Title: "action cannot say what a repeat does", Text: "Every write states in its manifest whether sending it again is " +
+		"harmless (repeat: key, natural, lookup or never). Without that, Waybill cannot promise that nothing happens twice."},
+	"E308": {Title: "lane may be absent", Text: "A lane keeps runs in order. When its value may be absent, some runs would " +
+		"silently leave that order. Use a field that is always there, or test for it in the flow's `when` with has(...)."},
+	"E309": {Title: "unusable step id", Text: "A step's id is its address and the name of its output: lower-case letters, digits " +
+		"and underscores, beginning with a letter, used once in the flow, and different from the event's noun, from names of " +
+		"functions and from words of the expression language."},
+	"E310": {Title: "step that is never reached", Text: "The steps before it always end the run."},
+	"E311": {Title: "step without one verb", Text: "A step does exactly one thing: get, do, set, choose, each, emit or end."},
+	"E312": {Title: "unknown owner", Text: "The owner of a flow is a person or team listed under `owners` in waybill.yaml: they are " +
+		"asked when a run needs a person."},
+	"E313": {Title: "field of another kind of step", Text: "This field means nothing for this kind of step, so it would be ignored."},
+	"E314": {Title: "not there yet", Text: "This part of the language is planned and will come with a later version. Nothing of it " +
+		"is ever ignored silently, so the file is refused."},
+	"E315": {Title: "choice without otherwise", Text: "A choice says what happens when no case fits: `otherwise: {steps: []}` for " +
+		"nothing. A value nobody thought of would else pass unnoticed."},
+	"E316": {Title: "loop that cannot be followed", Text: "`each` takes a list, a name for the item (`as`) and a unique key of the " +
+		"item (`by`): the key is part of the address by which nothing is sent twice."},
+	"E317": {Title: "unusable value", Text: "The field takes one of a few values."},
+	"E318": {Title: "nothing to undo with", Text: "`undo: restore` puts back what was there before, so the action's manifest must say " +
+		"how it is read and written back."},
+	"E319": {Title: "flows start each other for ever", Text: "A flow emits an event that, directly or through other flows, starts " +
+		"the same flow again."},
+	"E320": {Title: "unusable column", Text: "A column is the path of a field of the event: order.customer.email."},
+	"E321": {Title: "flow without steps", Text: "A flow does at least one thing."},
+	"E322": {Title: "unusable name", Text: "Names of flows, cases and lanes are lower-case letters, digits, dashes and " +
+		"underscores, beginning with a letter, at most 64 characters."},
+	"E323": {Title: "event without subject of its own", Text: "The event cannot be emitted by a flow."},
+	"E324": {Title: "result that is not there", Text: "When a look-up finds nothing and `if_none: create` makes the thing, the " +
+		"result of the last step there becomes the result of the look-up, so that step must give one."},
+}
+
+const later = "It comes with a later version of Waybill; remove it for now."

@@ -1,0 +1,87 @@
+package flow
+
+import (
+	"time"
+
+	"waybill"
+	"waybill/connector"
+)
+
+// Answer is what came of the step the run waits for.
+type Answer struct {
+	Address string
+	Result  Result
+	// Output is the action's output: of a confirmed effect, or of a fetch that found something. A skipped step may carry
+	// one too, when what it would have written is known to be there (the order guard found a newer fact).
+	Output any
+	Cause  waybill.Cause
+	Code   string
+	Words  string
+}
+
+// Result is how a step ended.
+type Result string
+
+// The results of a step.
+const (
+	Succeeded Result = "succeeded" // confirmed, or found
+	NotFound  Result = "not found" // a get that found nothing
+	Failed    Result = "failed"    // declined, or a fetch that failed for good
+	Skipped   Result = "skipped"   // by the gate or a person: the run goes on
+	Unknown   Result = "unknown"   // waits for proof or a person
+)
+
+// Move is one thing the machine asks for; exactly one field is set.
+type Move struct {
+	Effect *PlannedEffect
+	Fetch  *PlannedFetch
+	Emit   *Emitted
+	Done   *Ended
+	Block  *Blocked
+	Wait   *Waiting // nothing more until the awaited answer
+}
+
+// PlannedEffect is an effect to plan. The run waits for its answer.
+type PlannedEffect struct {
+	Address    string
+	Connection string
+	Action     *connector.Action
+	Inputs     map[string]any
+	GoodFor    time.Duration // after that it makes no sense any more; 0: always does
+	Undo       string        // restore, or empty
+	CarryOn    bool          // a failure is a lesser problem: the run goes on by itself
+}
+
+// PlannedFetch is a read to make. The run waits for its answer.
+type PlannedFetch struct {
+	Address    string
+	Connection string
+	Action     *connector.Action
+	Inputs     map[string]any
+	After      time.Duration // make it no sooner than this from now: nothing was found yet and it may still come
+	CarryOn    bool
+}
+
+// Emitted is an event to make, at most 8 hops from an item. Its identity is its parent's and the address's.
+type Emitted struct {
+	Address string
+	Type    string
+	Data    map[string]any
+}
+
+// Ended says the run is done.
+type Ended struct {
+	Reason      string
+	FailedParts int
+}
+
+// Blocked says the run needs a person.
+type Blocked struct {
+	Address string        `json:"addr"`
+	Cause   waybill.Cause `json:"cause"`
+	Code    string        `json:"code,omitempty"` // for grouping: the provider's, or where the expression is written
+	Words   string        `json:"words"`
+}
+
+// Waiting says what the run waits for.
+type Waiting struct{ Address, Reason string }

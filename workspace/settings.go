@@ -1,0 +1,94 @@
+package workspace
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+	_ "time/tzdata" // a workspace's zone is known on every machine
+
+	"waybill/source"
+)
+
+const settingsFile = "waybill.yaml"
+
+// rawSettings is waybill.yaml as it is written.
+type rawSettings struct {
+	Workspace source.Text      `yaml:"workspace,required"`
+	Title     string           `yaml:"title"`
+	Zone      source.Text      `yaml:"zone"`
+	Currency  source.Text      `yaml:"currency"`
+	Region    source.Text      `yaml:"region"`
+	Holidays  []source.Text    `yaml:"holidays"`
+	Retention Retention        `yaml:"retention"`
+	Owners    map[string]Owner `yaml:"owners"`
+	Node      *source.Node     `yaml:",node"`
+}
+
+var (
+	currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
+	regionPattern   = regexp.MustCompile(`^[A-Z]{2}$`)
+)
+
+// settings reads waybill.yaml.
+func (l *loader) settings() {
+	l.w.Zone = time.UTC
+	text, ok := l.files[settingsFile]
+	if !ok {
+		l.fault("E350", at(settingsFile), "This folder has no waybill.yaml, so it is no workspace.", "Write one with: waybill init")
+		return
+	}
+	l.used[settingsFile] = true
+	n, faults := source.Parse(settingsFile, text)
+	l.add(faults)
+	if n == nil {
+		return
+	}
+	var raw rawSettings
+	l.add(source.Decode(n, &raw))
+	w := l.w
+	w.Name, w.Title, w.Region, w.Currency, w.Retention = raw.Workspace.Value, raw.Title, raw.Region.Value, raw.Currency.Value, raw.Retention
+	if w.Name != "" && !namePattern.MatchString(w.Name) {
+		l.fault("E365", raw.Workspace.Span, fmt.Sprintf("%q cannot be the name of a workspace.", w.Name), "")
+	}
+	if raw.Zone.Value != "" {
+		zone, err := time.LoadLocation(raw.Zone.Value)
+		if err != nil || raw.Zone.Value == "Local" {
+			l.fault("E351", raw.Zone.Span, fmt.Sprintf("There is no time zone %q.", raw.Zone.Value), "Write for example Asia/Kolkata.")
+		} else {
+			w.Zone = zone
+		}
+	}
+	if w.Currency != "" && !currencyPattern.MatchString(w.Currency) {
+		l.fault("E351", raw.Currency.Span, fmt.Sprintf("%q is no currency code.", w.Currency), "Write three capital letters: INR.")
+	}
+	if w.Region != "" && !regionPattern.MatchString(w.Region) {
+		l.fault("E351", raw.Region.Span, fmt.Sprintf("%q is no region code.", w.Region), "Write two capital letters: IN.")
+	}
+	for _, day := range raw.Holidays {
+		if _, err := time.Parse(time.DateOnly, day.Value); err != nil {
+			l.fault("E369", day.Span, fmt.Sprintf("%q is no date.", day.Value), "Write year-month-day: 2027-01-26.")
+		}
+		w.Holidays = append(w.Holidays, day.Value)
+	}
+	l.owners(raw)
+}
+
+func (l *loader) owners(raw rawSettings) {
+	n := raw.Node.Get("owners")
+	for _, name := range slices.Sorted(maps.Keys(raw.Owners)) {
+		o := raw.Owners[name]
+		o.Name = name
+		if o.Title == "" {
+			o.Title = name
+		}
+		if !namePattern.MatchString(name) {
+			l.fault("E365", n.KeySpan(name), fmt.Sprintf("%q cannot be the name of an owner.", name), "")
+		}
+		if o.Email == "" && o.Slack == "" {
+			l.faults.Warn(Codes, "E359", n.KeySpan(name), fmt.Sprintf("There is no way to reach %s.", name), "Add an email.")
+		}
+		l.w.Owners[name] = o
+	}
+}
