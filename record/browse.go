@@ -1,0 +1,400 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"waybill"
+)
+
+// What people see as lists. A list is newest first; its cursor is the id of the last row, so that rows that come in the
+// meantime neither repeat nor push any out.
+
+func limitOf(n int) int {
+	switch {
+	case n <= 0:
+		return 50
+	case n > 200:
+		return 200
+	default:
+		return n
+	}
+}
+
+// where gathers the conditions of a list, each with its own parameters.
+type where struct {
+	terms []string
+	args  []any
+}
+
+// and adds a condition; every %s in it becomes the parameter of the next argument.
+func (w *where) and(term string, args ...any) {
+	names := make([]any, len(args))
+	for i, a := range args {
+		w.args = append(w.args, a)
+		names[i] = fmt.Sprintf("$%d", len(w.args))
+	}
+	w.terms = append(w.terms, fmt.Sprintf(term, names...))
+}
+
+func (w *where) text() string {
+	if len(w.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+// page cuts a list that was read with one row too many, and returns the cursor to the next one.
+func page[T any](all []T, limit int, id func(*T) string) ([]T, string) {
+	if len(all) <= limit {
+		return all, ""
+	}
+	return all[:limit], id(&all[limit-1])
+}
+
+// Events lists events, those understood last first. Query looks for one value in every form it may have been meant:
+// an id of anything on the event's way, an order number, an e-mail address, a phone number, an amount.
+func (b *Book) Events(ctx context.Context, f waybill.EventFilter) (rows []waybill.EventRow, next string, err error) {
+	err = b.View(ctx, func(tx *Tx) error {
+		rows, next, err = tx.events(f)
+		return err
+	})
+	return rows, next, err
+}
+
+func (tx *Tx) events(f waybill.EventFilter) ([]waybill.EventRow, string, error) {
+	limit := limitOf(f.Limit)
+	var w where
+	if err := tx.eventConditions(f, &w); err != nil {
+		return nil, "", err
+	}
+	var found []waybill.EventRow
+	var err error
+	if q := strings.TrimSpace(f.Query); q == "" {
+		found, err = list(tx, "SELECT "+eventRowColumns+" FROM events e"+w.text()+
+			fmt.Sprintf(" ORDER BY e.seq DESC LIMIT %d", limit+1), scanEventRow, w.args...)
+	} else {
+		found, err = tx.lookUp(q, &w, limit+1)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := page(found, limit, func(r *waybill.EventRow) string { return string(r.ID) })
+	for i := range rows {
+		if err := tx.standing1(&rows[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	return rows, next, nil
+}
+
+// worse are the states that outrank one, when the worst of an event's runs is looked for.
+var worse = []waybill.RunState{
+	waybill.RunBlocked, waybill.RunWaiting, waybill.RunRunning, waybill.RunQueued, waybill.RunStopped, waybill.RunDone,
+}
+
+func (tx *Tx) eventConditions(f waybill.EventFilter, w *where) error {
+	if f.Before != "" {
+		seq, found, err := one(tx, "SELECT seq FROM events WHERE id = $1", num0, f.Before)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return notFound("event", f.Before)
+		}
+		w.and("e.seq < %s", seq)
+	}
+	if f.Type != "" {
+		w.and("e.type = %s", f.Type)
+	}
+	if f.Connection != "" {
+		w.and("e.connection = %s", f.Connection)
+	}
+	if f.Flow != "" {
+		w.and("e.id IN (SELECT event FROM runs WHERE flow = %s)", f.Flow)
+	}
+	if f.Unknown {
+		w.and("e.id IN (SELECT event FROM effects WHERE " + open + " AND state = 'unknown')")
+	}
+	if err := tx.timeConditions(f.Since, f.Until, w); err != nil {
+		return err
+	}
+	return stateCondition(f.State, w)
+}
+
+func stateCondition(state waybill.RunState, w *where) error {
+	if state == "" {
+		return nil
+	}
+	var outranks []string
+	for _, s := range worse {
+		if s == state {
+			break
+		}
+		outranks = append(outranks, "'"+string(s)+"'")
+	}
+	switch {
+	case len(outranks) == len(worse):
+		return invalid("there is no state %q", state)
+	case state != waybill.RunDone:
+		w.and("e.id IN (SELECT event FROM runs WHERE state <> 'done' AND state = %s)", state)
+	}
+	if len(outranks) > 0 {
+		w.and("NOT EXISTS (SELECT 1 FROM runs r WHERE r.event = e.id AND r.state IN (" + strings.Join(outranks, ", ") + "))")
+	}
+	return nil
+}
+
+// timeConditions bound a list by when events were accepted, and by which rows the hours hold, so that no others are read.
+func (tx *Tx) timeConditions(since, until time.Time, w *where) error {
+	if !since.IsZero() {
+		first, found, err := one(tx, "SELECT coalesce(min(first_seq), -1) FROM event_hours WHERE hour >= $1", num0,
+			ms(since)-ms(since)%hour)
+		if err != nil {
+			return err
+		}
+		if found && first < 0 {
+			first = 1 << 62
+		}
+		w.and("e.seq >= %s AND e.accepted_at >= %s", first, since)
+	}
+	if !until.IsZero() {
+		last, _, err := one(tx, "SELECT coalesce(max(last_seq), -1) FROM event_hours WHERE hour <= $1", num0,
+			ms(until)-ms(until)%hour)
+		if err != nil {
+			return err
+		}
+		w.and("e.seq <= %s AND e.accepted_at < %s", last, until)
+	}
+	return nil
+}
+
+const eventRowColumns = `e.id, e.type, e.connection, e.subject, e.data, e.occurred_at, e.accepted_at`
+
+func scanEventRow(r row) (waybill.EventRow, error) {
+	return waybill.EventRow{
+		ID: waybill.EventID(r.text(0)), Type: r.text(1), Connection: r.text(2), Subject: r.text(3), Data: r.bytes(4),
+		OccurredAt: at(r.num(5)), AcceptedAt: at(r.num(6)),
+	}, nil
+}
+
+// eventRow reads one event as a line of a list.
+func (tx *Tx) eventRow(id waybill.EventID) (waybill.EventRow, bool, error) {
+	r, found, err := one(tx, "SELECT "+eventRowColumns+" FROM events e WHERE e.id = $1", scanEventRow, id)
+	if err != nil || !found {
+		return r, false, err
+	}
+	return r, true, tx.standing1(&r)
+}
+
+// standing1 fills in how an event stands: the worst of its runs, what is not known, who else told it.
+func (tx *Tx) standing1(e *waybill.EventRow) error {
+	e.State, e.Reason = waybill.RunDone, "no flow used it"
+	rank := len(worse)
+	err := tx.s.query("SELECT state, reason FROM runs WHERE event = $1 ORDER BY id", []any{e.ID}, func(r row) error {
+		e.Runs++
+		for i, s := range worse {
+			if s == waybill.RunState(r.text(0)) && i < rank {
+				rank, e.State, e.Reason = i, s, r.text(1)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return tx.note(err)
+	}
+	unknown, _, err := one(tx, "SELECT count(*) FROM effects WHERE event = $1 AND state = 'unknown'", num0, e.ID)
+	if err != nil {
+		return err
+	}
+	told, _, err := one(tx, "SELECT count(*) FROM evidence WHERE event = $1", num0, e.ID)
+	e.Unknown, e.Evidence = int(unknown), int(told)
+	return err
+}
+
+// lookUp finds events by what somebody typed: an id of anything on their way, or a value they are found by.
+func (tx *Tx) lookUp(typed string, w *where, limit int) ([]waybill.EventRow, error) {
+	seq := len(w.args) + 1
+	text := "SELECT " + eventRowColumns + ", e.doc FROM events e" + w.text()
+	if len(w.terms) == 0 {
+		text += " WHERE "
+	} else {
+		text += " AND "
+	}
+	text += fmt.Sprintf("e.seq = $%d", seq)
+	q, byID := newQuery(typed), false
+	var rows []waybill.EventRow
+	take := func(seq int64) error {
+		r, found, err := one(tx, text, func(r row) (*waybill.EventRow, error) {
+			var d eventDoc
+			if err := undoc(r.text(7), &d); err != nil || !byID && !q.matches(r.text(3), d.Search) {
+				return nil, err
+			}
+			e, err := scanEventRow(r)
+			return &e, err
+		}, append(w.args[:len(w.args):len(w.args)], seq)...)
+		if err == nil && found && r != nil {
+			rows = append(rows, *r)
+		}
+		return err
+	}
+	ids, err := tx.eventsOn(typed)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) > 0 {
+		byID = true
+		for _, id := range ids {
+			seq, _, err := one(tx, "SELECT seq FROM events WHERE id = $1", num0, id)
+			if err != nil {
+				return nil, err
+			}
+			if err := take(seq); err != nil {
+				return nil, err
+			}
+		}
+		return rows, nil
+	}
+	newest, _, err := one(tx, "SELECT coalesce(max(seq), 0) FROM events", num0)
+	if err != nil {
+		return nil, err
+	}
+	h := q.hashes()
+	for era := newest >> searchEra; era >= 0 && len(rows) < limit; era-- {
+		seqs, err := list(tx, `SELECT DISTINCT seq FROM search_keys WHERE era = $1 AND hash IN ($2, $3, $4) ORDER BY seq DESC`,
+			num0, era, h[0], h[1], h[2])
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			if len(rows) == limit {
+				break
+			}
+			if err := take(seq); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return rows, nil
+}
+
+// Items lists items, newest first, by state and connection.
+func (b *Book) Items(ctx context.Context, f waybill.ListFilter) (out []waybill.Item, next string, err error) {
+	var w where
+	switch waybill.ItemState(f.State) {
+	case waybill.ItemKept, waybill.ItemFetching, waybill.ItemBlocked:
+		w.and("state IN ('kept', 'fetching', 'blocked') AND state = %s", f.State)
+	case "":
+	default:
+		w.and("state = %s", f.State)
+	}
+	if f.Connection != "" {
+		w.and("connection = %s", f.Connection)
+	}
+	if f.Event != "" {
+		w.and("id IN (SELECT item FROM evidence WHERE event = %s)", f.Event)
+	}
+	return listed(ctx, b, &w, f, "SELECT "+itemColumns+" FROM items", scanItem,
+		func(it *waybill.Item) string { return string(it.ID) })
+}
+
+// listed reads a list in the order of ids, which is that of time.
+func listed[T any](
+	ctx context.Context, b *Book, w *where, f waybill.ListFilter, text string, scan func(row) (T, error), id func(*T) string,
+) (out []T, next string, err error) {
+	limit := limitOf(f.Limit)
+	if f.Before != "" {
+		w.and("id < %s", f.Before)
+	}
+	err = b.View(ctx, func(tx *Tx) error {
+		out, err = list(tx, text+w.text()+fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit+1), scan, w.args...)
+		return err
+	})
+	out, next = page(out, limit, id)
+	return out, next, err
+}
+
+// Runs lists runs, newest first, by state, flow, event and the connection their event came from.
+func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, string, error) {
+	var w where
+	switch {
+	case f.State == string(waybill.RunDone):
+		w.and("state = 'done'")
+	case f.State != "":
+		w.and("state <> 'done' AND state = %s", f.State)
+	}
+	if f.Flow != "" {
+		w.and("flow = %s", f.Flow)
+	}
+	if f.Event != "" {
+		w.and("event = %s", f.Event)
+	}
+	if f.Connection != "" {
+		w.and("EXISTS (SELECT 1 FROM events e WHERE e.id = runs.event AND e.connection = %s)", f.Connection)
+	}
+	return listed(ctx, b, &w, f, "SELECT "+runColumns+" FROM runs", scanRun,
+		func(r *waybill.Run) string { return string(r.ID) })
+}
+
+// Effects lists effects, newest first, by state, flow, connection and event.
+func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Effect, string, error) {
+	var w where
+	switch state := waybill.EffectState(f.State); {
+	case state.Open():
+		w.and(open+" AND state = %s", f.State)
+	case state != "":
+		w.and("state = %s", f.State)
+	}
+	if f.Flow != "" {
+		w.and("flow = %s", f.Flow)
+	}
+	if f.Event != "" {
+		w.and("event = %s", f.Event)
+	}
+	if f.Connection != "" {
+		w.and("connection = %s", f.Connection)
+	}
+	return listed(ctx, b, &w, f, "SELECT "+effectColumns+" FROM effects", scanEffect,
+		func(e *waybill.Effect) string { return string(e.ID) })
+}
+
+// Problems lists problems, newest first: those of a state; "open" for all that are not fixed.
+func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
+	var w where
+	switch f.State {
+	case "":
+	case "open":
+		w.and("state <> 'fixed'")
+	default:
+		w.and("state = %s", f.State)
+	}
+	if f.Connection != "" {
+		w.and("connection = %s", f.Connection)
+	}
+	if f.Flow != "" {
+		w.and("flow = %s", f.Flow)
+	}
+	return listed(ctx, b, &w, f, "SELECT "+problemColumns+" FROM problems", scanProblem,
+		func(p *waybill.Problem) string { return string(p.ID) })
+}
+
+// Problem returns a problem with what it holds.
+func (b *Book) Problem(ctx context.Context, id waybill.ProblemID) (v *waybill.ProblemView, err error) {
+	err = b.View(ctx, func(tx *Tx) error {
+		v, err = tx.Problem(id)
+		return err
+	})
+	return v, err
+}
+
+// AuditLog lists what people did, newest first. State narrows it to one kind of act.
+func (b *Book) AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error) {
+	var w where
+	if f.State != "" {
+		w.and("action = %s", f.State)
+	}
+	return listed(ctx, b, &w, f, "SELECT "+auditColumns+" FROM audit", scanAudit,
+		func(a *waybill.Audited) string { return a.ID })
+}

@@ -1,0 +1,117 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"waybill"
+)
+
+// The seam between the book and a database. Everything above it is one SQL text with $N parameters; everything that differs
+// is behind these three interfaces: how a connection is opened, how parameters are bound, what the words SERIAL, BYTES
+// and NARROW of the migrations mean, how a write transaction begins, and which errors mean that storage itself failed.
+
+// store is one database, open.
+type store interface {
+	// writer opens a connection that may write. There is one at a time.
+	writer(ctx context.Context) (session, error)
+	// reader opens a connection for reading; nil when readers have to use the writer's (a book in memory).
+	reader(ctx context.Context) (session, error)
+	// ddl turns the migrations' own words into the database's.
+	ddl(text string) string
+	// tend is called after a commit, between transactions of s: housekeeping that must not keep the writer long.
+	tend(s session)
+	close() error
+}
+
+// session is one connection. It runs one transaction at a time and is used by one goroutine at a time.
+type session interface {
+	// exec runs a statement and returns how many rows it changed.
+	exec(text string, args ...any) (changed int, err error)
+	// insert is exec for a table with a serial; it also returns the serial of the new row.
+	insert(text string, args ...any) (serial int64, changed int, err error)
+	// query calls each for every row. It must not be used again, with the same text, from inside each.
+	query(text string, args []any, each func(row) error) error
+	// begin starts a transaction: one that may write, or one that reads a snapshot.
+	begin(ctx context.Context, write bool) error
+	commit() error
+	rollback() error
+	close() error
+}
+
+// row is the row a query stands at. Columns count from 0.
+type row interface {
+	text(i int) string
+	num(i int) int64
+	bytes(i int) []byte // a copy; nil for null
+}
+
+// storageError marks a failure of the storage itself (disk full, I/O, damage), after which nothing of the transaction is
+// to be relied on, as against a statement that was refused.
+type storageError struct{ err error }
+
+func (e *storageError) Error() string { return e.err.Error() }
+func (e *storageError) Unwrap() error { return e.err }
+
+// value brings an argument to one of the five forms a session binds: nil, int64, string, []byte, float64 is not used.
+// Times become unix milliseconds, typed strings their text, booleans 0 or 1.
+func value(arg any) any {
+	switch v := arg.(type) {
+	case nil, int64, string:
+		return v
+	case []byte:
+		if v == nil {
+			return nil
+		}
+		return v
+	case time.Time:
+		return ms(v)
+	case int:
+		return int64(v)
+	case bool:
+		if v {
+			return int64(1)
+		}
+		return int64(0)
+	}
+	if r := reflect.ValueOf(arg); r.Kind() == reflect.String {
+		return r.String()
+	}
+	panic(fmt.Sprintf("record: no way to bind %T", arg))
+}
+
+// ms is a time as the book keeps it; at is the way back.
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func at(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+// dueAt is what the due column holds for t: null when it is no time, unless or stands in for it.
+func dueAt(t, or time.Time) any {
+	switch {
+	case !t.IsZero():
+		return ms(t)
+	case !or.IsZero():
+		return ms(or)
+	default:
+		return nil
+	}
+}
+
+func unavailable(message string, err error) error {
+	return &waybill.Error{
+		Kind: waybill.Unavailable, Message: message,
+		Hint: "try again; whatever was kept already is recognised", Err: err,
+	}
+}

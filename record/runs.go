@@ -1,0 +1,257 @@
+package record
+
+import (
+	"time"
+
+	"waybill"
+)
+
+// PutRun writes a new run, entering its lane if it names one. It returns the run it queues behind, empty when it is
+// first. A run that queues behind another is written as queued, whatever its State (r.State is set so). One live run for
+// an event and flow: a second one is a Conflict; replays, trials and shadows are as many as wanted.
+func (tx *Tx) PutRun(r *waybill.Run) (behind waybill.RunID, err error) {
+	if r.State == "" {
+		r.State = waybill.RunQueued
+	}
+	if r.Mode == "" {
+		r.Mode = waybill.ModeLive
+	}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = tx.now
+	}
+	r.UpdatedAt = tx.now
+	only := string(r.ID)
+	if r.Mode == waybill.ModeLive {
+		only = ""
+	}
+	place := int64(0)
+	if r.Lane != "" {
+		if place, err = tx.acceptedAt(r.Event); err != nil {
+			return "", err
+		}
+		if behind, err = tx.enter(r.Lane, place, r.ID); err != nil {
+			return "", err
+		}
+		if behind != "" {
+			r.State, r.Behind = waybill.RunQueued, behind
+		}
+	}
+	changed, err := tx.exec(`INSERT INTO runs
+		(id, event, flow, one, bundle, mode, repeats, owner, lane, lane_at, due_by, created_at, updated_at, ended_at,
+		 state, due, due_at, reason, failed_parts, problem, progress)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+		ON CONFLICT DO NOTHING`,
+		r.ID, r.Event, r.Flow, only, r.Bundle, r.Mode, r.Repeats, r.Owner, r.Lane, place, r.DueBy, r.CreatedAt,
+		r.UpdatedAt, r.EndedAt, r.State, runDue(r, behind == ""), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress)
+	if err != nil {
+		return "", err
+	}
+	if changed == 0 {
+		return "", conflict("flow %s has a live run for event %s already, or run %s is in the book", r.Flow, r.Event, r.ID)
+	}
+	tx.countRun(r.Flow, "", r.State)
+	tx.changed |= runChanged
+	return behind, nil
+}
+
+// runDue is when a run is work: a queued one that is first in its lane at once or at its time; a running or waiting one
+// only at a time given, for what it waits for besides comes by itself.
+func runDue(r *waybill.Run, first bool) any {
+	switch r.State {
+	case waybill.RunQueued:
+		if first {
+			return dueAt(r.DueAt, r.CreatedAt)
+		}
+		return nil
+	case waybill.RunRunning, waybill.RunWaiting:
+		return dueAt(r.DueAt, time.Time{})
+	default:
+		return nil
+	}
+}
+
+const runColumns = `id, event, flow, bundle, mode, repeats, owner, lane, lane_at, due_by, created_at, updated_at, ended_at,
+	state, due_at, reason, failed_parts, problem, progress`
+
+func scanRun(r row) (waybill.Run, error) {
+	run, _, err := scanPlacedRun(r)
+	return run, err
+}
+
+func scanPlacedRun(r row) (waybill.Run, int64, error) {
+	return waybill.Run{
+		ID: waybill.RunID(r.text(0)), Event: waybill.EventID(r.text(1)), Flow: r.text(2), Bundle: waybill.BundleID(r.text(3)),
+		Mode: waybill.Mode(r.text(4)), Repeats: waybill.RunID(r.text(5)), Owner: r.text(6), Lane: r.text(7),
+		DueBy: at(r.num(9)), CreatedAt: at(r.num(10)), UpdatedAt: at(r.num(11)), EndedAt: at(r.num(12)),
+		State: waybill.RunState(r.text(13)), DueAt: at(r.num(14)), Reason: r.text(15), FailedParts: int(r.num(16)),
+		Problem: waybill.ProblemID(r.text(17)), Progress: r.bytes(18),
+	}, r.num(8), nil
+}
+
+// Run returns a run; of a queued one also whom it queues behind.
+func (tx *Tx) Run(id waybill.RunID) (*waybill.Run, error) {
+	place := int64(0)
+	r, found, err := one(tx, "SELECT "+runColumns+" FROM runs WHERE id = $1", func(r row) (waybill.Run, error) {
+		run, p, err := scanPlacedRun(r)
+		place = p
+		return run, err
+	}, id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("run", id)
+	}
+	if r.State == waybill.RunQueued && r.Lane != "" {
+		if r.Behind, err = tx.ahead(r.Lane, place, id); err != nil {
+			return nil, err
+		}
+	}
+	return &r, nil
+}
+
+// MoveRun writes State, Reason, Progress, FailedParts, Problem, DueAt, EndedAt of a run that stands in from. A run that
+// stays in its state is written too. The time of an end is now when none is given.
+func (tx *Tx) MoveRun(r *waybill.Run, from waybill.RunState) error {
+	if r.State != from && !from.CanBecome(r.State) {
+		return conflict("run %s cannot become %q from %q", r.ID, r.State, from)
+	}
+	if r.State.Ended() && r.EndedAt.IsZero() {
+		r.EndedAt = tx.now
+	}
+	r.UpdatedAt = tx.now
+	first := true
+	if r.State == waybill.RunQueued && r.Lane != "" {
+		ahead, err := tx.behindNow(r.ID)
+		if err != nil {
+			return err
+		}
+		first = ahead == ""
+	}
+	changed, err := tx.exec(`UPDATE runs SET state = $3, due = $4, due_at = $5, reason = $6, failed_parts = $7, problem = $8,
+		progress = $9, updated_at = $10, ended_at = $11 WHERE id = $1 AND state = $2`,
+		r.ID, from, r.State, runDue(r, first), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress, r.UpdatedAt, r.EndedAt)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		return tx.elsewhere("run", "SELECT state FROM runs WHERE id = $1", r.ID, from)
+	}
+	tx.countRun(r.Flow, from, r.State)
+	tx.changed |= runChanged
+	return nil
+}
+
+// RunsOf returns the runs of an event, oldest first.
+func (tx *Tx) RunsOf(id waybill.EventID) ([]waybill.Run, error) {
+	return list(tx, "SELECT "+runColumns+" FROM runs WHERE event = $1 ORDER BY id", scanRun, id)
+}
+
+// --- lanes ---
+//
+// A lane's rows are in order: the holder first (at -1), then those that came back (at 0), then by when their event was
+// accepted. The holder stays first even when an older event is understood later.
+
+const holds = -1
+
+// enter puts a run into a lane at its place, and returns whom it queues behind; empty when it holds the lane.
+func (tx *Tx) enter(lane string, place int64, id waybill.RunID) (waybill.RunID, error) {
+	behind, err := tx.ahead(lane, place, id)
+	if err != nil {
+		return "", err
+	}
+	if behind == "" {
+		place = holds
+	}
+	_, err = tx.exec("INSERT INTO lanes (lane, at, run) VALUES ($1, $2, $3)", lane, place, id)
+	return behind, err
+}
+
+// ahead returns the run just before a place in a lane. There is one unless the lane is empty.
+func (tx *Tx) ahead(lane string, place int64, id waybill.RunID) (waybill.RunID, error) {
+	run, _, err := one(tx, `SELECT run FROM lanes WHERE lane = $1 AND run <> $3 AND (at < $2 OR (at = $2 AND run < $3))
+		ORDER BY at DESC, run DESC LIMIT 1`, text0, lane, place, id)
+	return waybill.RunID(run), err
+}
+
+// laneOf returns a run's lane and its place there.
+func (tx *Tx) laneOf(id waybill.RunID) (lane string, place int64, err error) {
+	type where struct {
+		lane  string
+		place int64
+	}
+	w, found, err := one(tx, "SELECT lane, lane_at FROM runs WHERE id = $1", func(r row) (where, error) {
+		return where{r.text(0), r.num(1)}, nil
+	}, id)
+	if err == nil && !found {
+		err = notFound("run", id)
+	}
+	return w.lane, w.place, err
+}
+
+// behindNow returns whom a run queues behind, empty when it holds its lane or is not in it.
+func (tx *Tx) behindNow(id waybill.RunID) (waybill.RunID, error) {
+	lane, place, err := tx.laneOf(id)
+	if err != nil || lane == "" {
+		return "", err
+	}
+	_, waits, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 AND at = $2 AND run = $3", text0, lane, place, id)
+	if err != nil || !waits {
+		return "", err
+	}
+	return tx.ahead(lane, place, id)
+}
+
+// LeaveLane takes a run out of its lane and returns the run that is now first, empty when none is waiting there. A run
+// that does not hold the lane leaves without handing it on. The next one, if queued, becomes due.
+func (tx *Tx) LeaveLane(id waybill.RunID) (waybill.RunID, error) {
+	lane, place, err := tx.laneOf(id)
+	if err != nil || lane == "" {
+		return "", err
+	}
+	const leave = "DELETE FROM lanes WHERE lane = $1 AND at = $2 AND run = $3"
+	held, err := tx.exec(leave, lane, holds, id)
+	if err != nil {
+		return "", err
+	}
+	if held == 0 {
+		_, err := tx.exec(leave, lane, place, id)
+		return "", err
+	}
+	return tx.handOn(lane)
+}
+
+// handOn gives a lane that nobody holds to the first that waits there.
+func (tx *Tx) handOn(lane string) (waybill.RunID, error) {
+	next, found, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 ORDER BY at, run LIMIT 1", text0, lane)
+	if err != nil || !found {
+		return "", err
+	}
+	if _, err := tx.exec("UPDATE lanes SET at = -1 WHERE lane = $1 AND run = $2", lane, next); err != nil {
+		return "", err
+	}
+	_, err = tx.exec(`UPDATE runs SET due = CASE WHEN due_at > 0 THEN due_at ELSE created_at END
+		WHERE id = $1 AND state = 'queued'`, next)
+	tx.changed |= runChanged
+	return waybill.RunID(next), err
+}
+
+// EnterLane puts a run that left its lane back: before all that wait there, behind the one that holds it. It returns whom
+// it queues behind, empty when it holds the lane. A run that is in its lane stays where it is.
+func (tx *Tx) EnterLane(id waybill.RunID) (waybill.RunID, error) {
+	lane, place, err := tx.laneOf(id)
+	if err != nil || lane == "" {
+		return "", err
+	}
+	_, inside, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 AND run = $2 AND (at = -1 OR at = $3)", text0, lane, id, place)
+	if err != nil {
+		return "", err
+	}
+	if inside {
+		return tx.behindNow(id)
+	}
+	if _, err := tx.exec("UPDATE runs SET lane_at = 0 WHERE id = $1", id); err != nil {
+		return "", err
+	}
+	return tx.enter(lane, 0, id)
+}

@@ -1,0 +1,346 @@
+package record
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"waybill"
+)
+
+// arrivalDoc is what is only shown of an arrival.
+type arrivalDoc struct {
+	Method    string           `json:"method,omitempty"`
+	URL       string           `json:"url,omitempty"`
+	Headers   []waybill.Header `json:"headers,omitempty"`
+	Remote    string           `json:"remote,omitempty"`
+	Proof     string           `json:"proof,omitempty"`
+	Duplicate bool             `json:"duplicate,omitempty"`
+	Items     []waybill.ItemID `json:"items,omitempty"`
+}
+
+// TakeIn keeps an arrival with its items. Ids of arrival and items are given by the caller. An item whose delivery key
+// (account, key) is known and still counts is written as not used, a duplicate of the first; its bytes are kept only if
+// they differ. Items that come in already blocked or not used stay so; others are kept. A ReceivedAt of none becomes now.
+// An item without an account is keyed by its connection.
+func (tx *Tx) TakeIn(a *waybill.Arrival) (waybill.Receipt, error) {
+	receipt := waybill.Receipt{Arrival: a.ID}
+	received := a.ReceivedAt
+	if received.IsZero() {
+		received = tx.now
+	}
+	d := arrivalDoc{Method: a.Method, URL: a.URL, Headers: a.Headers, Remote: a.Remote, Proof: a.Proof}
+	known, same := 0, waybill.ArrivalID("")
+	for i := range a.Items {
+		it := a.Items[i]
+		it.Arrival, it.Index = a.ID, i
+		if it.Connection == "" {
+			it.Connection = a.Connection
+		}
+		if it.Account == "" {
+			it.Account = a.Account
+		}
+		if it.ReceivedAt.IsZero() {
+			it.ReceivedAt = received
+		}
+		first, err := tx.keepItem(&it)
+		if err != nil {
+			return receipt, err
+		}
+		d.Items = append(d.Items, it.ID)
+		if first == "" {
+			receipt.Fresh = append(receipt.Fresh, it)
+			continue
+		}
+		known++
+		if same == "" {
+			if same, err = tx.sameBody(first, a); err != nil {
+				return receipt, err
+			}
+		}
+	}
+	receipt.Duplicate = known > 0 && known == len(a.Items)
+	d.Duplicate = receipt.Duplicate
+	body := a.Body
+	if body == nil {
+		body = []byte{}
+	}
+	if receipt.Duplicate && same != "" {
+		body = nil
+	} else {
+		same = ""
+	}
+	text, err := doc(d)
+	if err != nil {
+		return receipt, err
+	}
+	_, changed, err := tx.insert(`INSERT INTO arrivals
+		(id, connection, account, via, received_at, body_hash, same_body, doc, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		a.ID, a.Connection, a.Account, a.Via, received, a.BodyHash, same, text, body)
+	if err != nil {
+		return receipt, err
+	}
+	if changed == 0 {
+		return receipt, conflict("arrival %s is in the book already", a.ID)
+	}
+	tx.count("in", a.Connection, 1)
+	tx.count("duplicate", "", known)
+	tx.changed |= itemChanged
+	return receipt, nil
+}
+
+// keepItem writes an item and its delivery key. It returns the first item with that key, empty when this is it.
+func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
+	switch it.State {
+	case "":
+		it.State = waybill.ItemKept
+	case waybill.ItemKept, waybill.ItemBlocked, waybill.ItemNotUsed:
+	default:
+		return "", invalid("an item cannot come in as %q", it.State)
+	}
+	first, err := tx.claimKey(it)
+	if err != nil {
+		return "", err
+	}
+	if first != "" {
+		it.State, it.DuplicateOf, it.Reason = waybill.ItemNotUsed, first, "known already: the same delivery came before"
+	}
+	changed, err := tx.exec(`INSERT INTO items
+		(id, arrival, idx, connection, account, type, delivery_key, key_until, pointer, occurred_at, received_at,
+		 duplicate_of, state, due, due_at, reason, events, problem)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+		it.ID, it.Arrival, it.Index, it.Connection, it.Account, it.Type, it.DeliveryKey, it.KeyUntil, it.Pointer,
+		it.OccurredAt, it.ReceivedAt, it.DuplicateOf, it.State, itemDue(it), it.DueAt, it.Reason, joinEvents(it.Events),
+		it.Problem)
+	if err != nil {
+		return "", err
+	}
+	if changed == 0 {
+		return "", conflict("item %s is in the book already", it.ID)
+	}
+	if first == "" {
+		tx.countItem("", it.State)
+	}
+	return first, nil
+}
+
+// claimKey takes the item's delivery key, or returns the item that has it. A key past its end is taken over.
+func (tx *Tx) claimKey(it *waybill.Item) (waybill.ItemID, error) {
+	if it.DeliveryKey == "" {
+		return "", nil
+	}
+	scope := it.Account
+	if scope == "" {
+		scope = "connection " + it.Connection
+	}
+	hash := hash16(scope, it.DeliveryKey)
+	changed, err := tx.exec("INSERT INTO delivery_keys (hash, item, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+		hash, it.ID, it.KeyUntil)
+	if err != nil || changed == 1 {
+		return "", err
+	}
+	type holder struct {
+		item  waybill.ItemID
+		until int64
+	}
+	h, _, err := one(tx, "SELECT item, until FROM delivery_keys WHERE hash = $1", func(r row) (holder, error) {
+		return holder{waybill.ItemID(r.text(0)), r.num(1)}, nil
+	}, hash)
+	if err != nil {
+		return "", err
+	}
+	if h.until == 0 || ms(it.ReceivedAt) < h.until {
+		return h.item, nil
+	}
+	_, err = tx.exec("UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1", hash, it.ID, it.KeyUntil)
+	return "", err
+}
+
+// sameBody returns the arrival that holds the bytes a brings, when the arrival of the item first does.
+func (tx *Tx) sameBody(first waybill.ItemID, a *waybill.Arrival) (waybill.ArrivalID, error) {
+	type kept struct {
+		id, hash, same string
+		body           []byte
+	}
+	k, found, err := one(tx, `SELECT a.id, a.body_hash, a.same_body, a.body FROM items i JOIN arrivals a ON a.id = i.arrival
+		WHERE i.id = $1`, func(r row) (kept, error) {
+		return kept{r.text(0), r.text(1), r.text(2), r.bytes(3)}, nil
+	}, first)
+	switch {
+	case err != nil || !found:
+		return "", err
+	case a.BodyHash != "" && k.hash == a.BodyHash && k.same != "":
+		return waybill.ArrivalID(k.same), nil
+	case a.BodyHash != "" && k.hash == a.BodyHash, k.body != nil && bytes.Equal(k.body, a.Body):
+		return waybill.ArrivalID(k.id), nil
+	default:
+		return "", nil
+	}
+}
+
+// itemDue is when an item is work: kept ones at once or at their time, fetching ones only at a time given.
+func itemDue(it *waybill.Item) any {
+	switch it.State {
+	case waybill.ItemKept:
+		return dueAt(it.DueAt, it.ReceivedAt)
+	case waybill.ItemFetching:
+		return dueAt(it.DueAt, time.Time{})
+	default:
+		return nil
+	}
+}
+
+// countItem notes that an item moved.
+func (tx *Tx) countItem(from, to waybill.ItemState) {
+	if from == to {
+		return
+	}
+	if from == waybill.ItemBlocked {
+		tx.gauge("item blocked", "", -1)
+	}
+	switch to {
+	case waybill.ItemBlocked:
+		tx.gauge("item blocked", "", 1)
+		tx.count("blocked", "", 1)
+	case waybill.ItemNotUsed:
+		tx.count("not used", "", 1)
+	default:
+	}
+}
+
+// Item returns an item.
+func (tx *Tx) Item(id waybill.ItemID) (*waybill.Item, error) {
+	it, found, err := one(tx, "SELECT "+itemColumns+" FROM items WHERE id = $1", scanItem, id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("item", id)
+	}
+	return &it, nil
+}
+
+const itemColumns = `id, arrival, idx, connection, account, type, delivery_key, key_until, pointer, occurred_at, received_at,
+	duplicate_of, state, due_at, reason, events, problem`
+
+func scanItem(r row) (waybill.Item, error) {
+	return waybill.Item{
+		ID: waybill.ItemID(r.text(0)), Arrival: waybill.ArrivalID(r.text(1)), Index: int(r.num(2)),
+		Connection: r.text(3), Account: r.text(4), Type: r.text(5), DeliveryKey: r.text(6), KeyUntil: at(r.num(7)),
+		Pointer: r.text(8), OccurredAt: at(r.num(9)), ReceivedAt: at(r.num(10)), DuplicateOf: waybill.ItemID(r.text(11)),
+		State: waybill.ItemState(r.text(12)), DueAt: at(r.num(13)), Reason: r.text(14), Events: splitEvents(r.text(15)),
+		Problem: waybill.ProblemID(r.text(16)),
+	}, nil
+}
+
+func joinEvents(ids []waybill.EventID) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(id))
+	}
+	return b.String()
+}
+
+func splitEvents(text string) []waybill.EventID {
+	var ids []waybill.EventID
+	for _, id := range strings.Fields(text) {
+		ids = append(ids, waybill.EventID(id))
+	}
+	return ids
+}
+
+// Arrival returns an arrival with its items, without its body.
+func (tx *Tx) Arrival(id waybill.ArrivalID) (*waybill.Arrival, error) {
+	a, found, err := one(tx, `SELECT id, connection, account, via, received_at, body_hash, doc FROM arrivals WHERE id = $1`,
+		scanArrival, id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("arrival", id)
+	}
+	for i := range a.Items {
+		it, err := tx.Item(a.Items[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		a.Items[i] = *it
+	}
+	return &a, nil
+}
+
+func scanArrival(r row) (waybill.Arrival, error) {
+	var d arrivalDoc
+	if err := undoc(r.text(6), &d); err != nil {
+		return waybill.Arrival{}, err
+	}
+	a := waybill.Arrival{
+		ID: waybill.ArrivalID(r.text(0)), Connection: r.text(1), Account: r.text(2), Via: waybill.Via(r.text(3)),
+		ReceivedAt: at(r.num(4)), BodyHash: r.text(5), Method: d.Method, URL: d.URL, Headers: d.Headers, Remote: d.Remote,
+		Proof: d.Proof, Duplicate: d.Duplicate,
+	}
+	for _, id := range d.Items {
+		a.Items = append(a.Items, waybill.Item{ID: id})
+	}
+	return a, nil
+}
+
+// Body returns an arrival's raw bytes, also when they were not kept again because an earlier arrival brought the same.
+func (tx *Tx) Body(id waybill.ArrivalID) ([]byte, error) {
+	type kept struct {
+		same string
+		body []byte
+	}
+	for range 2 {
+		k, found, err := one(tx, "SELECT same_body, body FROM arrivals WHERE id = $1", func(r row) (kept, error) {
+			return kept{r.text(0), r.bytes(1)}, nil
+		}, id)
+		if err != nil {
+			return nil, err
+		}
+		if found && k.body != nil {
+			return k.body, nil
+		}
+		if !found || k.same == "" {
+			break
+		}
+		id = waybill.ArrivalID(k.same)
+	}
+	return nil, notFound("the body of arrival", id)
+}
+
+// MoveItem writes State, Reason, Events, Problem and DueAt of an item that stands in from. An illegal move or another
+// standing state is a Conflict; staying in the state is allowed.
+func (tx *Tx) MoveItem(it *waybill.Item, from waybill.ItemState) error {
+	if it.State != from && !from.CanBecome(it.State) {
+		return conflict("item %s cannot become %q from %q", it.ID, it.State, from)
+	}
+	changed, err := tx.exec(`UPDATE items SET state = $3, due = $4, due_at = $5, reason = $6, events = $7, problem = $8
+		WHERE id = $1 AND state = $2`,
+		it.ID, from, it.State, itemDue(it), it.DueAt, it.Reason, joinEvents(it.Events), it.Problem)
+	if err != nil {
+		return err
+	}
+	if changed == 0 {
+		return tx.elsewhere("item", "SELECT state FROM items WHERE id = $1", it.ID, from)
+	}
+	tx.countItem(from, it.State)
+	tx.changed |= itemChanged
+	return nil
+}
+
+// elsewhere says why a move found no row: the thing is not there, or stands in another state.
+func (tx *Tx) elsewhere(what, query string, id, from any) error {
+	state, found, err := one(tx, query, text0, id)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return notFound(what, id)
+	}
+	return conflict("%s %v stands as %q, not as %q", what, id, state, from)
+}

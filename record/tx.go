@@ -1,0 +1,166 @@
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"waybill"
+)
+
+// Tx is one transaction. It is valid only inside the function it was given to, and used by one goroutine.
+type Tx struct {
+	s        session
+	book     *Book
+	readonly bool
+	now      time.Time // the act's
+	broken   error     // the storage failed: nothing of this transaction may be relied on
+	wrote    int       // statements of this act that may have changed something
+
+	deltas  []delta // figures to add when the batch commits
+	hours   []hourOf
+	changed change
+
+	// of the act under way
+	attempts []attempted               // to be counted once their connection is known
+	conns    map[string]string         // connection by effect and fetch seen in this act
+	accepted map[waybill.EventID]int64 // when events written in this act were accepted
+}
+
+// reset forgets what the batch noted so far: it is run again.
+func (tx *Tx) reset() {
+	tx.deltas, tx.hours, tx.changed, tx.wrote = tx.deltas[:0], tx.hours[:0], 0, 0
+	tx.forgetAct()
+}
+
+func (tx *Tx) forgetAct() {
+	tx.attempts = tx.attempts[:0]
+	clear(tx.conns)
+	clear(tx.accepted)
+}
+
+func (tx *Tx) writable() error {
+	if tx.readonly {
+		return &waybill.Error{Kind: waybill.Invalid, Message: "a View only reads the book", Hint: "write through Do"}
+	}
+	tx.wrote++
+	return nil
+}
+
+// note remembers that the storage failed, whatever the act makes of the error.
+func (tx *Tx) note(err error) error {
+	var s *storageError
+	if err != nil && tx.broken == nil && errors.As(err, &s) {
+		tx.broken = err
+	}
+	return err
+}
+
+// exec writes and returns how many rows changed.
+func (tx *Tx) exec(text string, args ...any) (int, error) {
+	if err := tx.writable(); err != nil {
+		return 0, err
+	}
+	n, err := tx.s.exec(text, args...)
+	return n, tx.note(err)
+}
+
+// insert writes a row of a table with a serial.
+func (tx *Tx) insert(text string, args ...any) (serial int64, changed int, err error) {
+	if err := tx.writable(); err != nil {
+		return 0, 0, err
+	}
+	serial, changed, err = tx.s.insert(text, args...)
+	return serial, changed, tx.note(err)
+}
+
+// one reads the first row; false when there is none.
+func one[T any](tx *Tx, text string, scan func(row) (T, error), args ...any) (out T, found bool, err error) {
+	err = tx.s.query(text, args, func(r row) error {
+		if found {
+			return nil
+		}
+		var err error
+		out, err = scan(r)
+		found = true
+		return err
+	})
+	return out, found, tx.note(err)
+}
+
+// list reads all rows.
+func list[T any](tx *Tx, text string, scan func(row) (T, error), args ...any) ([]T, error) {
+	var out []T
+	err := tx.s.query(text, args, func(r row) error {
+		v, err := scan(r)
+		out = append(out, v)
+		return err
+	})
+	return out, tx.note(err)
+}
+
+func text0(r row) (string, error)  { return r.text(0), nil }
+func num0(r row) (int64, error)    { return r.num(0), nil }
+func bytes0(r row) ([]byte, error) { return r.bytes(0), nil }
+
+// hash16 is a key of 16 bytes for what must be unique: SHA-256 over the parts, each with its length before it.
+func hash16(parts ...string) []byte {
+	sum := sumOf(parts)
+	return sum[:16]
+}
+
+// hash8 is a key of 8 bytes for what is looked up and then compared.
+func hash8(parts ...string) int64 {
+	sum := sumOf(parts)
+	return int64(binary.BigEndian.Uint64(sum[:8])) //nolint:gosec // any 64 bits will do
+}
+
+func sumOf(parts []string) [32]byte {
+	buf := make([]byte, 0, 256)
+	for _, p := range parts {
+		buf = binary.AppendUvarint(buf, uint64(len(p)))
+		buf = append(buf, p...)
+	}
+	return sha256.Sum256(buf)
+}
+
+// doc renders what is only shown into its column, undoc reads it back.
+func doc(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("write into the book: %w", err)
+	}
+	return string(b), nil
+}
+
+func undoc(text string, v any) error {
+	if text == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		return fmt.Errorf("read from the book: %w", err)
+	}
+	return nil
+}
+
+func notFound(what string, id any) error {
+	return &waybill.Error{
+		Kind: waybill.NotFound, Message: fmt.Sprintf("%s %v is not in the book", what, id),
+		Hint: "look it up by another id, or by a value of it",
+	}
+}
+
+func conflict(format string, args ...any) error {
+	return &waybill.Error{
+		Kind: waybill.Conflict, Message: fmt.Sprintf(format, args...),
+		Hint: "read it again: somebody or something else has moved it",
+	}
+}
+
+func invalid(format string, args ...any) error {
+	return &waybill.Error{Kind: waybill.Invalid, Message: fmt.Sprintf(format, args...)}
+}

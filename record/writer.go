@@ -1,0 +1,351 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"waybill"
+)
+
+// A batch ends when nothing is queued, or at one of these. It never waits for more to come: while it commits, the next
+// one queues up by itself, which is all the batching a busy book needs.
+const (
+	maxActs = 256
+	maxWork = 4 * time.Millisecond
+)
+
+// act is one caller's work, waiting for its commit.
+type act struct {
+	do    func(*Tx) error
+	taken atomic.Bool // by the writer, or given up by its caller: whoever sets it
+	err   error
+	done  chan struct{}
+}
+
+// Do runs act in a transaction and returns once it is on stable storage. Acts of several callers share a commit. An act
+// may be run more than once (after a neighbour failed), so it must depend on nothing but the Tx and its own inputs,
+// and set its results anew each time. It must not call Do or View. After a failed commit the book refuses with
+// Unavailable until it has reopened. When ctx ends while the act is still queued, it is not run.
+func (b *Book) Do(ctx context.Context, do func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.o.Inline {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.closed {
+			return errClosed()
+		}
+		a := &act{do: do}
+		b.run([]*act{a}, nil)
+		return a.err
+	}
+	a := &act{do: do, done: make(chan struct{})}
+	b.closing.RLock()
+	if b.closed {
+		b.closing.RUnlock()
+		return errClosed()
+	}
+	select {
+	case b.queue <- a:
+		b.closing.RUnlock()
+	case <-ctx.Done():
+		b.closing.RUnlock()
+		return ctx.Err()
+	}
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		if !a.taken.Swap(true) {
+			return ctx.Err()
+		}
+		<-a.done // it is being run: its end is the truth
+		return a.err
+	}
+}
+
+// write is the writer: it takes what is queued, runs it, commits, answers.
+func (b *Book) write() {
+	var batch []*act
+	clean := false
+	defer func() {
+		if clean {
+			close(b.ended)
+			return
+		}
+		// An act has ended its goroutine (as a failing test does): the others still need a writer.
+		answer(batch, fmt.Errorf("the act ended its goroutine"))
+		go b.write()
+	}()
+	for first := range b.queue {
+		if first.taken.Swap(true) {
+			continue
+		}
+		batch = append(batch[:0], first)
+		b.batch(&batch)
+		answer(batch, nil)
+		clear(batch)
+	}
+	clean = true
+}
+
+func answer(batch []*act, err error) {
+	for _, a := range batch {
+		if err != nil && a.err == nil {
+			a.err = err
+		}
+		if a.done != nil {
+			close(a.done)
+		}
+	}
+}
+
+func (b *Book) batch(batch *[]*act) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	began := time.Now()
+	*batch = b.run(*batch, func(n int) *act {
+		for n < maxActs && time.Since(began) < maxWork {
+			select {
+			case a, ok := <-b.queue:
+				if !ok {
+					return nil
+				}
+				if !a.taken.Swap(true) {
+					return a
+				}
+			default:
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held.
+func (b *Book) run(batch []*act, more func(n int) *act) []*act {
+	ctx := context.Background()
+	if b.w == nil {
+		w, err := b.store.writer(ctx)
+		if err != nil {
+			fail(batch, unavailable("the book cannot be written now", err))
+			return batch
+		}
+		b.w = w
+	}
+	tx := &Tx{s: b.w, book: b}
+	done := false
+	defer func() {
+		if !done { // an act has ended the goroutine
+			_ = b.w.rollback()
+		}
+	}()
+	batch, err := b.attempt(ctx, tx, batch, more)
+	done = true
+	if err != nil {
+		b.breakDown()
+		fail(batch, err)
+		return batch
+	}
+	b.store.tend(b.w)
+	b.watchers.tell(tx.changed)
+	return batch
+}
+
+// attempt runs the acts and commits. An error is the storage's own and stands for the whole batch.
+func (b *Book) attempt(ctx context.Context, tx *Tx, batch []*act, more func(n int) *act) ([]*act, error) {
+	if err := b.w.begin(ctx, true); err != nil {
+		return batch, unavailable("the book cannot be written now", err)
+	}
+	for i := 0; i < len(batch); i++ {
+		a := batch[i]
+		a.err = tx.run(a.do)
+		if tx.broken != nil {
+			return batch, unavailable("the book could not be written", tx.broken)
+		}
+		if a.err != nil && tx.wrote > 0 {
+			if err := b.again(ctx, tx, batch); err != nil {
+				return batch, unavailable("the book could not be written", err)
+			}
+			break
+		}
+		if more != nil && i == len(batch)-1 {
+			if next := more(len(batch)); next != nil {
+				batch = append(batch, next)
+			}
+		}
+	}
+	if err := tx.flush(); err != nil {
+		return batch, unavailable("the book could not be written", err)
+	}
+	if err := b.commit(b.w); err != nil {
+		return batch, unavailable("the book could not finish a write, which may or may not have been kept", err)
+	}
+	return batch, nil
+}
+
+// again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
+// that one that fails now leaves the others alone.
+func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
+	if err := b.w.rollback(); err != nil {
+		return err
+	}
+	if err := b.w.begin(ctx, true); err != nil {
+		return err
+	}
+	tx.reset()
+	for _, a := range batch {
+		if a.err != nil {
+			continue
+		}
+		if _, err := b.w.exec("SAVEPOINT act"); err != nil {
+			return err
+		}
+		a.err = tx.run(a.do)
+		if tx.broken != nil {
+			return tx.broken
+		}
+		if a.err != nil {
+			if _, err := b.w.exec("ROLLBACK TO SAVEPOINT act"); err != nil {
+				return err
+			}
+		}
+		if _, err := b.w.exec("RELEASE SAVEPOINT act"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs one act and keeps or forgets what it noted beside its rows. A panic is an error of that act.
+func (tx *Tx) run(do func(*Tx) error) (err error) {
+	tx.now = tx.book.o.Now()
+	tx.wrote = 0
+	deltas, hours, changed := len(tx.deltas), len(tx.hours), tx.changed
+	tx.forgetAct()
+	defer func() {
+		if p := recover(); p != nil {
+			err = &waybill.Error{
+				Kind: waybill.Internal, Message: fmt.Sprintf("an act on the book panicked: %v", p),
+				Err: fmt.Errorf("%s", debug.Stack()),
+			}
+		}
+		if err != nil {
+			tx.deltas, tx.hours, tx.changed = tx.deltas[:deltas], tx.hours[:hours], changed
+		}
+	}()
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.countAttempts()
+}
+
+// breakDown gives the connection up after a failure; the next batch opens it anew.
+func (b *Book) breakDown() {
+	_ = b.w.rollback()
+	if b.readers == nil {
+		return // a book in memory is its connection
+	}
+	_ = b.w.close()
+	b.w = nil
+}
+
+func fail(batch []*act, err error) {
+	for _, a := range batch {
+		if a.err == nil {
+			a.err = err
+		}
+	}
+}
+
+// change is a set of kinds of thing that changed.
+type change uint
+
+// The kinds of thing that Watch tells of.
+const (
+	itemChanged change = 1 << iota
+	eventChanged
+	runChanged
+	effectChanged
+	problemChanged
+	connectionChanged
+	rejectionChanged
+)
+
+var changeWords = []string{"item", "event", "run", "effect", "problem", "connection", "rejection"}
+
+func (c change) words() []string {
+	var out []string
+	for i, word := range changeWords {
+		if c&(1<<i) != 0 {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// watchers are those who want to know what changed. Each has a channel of one; what is not taken in time is merged.
+type watchers struct {
+	mu   sync.Mutex
+	all  []chan []string
+	done bool
+}
+
+// Watch returns a channel that gets the kinds of thing that changed after commits ("event", "run", "effect", "problem",
+// "connection", "item", "rejection"), merged when the reader is slow, and a function to stop. The channel is closed when
+// it is stopped and when the book is closed.
+func (b *Book) Watch() (<-chan []string, func()) {
+	w := &b.watchers
+	ch := make(chan []string, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		close(ch)
+		return ch, func() {}
+	}
+	w.all = append(w.all, ch)
+	return ch, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if i := slices.Index(w.all, ch); i >= 0 {
+			w.all = slices.Delete(w.all, i, i+1)
+			close(ch)
+		}
+	}
+}
+
+func (w *watchers) tell(c change) {
+	if c == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ch := range w.all {
+		words := c.words()
+		select {
+		case before := <-ch:
+			words = append(words, before...)
+			slices.SortFunc(words, strings.Compare)
+			words = slices.Compact(words)
+		default:
+		}
+		ch <- words // there is room: only tell sends, under mu
+	}
+}
+
+func (w *watchers) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done = true
+	for _, ch := range w.all {
+		close(ch)
+	}
+	w.all = nil
+}
