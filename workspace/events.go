@@ -45,7 +45,7 @@ func (l *loader) events() {
 	for _, d := range defs {
 		d.Own = true
 	}
-	l.w.Catalogue = built.With(defs)
+	l.w.Catalogue = built.With(defs).In(l.w.Region)
 }
 
 // mappings returns the workspace's own mappings for a connection: they take the place of every mapping of the manifest
