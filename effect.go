@@ -56,6 +56,11 @@ func (s EffectState) Open() bool {
 	return s == EffectPlanned || s == EffectSent || s == EffectUnknown
 }
 
+// Settled reports whether it is known what became of the effect, and nothing more comes of it by itself.
+func (s EffectState) Settled() bool {
+	return s == EffectConfirmed || s == EffectSkipped || s == EffectUndone
+}
+
 // Request is an outside call as it was rendered once, when planned, and frozen: no credentials inside.
 type Request struct {
 	Method  string   `json:"method"`

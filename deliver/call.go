@@ -70,12 +70,15 @@ func (c *Caller) Call(ctx context.Context, t *Target, action *connector.Action, 
 	if fail == nil {
 		req, fail = c.prepare(t, action, cred, &x.Attempt.Request)
 	}
+	if fail == nil && ctx.Err() != nil {
+		fail = &failure{cause: waybill.OurSide, words: "Waybill stopped before the call began."}
+	}
 	if fail != nil {
 		x.notSent(fail)
 		x.Attempt.EndedAt = c.Now()
 		return x
 	}
-	within, cancel := context.WithTimeout(WithAllowed(ctx, t), timeout(action))
+	within, cancel := context.WithTimeout(withCall(WithAllowed(ctx, t), t.Connection, action.Name), timeout(action))
 	defer cancel()
 	var way trail
 	req = req.WithContext(httptrace.WithClientTrace(within, way.trace()))

@@ -331,12 +331,12 @@ func (c *Caller) askToken(ctx context.Context, t *Target, cl client, k *token) (
 	}
 	resp, err := c.Transport.RoundTrip(req)
 	if err != nil {
-		return nil, nil, c.noAnswer(ctx, t, err, "no token could be fetched")
+		return nil, nil, c.noToken(ctx, t, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
 	if err != nil {
-		return nil, nil, c.noAnswer(ctx, t, err, "the answer to the request for a token broke off")
+		return nil, nil, c.noToken(ctx, t, err)
 	}
 	value, _ := connector.DecodeJSON(body)
 	answer, _ = value.(map[string]any)
@@ -360,4 +360,13 @@ func (c *Caller) askToken(ctx context.Context, t *Target, cl client, k *token) (
 			fix: "Sign in again.", who: "builder",
 		}, nil
 	}
+}
+
+// noToken says why the token's address gave no answer. Whatever became of that request, the call was not made.
+func (c *Caller) noToken(ctx context.Context, t *Target, err error) *failure {
+	f := c.noAnswer(ctx, t, err, "no token could be fetched")
+	if f.cause == waybill.AnswerLost {
+		f.cause = waybill.TheirSideDown
+	}
+	return f
 }

@@ -63,7 +63,7 @@ var exclusive = []struct {
 var quiet = []string{"flow", "translate", "deliver", "engine", "verify", "catalogue", "subject", "watch"}
 
 // quietExcept are the files that are the dispatcher.
-var quietExcept = []string{"engine/dispatch.go", "engine/virtual.go"}
+var quietExcept = []string{"engine/dispatch.go"}
 
 const module = "waybill"
 

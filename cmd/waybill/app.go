@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"waybill"
+	"waybill/connectors"
+	"waybill/deliver"
+	"waybill/engine"
+	"waybill/receive"
+	"waybill/record"
+	"waybill/show"
+	"waybill/simulator"
+	"waybill/workspace"
+)
+
+// app is a whole Waybill: book, engine, intake and dashboard, with the simulated systems when it runs offline.
+type app struct {
+	place     place
+	env       string
+	publicURL string
+	opened    *opened
+	live      *engine.Live
+	engine    *engine.Engine
+	intake    *receive.Handler
+	show      *show.Server
+	world     *simulator.World // nil unless offline
+	metrics   *metrics
+	log       *slog.Logger
+	mux       *http.ServeMux
+}
+
+// setup says how an app is put together.
+type setup struct {
+	place     place
+	env       string
+	publicURL string
+	auto      bool // sign in whoever comes from this machine
+	builder   bool
+	ws        *workspace.Workspace
+	log       *slog.Logger
+	rand      *rand.Rand
+	transport http.RoundTripper // instead of the network's or the simulator's
+	remote    func(*http.Request) string
+	deliver   func(context.Context, simulator.Webhook) int // how simulated webhooks leave; nil: to publicURL
+}
+
+// assemble opens the book and wires everything; start makes it work.
+func (m *Main) assemble(ctx context.Context, s setup) (*app, error) {
+	o, err := m.openBook(ctx, s.place, s.env)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{place: s.place, env: s.env, publicURL: s.publicURL, opened: o, live: engine.NewLive(), log: s.log}
+	if err := a.wire(s); err != nil {
+		return nil, errors.Join(err, o.book.Close())
+	}
+	return a, nil
+}
+
+func (a *app) wire(s setup) (err error) {
+	transport := s.transport
+	if s.env == "offline" {
+		if err := a.simulate(s); err != nil {
+			return err
+		}
+		if transport == nil {
+			transport = a.world.RoundTripper()
+		}
+	}
+	if transport == nil {
+		transport = deliver.Transport()
+	}
+	a.metrics = newMetrics()
+	a.engine, err = engine.New(engine.Options{
+		Book: a.opened.book, Dispatcher: a.live, IDs: a.opened.ids, Environment: s.env, Workspace: s.ws,
+		Load: func(content []byte) (*workspace.Workspace, error) {
+			return workspace.FromBundle(content, workspace.Options{Environment: s.env, Built: connectors.FS()})
+		},
+		Secret: a.opened.secret,
+		Caller: &deliver.Caller{Transport: transport, Now: time.Now, Redact: a.opened.redact},
+		Log:    s.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.intake = receive.New(receive.Config{
+		Directory: a.engine.Doors(s.publicURL), Recorder: a.engine, Now: time.Now, Redact: a.opened.redact, Remote: s.remote, Log: s.log,
+	})
+	a.show, err = show.New(show.Options{
+		Reader: a.opened.book, Lists: a.opened.book, Desk: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
+		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
+		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Now: time.Now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.mux = http.NewServeMux()
+	a.mux.Handle("/in/", a.metrics.count(a.intake))
+	a.mux.Handle("/", a.show)
+	return nil
+}
+
+// simulate opens an account at the simulated systems for every connection.
+func (a *app) simulate(s setup) error {
+	rnd := s.rand
+	if rnd == nil {
+		rnd = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // simulated
+	}
+	send := s.deliver
+	if send == nil {
+		send = poster(s.log)
+	}
+	a.world = simulator.New(simulator.Options{Clock: clock{a.live}, Rand: rnd, Deliver: send})
+	a.opened.fixed = map[string]string{}
+	for name, c := range s.ws.Connections {
+		secrets := simulator.Secrets(name, c.Manifest)
+		for secret, value := range secrets {
+			if sealed, ok := c.Secrets[secret]; ok {
+				a.opened.fixed[sealed] = value
+			}
+		}
+		if c.Manifest.Simulate == nil {
+			continue
+		}
+		err := a.world.Add(name, c.Manifest, secrets, simulator.ConnectionOptions{
+			Account: c.Account, Settings: c.Settings, BaseURL: c.BaseURL, URL: s.publicURL + "/in/" + name,
+		})
+		if err != nil {
+			return fmt.Errorf("simulate %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// poster sends a simulated webhook as its provider would, over the network of this machine.
+func poster(log *slog.Logger) func(context.Context, simulator.Webhook) int {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
+	return func(ctx context.Context, h simulator.Webhook) int {
+		req, err := http.NewRequestWithContext(ctx, h.Method, h.URL, bytesReader(h.Body))
+		if err != nil {
+			log.Error("a simulated webhook could not be made", "err", err)
+			return 0
+		}
+		req.Header = h.Header.Clone()
+		res, err := client.Do(req)
+		if err != nil {
+			return 0
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+}
+
+// start takes up the work; every second what was rejected at the door goes to the book.
+func (a *app) start(ctx context.Context) error {
+	if err := a.engine.Start(ctx); err != nil {
+		return err
+	}
+	a.flush()
+	return nil
+}
+
+func (a *app) flush() {
+	a.engine.Reject(a.intake.Rejections())
+	a.live.At(time.Now().Add(time.Second), a.flush)
+}
+
+// stop ends the app: nothing new is begun, what is under way gets until ctx ends, and the book is closed.
+func (a *app) stop(ctx context.Context) error {
+	if a.world != nil {
+		a.world.Stop()
+	}
+	a.engine.Stop()
+	a.engine.Reject(a.intake.Rejections())
+	var err error
+	if !a.live.Stop(ctx) {
+		err = errors.New("some calls were still under way; their effects are recovered at the next start")
+	}
+	return errors.Join(err, a.opened.book.Close())
+}
+
+// server returns an HTTP server with bounds against slow and hostile clients.
+func (a *app) server() *http.Server {
+	s := &http.Server{
+		Handler: a.mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	s.RegisterOnShutdown(a.show.Stop)
+	return s
+}
+
+// listen opens the address; a port that is taken is said with what to do.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, &waybill.Error{Kind: waybill.Unavailable, Message: "the address " + address + " cannot be listened on",
+			Hint: "another program may have it: choose another with --listen 127.0.0.1:0", Err: err}
+	}
+	return l, nil
+}
+
+// clock is the engine's dispatcher as the simulator's clock.
+type clock struct{ live *engine.Live }
+
+func (c clock) Now() time.Time                   { return c.live.Now() }
+func (c clock) After(d time.Duration, fn func()) { c.live.At(c.live.Now().Add(d), fn) }
+func (c clock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// store keeps show's sessions, links and tokens in the book.
+type store struct{ book *record.Book }
+
+func (s store) Setting(ctx context.Context, name string) (value []byte, err error) {
+	err = s.book.View(ctx, func(tx *record.Tx) (err error) { value, err = tx.Setting(name); return err })
+	return value, err
+}
+
+func (s store) SetSetting(ctx context.Context, name string, value []byte) error {
+	return s.book.Do(ctx, func(tx *record.Tx) error { return tx.SetSetting(name, value) })
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"waybill"
+	"waybill/record"
+	"waybill/secret"
+)
+
+// place says where a workspace's book and key are.
+type place struct {
+	dir      string // the workspace
+	database string // sqlite:PATH
+	keyFile  string
+}
+
+// file is the path of the book's file.
+func (p place) file() string { return strings.TrimPrefix(p.database, "sqlite:") }
+
+// place works out where the book is: beside the workspace, in .waybill, unless told otherwise.
+func (m *Main) place(dir, database string) (place, error) {
+	p := place{dir: dir, database: database, keyFile: m.Getenv("WAYBILL_KEY_FILE")}
+	if p.database == "" {
+		p.database = "sqlite:" + filepath.Join(dir, ".waybill", "waybill.db")
+	}
+	scheme, path, ok := strings.Cut(p.database, ":")
+	if !ok || scheme != "sqlite" || path == "" {
+		return p, usage{fmt.Errorf("the database is sqlite:PATH, not %q", p.database)}
+	}
+	if p.keyFile == "" {
+		p.keyFile = filepath.Join(filepath.Dir(path), "waybill.key")
+	}
+	return p, nil
+}
+
+// opened is an open book with its keys.
+type opened struct {
+	book    *record.Book
+	keys    *secret.Keyring
+	ids     *waybill.IDs
+	redact  *secret.Redactor
+	newKey  bool // the key file was created just now
+	mu      sync.Mutex
+	secrets map[string]string // sealed name -> clear value, as far as they were read
+	fixed   map[string]string // the made-up secrets of offline connections
+}
+
+// openBook opens the book and its key. A key is created only together with an empty book: with any other book a missing
+// key would make every sealed secret unreadable.
+func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, error) {
+	_, err := os.Stat(p.file())
+	empty := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(filepath.Dir(p.file()), 0o700); err != nil {
+		return nil, fmt.Errorf("make the book's folder: %w", err)
+	}
+	o := &opened{redact: secret.NewRedactor(), secrets: map[string]string{}}
+	o.ids = waybill.NewIDs(time.Now, nil)
+	key, err := os.ReadFile(p.keyFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && empty:
+		if key, err = secret.NewKeyset(); err != nil {
+			return nil, err
+		}
+		if err := writeKey(p.keyFile, key); err != nil {
+			return nil, fmt.Errorf("write the key file: %w", err)
+		}
+		o.newKey = true
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("the key file %s is missing", p.keyFile),
+			Hint: "the book's secrets are sealed with it: put it back, or name it with WAYBILL_KEY_FILE; it cannot be made anew"}
+	case err != nil:
+		return nil, fmt.Errorf("read the key file: %w", err)
+	}
+	if o.keys, err = secret.OpenKeyring(key); err != nil {
+		return nil, err
+	}
+	o.book, err = record.Open(ctx, p.database, record.Options{Now: time.Now, IDs: o.ids, Environment: env})
+	return o, err
+}
+
+// writeKey writes a key so that a crash leaves none or a whole one.
+func writeKey(path string, key []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(key); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// secret returns the clear value sealed under a name.
+func (o *opened) secret(name string) (string, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if v, ok := o.secrets[name]; ok {
+		return v, v != ""
+	}
+	value := o.fixed[name]
+	_ = o.book.View(context.Background(), func(tx *record.Tx) error { //nolint:errcheck // an unreadable secret is a missing one; the call says so
+		sealed, err := tx.Secret(name)
+		if err != nil {
+			return err
+		}
+		clear, err := o.keys.Open(name, sealed)
+		if err == nil {
+			value = string(clear)
+		}
+		return err
+	})
+	o.secrets[name] = value
+	if value != "" {
+		o.redact.Learn(name, value)
+	}
+	return value, value != ""
+}
+
+// setSecret seals a value; it is used from the next call on.
+func (o *opened) setSecret(ctx context.Context, name, value, who string) error {
+	sealed := o.keys.Seal(name, []byte(value))
+	row := &waybill.Audited{ID: o.ids.New("aud"), At: time.Now(), Who: who, Action: "set secret", Object: name, After: secret.Fingerprint(value)}
+	err := o.book.Do(ctx, func(tx *record.Tx) error {
+		if err := tx.SetSecret(name, sealed); err != nil {
+			return err
+		}
+		return tx.Audit(row)
+	})
+	o.mu.Lock()
+	delete(o.secrets, name)
+	o.mu.Unlock()
+	o.redact.Learn(name, value)
+	return err
+}
+
+// removeSecret forgets a secret.
+func (o *opened) removeSecret(ctx context.Context, name, who string) error {
+	row := &waybill.Audited{ID: o.ids.New("aud"), At: time.Now(), Who: who, Action: "remove secret", Object: name}
+	err := o.book.Do(ctx, func(tx *record.Tx) error {
+		if err := tx.DeleteSecret(name); err != nil {
+			return err
+		}
+		return tx.Audit(row)
+	})
+	o.mu.Lock()
+	delete(o.secrets, name)
+	o.mu.Unlock()
+	return err
+}
+
+// keyNote is what a person must know of a new key.
+func keyNote(path string) string {
+	return fmt.Sprintf(`A new key was written to %s.
+Every secret in this book is sealed with it. Copy it to a safe place now, apart from backups of the book:
+without it the secrets cannot be read, and with it anybody who has the book can.`, path)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waybill/source"
+	"waybill/workspace"
+)
+
+func (m *Main) doctor() *cobra.Command {
+	var where bookFlags
+	c := &cobra.Command{
+		Use: "doctor", Short: "look at a workspace, its book, key and secrets, and say what is missing and how to mend it", Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error { return m.examine(c.Context(), where) },
+	}
+	where.add(m, c)
+	return c
+}
+
+// patient collects what the doctor finds.
+type patient struct {
+	m   *Main
+	bad int
+}
+
+func (p *patient) fine(format string, args ...any) {
+	fmt.Fprintf(p.m.Stdout, "ok    "+format+"\n", args...)
+}
+
+func (p *patient) ill(what, do string) {
+	p.bad++
+	fmt.Fprintf(p.m.Stdout, "BAD   %s\n      %s\n", what, do)
+}
+
+func (p *patient) note(what, do string) { fmt.Fprintf(p.m.Stdout, "note  %s\n      %s\n", what, do) }
+
+func (m *Main) examine(ctx context.Context, where bookFlags) error {
+	p := &patient{m: m}
+	dir := m.dir([]string{where.dir})
+	fmt.Fprintln(m.Stdout, versionLine())
+	ws, faults, err := m.load(dir, where.env)
+	switch {
+	case err != nil:
+		p.ill(err.Error(), "waybill init writes an example workspace")
+	case ws == nil:
+		p.ill(fmt.Sprintf("the workspace has %s", count(len(faults), "fault", "faults")), "see them with: waybill check "+where.dir)
+	default:
+		p.fine("the workspace %s: %s, %s", name(ws, dir), count(len(ws.Flows), "flow", "flows"), count(len(ws.Connections), "connection", "connections"))
+		for _, f := range faults {
+			if f.Severity == source.Warning {
+				p.note(fmt.Sprintf("%s:%d: %s", f.Span.File, f.Span.Line, f.Message), f.Hint)
+			}
+		}
+	}
+	at, err := m.place(dir, where.database)
+	if err != nil {
+		return err
+	}
+	m.examineFiles(p, at)
+	if ws != nil {
+		m.examineSecrets(ctx, p, ws, where)
+	}
+	m.examineVersions(p, ws)
+	if p.bad > 0 {
+		fmt.Fprintf(m.Stdout, "\n%s to mend.\n", count(p.bad, "thing", "things"))
+		return problem{}
+	}
+	fmt.Fprintln(m.Stdout, "\nAll is well.")
+	return nil
+}
+
+func (m *Main) examineFiles(p *patient, at place) {
+	info, err := os.Stat(at.keyFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(at.file()); err == nil {
+			p.ill("the key file "+at.keyFile+" is missing, and there is a book", "put it back from where you keep it: its secrets cannot be read without it")
+		} else {
+			p.note("there is no book yet at "+at.file(), "serve makes one, with its key")
+		}
+	case err != nil:
+		p.ill(err.Error(), "make it readable for the user Waybill runs as")
+	case info.Mode().Perm()&0o077 != 0:
+		p.ill(fmt.Sprintf("the key file %s can be read by others (mode %04o)", at.keyFile, info.Mode().Perm()), "chmod 600 "+at.keyFile)
+	default:
+		p.fine("the key file %s, for its owner only", at.keyFile)
+	}
+	if info, err := os.Stat(at.file()); err == nil {
+		p.fine("the book %s, %.1f MiB", at.file(), float64(info.Size())/(1<<20))
+	}
+}
+
+// examineSecrets names the secrets that connections need and that are not sealed.
+func (m *Main) examineSecrets(ctx context.Context, p *patient, ws *workspace.Workspace, where bookFlags) {
+	if where.env == "offline" {
+		p.fine("offline: the simulated systems need no secrets of yours")
+		return
+	}
+	have := map[string]bool{}
+	if l, err := m.dial(ctx, m.dir([]string{where.dir}), where.database, where.env); err == nil {
+		if list, err := l.act(ctx, "secret-list", localAct{}); err == nil {
+			for _, s := range list {
+				have[s] = true
+			}
+		}
+		if err := l.close(); err != nil {
+			p.ill("the book could not be closed: "+err.Error(), "is its disk full?")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
+		c := ws.Connections[name]
+		for _, secret := range slices.Sorted(maps.Keys(c.Secrets)) {
+			sealed := c.Secrets[secret]
+			switch {
+			case have[sealed]:
+				p.fine("the secret %s is sealed", sealed)
+			case c.Manifest.Secrets[secret].Required:
+				p.ill(fmt.Sprintf("%s needs the secret %s (%s)", c.Manifest.Title, sealed, c.Manifest.Secrets[secret].Title),
+					fmt.Sprintf("waybill secret set %s --dir %s --env %s", sealed, where.dir, where.env))
+			}
+		}
+	}
+}
+
+// examineVersions warns of pinned API versions whose retirement is near.
+func (m *Main) examineVersions(p *patient, ws *workspace.Workspace) {
+	if ws == nil {
+		return
+	}
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
+		mf := ws.Connections[name].Manifest
+		at, err := time.Parse(time.DateOnly, mf.RetiresOn)
+		if err != nil || seen[mf.Name] {
+			continue
+		}
+		seen[mf.Name] = true
+		if days := int(time.Until(at).Hours() / 24); days < 180 {
+			p.note(fmt.Sprintf("%s retires the API version %s on %s, in %d days", mf.Title, mf.APIVersion, mf.RetiresOn, days), "a newer Waybill or a connector of your own pins a newer one")
+		}
+	}
+}

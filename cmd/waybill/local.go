@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"waybill"
+	"waybill/show"
+	"waybill/simulator"
+)
+
+// The other commands talk to a running serve, which alone holds the book; where none runs they open the book
+// themselves and ask the same handler in process. Either way there is one path.
+
+func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
+
+// commandLine is the name of the token by which the commands of this machine come in.
+const commandLine = "command line"
+
+// local serves what only the owner of the book's folder may do: seal secrets, add people. It returns the token for that,
+// which is good for the API too.
+func (a *app) local(ctx context.Context) (token string, err error) {
+	if token, err = a.show.Access().Token(ctx, commandLine, show.Admin); err != nil {
+		return "", fmt.Errorf("make the command line's token: %w", err)
+	}
+	a.mux.HandleFunc("POST /local/{act}", func(w http.ResponseWriter, r *http.Request) {
+		given := r.Header.Get("Authorization")
+		if subtle.ConstantTimeCompare([]byte(given), []byte("Bearer "+token)) != 1 {
+			http.Error(w, "this is for the commands of this machine", http.StatusForbidden)
+			return
+		}
+		var in localAct
+		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&in); err != nil {
+			http.Error(w, "unreadable", http.StatusBadRequest)
+			return
+		}
+		out, err := a.localAct(r.Context(), r.PathValue("act"), in)
+		if err != nil {
+			w.WriteHeader(http.StatusConflict)
+			_ = json.NewEncoder(w).Encode(localAnswer{Error: err.Error(), Hint: waybill.HintOf(err)}) //nolint:errcheck // the caller is gone
+			return
+		}
+		_ = json.NewEncoder(w).Encode(localAnswer{Lines: out}) //nolint:errcheck // the caller is gone
+	})
+	return token, nil
+}
+
+type localAct struct {
+	Name  string `json:"name,omitempty"`
+	Value string `json:"value,omitempty"`
+	Keep  bool   `json:"keep,omitempty"`
+	Role  string `json:"role,omitempty"`
+	// Trigger is how a sample is varied; Name is then the connection and Value the sample.
+	Trigger simulator.TriggerOptions `json:"trigger,omitzero"`
+}
+
+type localAnswer struct {
+	Lines []string `json:"lines,omitempty"`
+	Error string   `json:"error,omitempty"`
+	Hint  string   `json:"hint,omitempty"`
+}
+
+const owner = "the command line"
+
+// localAct does one of the owner's acts.
+func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, error) {
+	switch act {
+	case "secret-set":
+		return a.opened.changeSecret(ctx, in)
+	case "secret-remove":
+		return nil, a.opened.removeSecret(ctx, in.Name, owner)
+	case "secret-list":
+		return a.opened.secretNames(ctx)
+	case "user-add":
+		path, err := a.show.Access().Invite(ctx, in.Name, show.Role(in.Role))
+		return []string{path}, err
+	case "user-remove":
+		return nil, a.show.Access().Remove(ctx, in.Name)
+	case "user-list":
+		people, err := a.show.Access().People(ctx)
+		var out []string
+		for _, p := range people {
+			out = append(out, fmt.Sprintf("%-24s %s", p.Name, p.Role))
+		}
+		return out, err
+	case "trigger":
+		return a.sendSample(ctx, in)
+	case "sign-in":
+		path, err := a.show.Access().OneTimeLink(ctx)
+		return []string{path}, err
+	default:
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: "no such act"}
+	}
+}
+
+// line is a way to the book: to a running serve, or to one opened for this command alone.
+type line struct {
+	client *http.Client
+	base   string
+	token  string
+	close  func() error
+}
+
+// dial finds the running serve of a book, or opens the book for this command.
+func (m *Main) dial(ctx context.Context, dir, database, env string) (*line, error) {
+	p, err := m.place(dir, database)
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := m.running(ctx, p); ok {
+		return l, nil
+	}
+	if _, err := os.Stat(p.file()); err != nil {
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: "there is no book at " + p.file(),
+			Hint: "one is made by: waybill serve " + dir + ", or waybill secret set"}
+	}
+	return m.open(ctx, p, dir, env)
+}
+
+// running finds the serve that has the book open, by the file it leaves beside it.
+func (m *Main) running(ctx context.Context, p place) (*line, bool) {
+	text, err := os.ReadFile(servingFile(p))
+	if err != nil {
+		return nil, false
+	}
+	var s serving
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, false
+	}
+	l := &line{client: &http.Client{Timeout: 30 * time.Second}, base: s.Address, token: s.Token, close: func() error { return nil }}
+	_, err = l.act(ctx, "user-list", localAct{})
+	return l, err == nil // a serve that was killed leaves its file behind
+}
+
+// open makes the handler over the book in this process.
+func (m *Main) open(ctx context.Context, p place, dir, env string) (*line, error) {
+	ws, faults, err := m.load(dir, env)
+	if err != nil {
+		return nil, err
+	}
+	if ws == nil {
+		return nil, m.refuse(dir, faults, m.Stderr)
+	}
+	a, err := m.assemble(ctx, setup{place: p, env: env, publicURL: "http://local", ws: ws, log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	if a.opened.newKey {
+		fmt.Fprintln(m.Stderr, keyNote(p.keyFile)+"\n")
+	}
+	token, err := a.local(ctx)
+	if err != nil {
+		return nil, errors.Join(err, a.opened.book.Close())
+	}
+	return &line{client: &http.Client{Transport: inProcess{a.mux}}, base: "http://local", token: token, close: func() error {
+		return errors.Join(a.show.Access().Remove(context.WithoutCancel(ctx), commandLine), a.opened.book.Close())
+	}}, nil
+}
+
+// act does one of the owner's acts.
+func (l *line) act(ctx context.Context, name string, in localAct) ([]string, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.base+"/local/"+name, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+l.token)
+	res, err := l.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	var out localAnswer
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		return nil, errors.New(res.Status)
+	}
+	if out.Error != "" {
+		return nil, &waybill.Error{Kind: waybill.Conflict, Message: out.Error, Hint: out.Hint}
+	}
+	return out.Lines, nil
+}
+
+// get asks the API.
+func (l *line) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+l.token)
+	res, err := l.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		var p struct{ Title, Detail string }
+		_ = json.Unmarshal(body, &p) //nolint:errcheck // then the status says it
+		if p.Detail == "" {
+			p.Detail = res.Status
+		}
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: p.Detail}
+	}
+	return body, nil
+}
+
+// inProcess calls a handler without a network.
+type inProcess struct{ handler http.Handler }
+
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context())
+	in.RemoteAddr = "127.0.0.1:0"
+	in.Host = r.URL.Host
+	w := &answer{header: http.Header{}, status: http.StatusOK}
+	t.handler.ServeHTTP(w, in)
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
+}
+
+// answer keeps what a handler in process answers.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header, Write and WriteHeader make it an http.ResponseWriter.
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+func (a *answer) WriteHeader(status int)      { a.status = status }

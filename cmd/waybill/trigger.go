@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waybill"
+	"waybill/simulator"
+	"waybill/workspace"
+)
+
+func (m *Main) trigger() *cobra.Command {
+	var where bookFlags
+	var to string
+	var set []string
+	var o simulator.TriggerOptions
+	var list bool
+	c := &cobra.Command{
+		Use: "trigger CONNECTION:SAMPLE", Short: "send a signed sample webhook, as the provider would; refused in production",
+		Example: "  waybill trigger payments:payment.captured --set amount=4200 --set order_id=SO-1001\n" +
+			"  waybill trigger payments:payment.captured --times 3 --dup 1 --late 2h\n  waybill trigger --list",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 && !list {
+				return usage{fmt.Errorf("trigger takes one CONNECTION:SAMPLE; see them with: waybill trigger --list")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			dir := m.dir([]string{where.dir})
+			ws, faults, err := m.load(dir, where.env)
+			if err != nil {
+				return err
+			}
+			if ws == nil {
+				return m.refuse(dir, faults, m.Stderr)
+			}
+			if list {
+				m.samples(ws)
+				return nil
+			}
+			if where.env == "production" {
+				return &waybill.Error{Kind: waybill.Forbidden, Message: "trigger is refused in production", Hint: "made-up webhooks do not belong among real ones; use --env test or offline"}
+			}
+			o.Set = map[string]string{}
+			for _, s := range set {
+				path, value, ok := strings.Cut(s, "=")
+				if !ok {
+					return usage{fmt.Errorf("--set takes path=value, not %q", s)}
+				}
+				o.Set[path] = value
+			}
+			return m.send(c.Context(), ws, where, args[0], to, o)
+		},
+	}
+	where.add(m, c)
+	f := c.Flags()
+	f.StringVar(&to, "to", "", "the server's address; the running serve of this workspace when empty")
+	f.StringArrayVar(&set, "set", nil, "a variable or a path into the body: amount=4200, data.object.currency=inr")
+	f.IntVar(&o.Times, "times", 1, "so many different ones")
+	f.IntVar(&o.Dup, "dup", 0, "each so many times more, with the same ids")
+	f.DurationVar(&o.Late, "late", 0, "they happened that long ago")
+	f.BoolVar(&o.Forge, "forge", false, "signed with a wrong secret")
+	f.BoolVar(&o.Reorder, "reorder", false, "the last first")
+	f.BoolVar(&list, "list", false, "list what can be sent")
+	return c
+}
+
+// samples lists what every connection can be made to send.
+func (m *Main) samples(ws *workspace.Workspace) {
+	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
+		for _, s := range simulator.Samples(ws.Connections[name].Manifest) {
+			fmt.Fprintf(m.Stdout, "%-44s %s\n", name+":"+s, simulator.SampleTitle(ws.Connections[name].Manifest, s))
+		}
+	}
+}
+
+// pick finds the connection of CONNECTION:SAMPLE; a connector's name does when one connection uses it.
+func pick(ws *workspace.Workspace, what string) (*workspace.Connection, string, error) {
+	name, sample, ok := strings.Cut(what, ":")
+	if !ok {
+		return nil, "", usage{fmt.Errorf("%q is no CONNECTION:SAMPLE; see them with: waybill trigger --list", what)}
+	}
+	c := ws.Connections[name]
+	for _, other := range slices.Sorted(maps.Keys(ws.Connections)) {
+		if c == nil && ws.Connections[other].Manifest.Name == name {
+			c = ws.Connections[other]
+		}
+	}
+	if c == nil {
+		return nil, "", &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("no connection %q in this workspace", name),
+			Hint: "connections: " + strings.Join(slices.Sorted(maps.Keys(ws.Connections)), ", ")}
+	}
+	if !slices.Contains(simulator.Samples(c.Manifest), sample) {
+		return nil, "", &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("%s has no sample %q", c.Manifest.Title, sample),
+			Hint: "samples: " + strings.Join(simulator.Samples(c.Manifest), ", ")}
+	}
+	return c, sample, nil
+}
+
+// send has the running serve send a sample to itself: it has the secrets, and its simulated systems can be asked about what
+// they sent. With --to another server is sent to, signed with the secrets of the environment variables.
+func (m *Main) send(ctx context.Context, ws *workspace.Workspace, where bookFlags, what, to string, o simulator.TriggerOptions) error {
+	c, sample, err := pick(ws, what)
+	if err != nil {
+		return err
+	}
+	if to == "" {
+		return m.sendLocal(ctx, where, c.Name, sample, o)
+	}
+	secrets := simulator.Secrets(c.Name, c.Manifest)
+	for name := range secrets {
+		variable := "WAYBILL_SECRET_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(c.Name+"."+name))
+		if v := m.Getenv(variable); v != "" {
+			secrets[name] = v
+		}
+	}
+	hooks, err := simulator.Sample(c.Name, c.Manifest, sample, simulator.SampleOptions{
+		Now: time.Now(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Secrets: secrets, //nolint:gosec // made-up data
+		ConnectionOptions: simulator.ConnectionOptions{Account: c.Account, Settings: c.Settings, BaseURL: c.BaseURL, URL: strings.TrimSuffix(to, "/") + "/in/" + c.Name},
+		TriggerOptions:    o,
+	})
+	if err != nil {
+		return err
+	}
+	lines, bad, err := sendHooks(ctx, hooks)
+	for _, text := range lines {
+		fmt.Fprintln(m.Stdout, text)
+	}
+	if err != nil {
+		return &waybill.Error{Kind: waybill.Unavailable, Message: "nothing answers at " + to, Hint: "is the address right?", Err: err}
+	}
+	if bad > 0 && !o.Forge {
+		return problem{}
+	}
+	return nil
+}
+
+func (m *Main) sendLocal(ctx context.Context, where bookFlags, connection, sample string, o simulator.TriggerOptions) error {
+	p, err := m.place(m.dir([]string{where.dir}), where.database)
+	if err != nil {
+		return err
+	}
+	l, ok := m.running(ctx, p)
+	if !ok {
+		return &waybill.Error{Kind: waybill.Unavailable, Message: "no serve is running for this workspace",
+			Hint: "start it with: waybill serve " + where.dir + ", or name a server with --to"}
+	}
+	lines, err := l.act(ctx, "trigger", localAct{Name: connection, Value: sample, Trigger: o})
+	if err != nil {
+		return err
+	}
+	refused := false
+	for _, text := range lines {
+		fmt.Fprintln(m.Stdout, text)
+		refused = refused || !strings.Contains(text, ": 200 ")
+	}
+	if refused && !o.Forge {
+		return problem{}
+	}
+	return nil
+}
+
+// sendSample makes a sample's webhooks here and sends them to this server's own address.
+func (a *app) sendSample(ctx context.Context, in localAct) ([]string, error) {
+	if a.env == "production" {
+		return nil, &waybill.Error{Kind: waybill.Forbidden, Message: "trigger is refused in production", Hint: "made-up webhooks do not belong among real ones"}
+	}
+	c := a.engine.Workspace().Connections[in.Name]
+	if c == nil {
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("the running serve has no connection %q", in.Name)}
+	}
+	var hooks []simulator.Webhook
+	var err error
+	if a.world != nil {
+		hooks, err = a.world.Trigger(ctx, in.Name, in.Value, in.Trigger)
+	} else {
+		secrets := simulator.Secrets(c.Name, c.Manifest)
+		for name, sealed := range c.Secrets {
+			if v, ok := a.opened.secret(sealed); ok {
+				secrets[name] = v
+			}
+		}
+		hooks, err = simulator.Sample(c.Name, c.Manifest, in.Value, simulator.SampleOptions{
+			Now: time.Now(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Secrets: secrets, //nolint:gosec // made-up data
+			ConnectionOptions: simulator.ConnectionOptions{Account: c.Account, Settings: c.Settings, BaseURL: c.BaseURL, URL: a.publicURL + "/in/" + c.Name},
+			TriggerOptions:    in.Trigger,
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	lines, _, err := sendHooks(ctx, hooks)
+	return lines, err
+}
+
+// sendHooks posts webhooks in order, and says what each was answered with.
+func sendHooks(ctx context.Context, hooks []simulator.Webhook) (lines []string, refused int, err error) {
+	client := &http.Client{Timeout: 15 * time.Second}
+	for _, h := range hooks {
+		req, err := http.NewRequestWithContext(ctx, h.Method, h.URL, bytes.NewReader(h.Body))
+		if err != nil {
+			return lines, refused, err
+		}
+		req.Header = h.Header.Clone()
+		res, err := client.Do(req)
+		if err != nil {
+			return lines, refused, err
+		}
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) //nolint:errcheck // what came is shown
+		_ = res.Body.Close()
+		if res.StatusCode >= http.StatusMultipleChoices {
+			refused++
+		}
+		lines = append(lines, fmt.Sprintf("%s %s: %d %s", h.Connection, h.Event, res.StatusCode, strings.TrimSpace(string(body))))
+	}
+	return lines, refused, nil
+}

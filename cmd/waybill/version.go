@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// release is set by the linker for a release build.
+var release = "0.1.0-dev"
+
+func (m *Main) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "say which version this is", Args: exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintln(m.Stdout, versionLine())
+			return nil
+		},
+	}
+}
+
+func versionLine() string {
+	line := "waybill " + release
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				line += " (" + s.Value[:12] + ")"
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %s %s/%s", line, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,65 @@
+package engine
+
+import "sync"
+
+// crew works off a bounded queue with a bounded number of hands. When it is full it forgets: the table still has the
+// work, and the sweep finds it.
+type crew[T any] struct {
+	d      Dispatcher
+	hands  int
+	batch  int
+	bound  int
+	work   func([]T)
+	mu     sync.Mutex
+	queue  []T
+	busy   int
+	missed bool // something was not queued: look at the table again
+}
+
+func newCrew[T any](d Dispatcher, hands, batch, bound int, work func([]T)) *crew[T] {
+	return &crew[T]{d: d, hands: hands, batch: batch, bound: bound, work: work}
+}
+
+// push queues x; false when the queue is full and the table must be asked later.
+func (c *crew[T]) push(x T) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) >= c.bound {
+		c.missed = true
+		return false
+	}
+	c.queue = append(c.queue, x)
+	if c.busy < c.hands {
+		c.busy++
+		c.d.Go(c.turn)
+	}
+	return true
+}
+
+// turn works off one batch and hands itself out again while there is more.
+func (c *crew[T]) turn() {
+	c.mu.Lock()
+	n := min(c.batch, len(c.queue))
+	if n == 0 {
+		c.busy--
+		c.mu.Unlock()
+		return
+	}
+	list := make([]T, n)
+	copy(list, c.queue)
+	rest := copy(c.queue, c.queue[n:])
+	clear(c.queue[rest:])
+	c.queue = c.queue[:rest]
+	c.mu.Unlock()
+	c.work(list)
+	c.d.Go(c.turn)
+}
+
+// room says how many more fit, and whether the table should be asked.
+func (c *crew[T]) room() (free int, missed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missed = c.missed
+	c.missed = false
+	return c.bound - len(c.queue), missed
+}

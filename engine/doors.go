@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"waybill"
+	"waybill/receive"
+	"waybill/record"
+	"waybill/verify"
+	"waybill/workspace"
+)
+
+// Doors gives receive what is at each address. PublicURL is what the senders' addresses begin with.
+type Doors struct {
+	e         *Engine
+	PublicURL string
+}
+
+// Doors returns the directory of this engine's addresses.
+func (e *Engine) Doors(publicURL string) *Doors { return &Doors{e: e, PublicURL: publicURL} }
+
+// Door returns what is at /in/{name}. A connection that was in an earlier workspace and no longer is keeps its door,
+// marked as removed: what comes is kept for a person.
+func (d *Doors) Door(name string) (*receive.Door, bool) {
+	v := d.e.today()
+	if c := v.ws.Connections[name]; c != nil {
+		return d.open(c, false), c.Manifest.Webhook != nil
+	}
+	var old waybill.BundleID
+	err := d.e.view(func(tx *record.Tx) error {
+		b, err := tx.Setting(doorSetting(name))
+		old = waybill.BundleID(b)
+		return err
+	})
+	if err != nil || old == "" {
+		return nil, false
+	}
+	before, err := d.e.version(old)
+	if err != nil {
+		d.e.log.Error("a removed connection's workspace cannot be compiled", "connection", name, "err", err)
+		return nil, false
+	}
+	c := before.ws.Connections[name]
+	if c == nil || c.Manifest.Webhook == nil {
+		return nil, false
+	}
+	return d.open(c, true), true
+}
+
+func (d *Doors) open(c *workspace.Connection, removed bool) *receive.Door {
+	e := d.e
+	settings := c.Manifest.Defaults(c.Settings)
+	door := &receive.Door{
+		Name: c.Name, Manifest: c.Manifest, Settings: settings, Accounts: []receive.Account{{Connection: c.Name, ID: c.Account}},
+		Secrets: map[string][]verify.Secret{}, PublicURL: d.PublicURL, Environment: e.o.Environment, Removed: removed,
+	}
+	if c.Manifest.Webhook == nil {
+		return door
+	}
+	door.Scheme = verify.Scheme(c.Manifest.Webhook.Verify.Bind(settings))
+	for name, sealed := range c.Secrets {
+		for _, form := range []string{sealed, sealed + PreviousSecret} {
+			if value, ok := e.o.Secret(form); ok {
+				door.Secrets[name] = append(door.Secrets[name], verify.Secret(value))
+			}
+		}
+	}
+	return door
+}
+
+// PreviousSecret is what the name of a secret that is being changed ends in: its old value still proves senders.
+const PreviousSecret = ".previous"
+
+func doorSetting(name string) string { return "door/" + name }
+
+// noteDoors remembers in which workspace each connection that takes things in was last.
+func noteDoors(tx *record.Tx, ws *workspace.Workspace) error {
+	for name, c := range ws.Connections {
+		if c.Manifest.Webhook == nil {
+			continue
+		}
+		if err := tx.SetSetting(doorSetting(name), []byte(ws.Bundle)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+// Package engine wires the stages. It reads like the journey of an event:
+//
+//	takein.go      an arrival is kept, in one transaction with its delivery keys, and answered
+//	understand.go  items become events, events start runs in lanes, webhooks settle effects
+//	runs.go        a run is taken from one answer to the next; what its moves ask for is written
+//	send.go        the gate is asked and `sent` written; one exchange is made
+//	outcome.go     what the exchange proves is written, and the run goes on
+//	settle.go      effects in doubt are looked for, recovered after a crash, or asked about
+//	health.go      outages are states of connections; problems group what has one cause
+//	desk.go        what people may do, and what it does
+//
+// Each of the four transactions (take in, understand, send, outcome) is one act on the book. All work is handed out by
+// the Dispatcher: nothing here starts a goroutine or reads a clock, so a whole engine runs in virtual time. The queue is
+// the table: what is held in memory is bounded and only a hint of what is due.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"waybill"
+	"waybill/deliver"
+	"waybill/record"
+	"waybill/workspace"
+)
+
+// Options are what an engine is made of.
+type Options struct {
+	Book        *record.Book
+	Dispatcher  Dispatcher
+	IDs         *waybill.IDs
+	Environment string
+	// Workspace is the one to publish and serve; nil serves the book's current one.
+	Workspace *workspace.Workspace
+	// Load compiles the content of a bundle.
+	Load func(content []byte) (*workspace.Workspace, error)
+	// Secret returns the clear value sealed under a name.
+	Secret func(name string) (string, bool)
+	Caller *deliver.Caller
+	Policy deliver.Policy
+	// Random gives jitter; a test seeds it.
+	Random *rand.Rand
+	Log    *slog.Logger
+	// Backlog bounds the pieces of work of one kind held in memory; default 4,096.
+	Backlog int
+	// Sweep is how often the tables are asked for work that no hint announced: the floor of the promise of progress.
+	// Default 2 s.
+	Sweep time.Duration
+}
+
+// Engine is the running whole.
+type Engine struct {
+	o    Options
+	book *record.Book
+	d    Dispatcher
+	ids  *waybill.IDs
+	log  *slog.Logger
+
+	mu       sync.Mutex // guards what follows
+	versions map[waybill.BundleID]*version
+	current  *version
+	governor *deliver.Governor
+	senders  map[string]*sender
+	busy     map[string]int // objects an effect of kind state is being written to
+	random   *rand.Rand
+	stopping bool
+	idle     func() // cancels the next sweep
+
+	claims *claims
+	rules  []deliver.Rule
+	items  *crew[*piece]
+	runs   *crew[waybill.RunID]
+}
+
+// New returns an engine over an open book; Start makes it work.
+func New(o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Backlog == 0 {
+		o.Backlog = 4096
+	}
+	if o.Sweep == 0 {
+		o.Sweep = 2 * time.Second
+	}
+	if o.Random == nil {
+		o.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // jitter needs no secrecy
+	}
+	e := &Engine{
+		o: o, book: o.Book, d: o.Dispatcher, ids: o.IDs, log: o.Log,
+		versions: map[waybill.BundleID]*version{},
+		senders:  map[string]*sender{},
+		busy:     map[string]int{},
+		random:   o.Random,
+		claims:   newClaims(),
+		rules:    deliver.Rules(),
+	}
+	e.governor = deliver.NewGovernor(e.jitter)
+	if e.o.Policy.Jitter == nil {
+		e.o.Policy.Jitter = e.jitterLocked
+	}
+	e.items = newCrew(o.Dispatcher, 4, 64, o.Backlog, e.understand)
+	e.runs = newCrew(o.Dispatcher, 4, 16, o.Backlog, e.advanceRuns)
+	return e, nil
+}
+
+func (e *Engine) jitter() float64 { return e.random.Float64() } // called with mu held
+
+func (e *Engine) jitterLocked() float64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.random.Float64()
+}
+
+// Start publishes the workspace, takes over what the book remembers, settles what a crash left under way, and begins to
+// hand out what is due.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.publish(ctx, e.o.Workspace); err != nil {
+		return err
+	}
+	if err := e.restoreConnections(ctx); err != nil {
+		return fmt.Errorf("restore connections: %w", err)
+	}
+	if err := e.recover(ctx); err != nil {
+		return fmt.Errorf("recover what was under way: %w", err)
+	}
+	e.sweep()
+	return nil
+}
+
+// Stop hands out nothing more. What is under way ends by itself; the dispatcher's Stop waits for it.
+func (e *Engine) Stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopping = true
+	if e.idle != nil {
+		e.idle()
+	}
+}
+
+// sweep asks every queue to look at its table, and comes again.
+func (e *Engine) sweep() {
+	e.mu.Lock()
+	if e.stopping {
+		e.mu.Unlock()
+		return
+	}
+	e.idle = e.d.At(e.d.Now().Add(e.o.Sweep), func() { e.d.Go(e.sweep) })
+	e.mu.Unlock()
+	e.refillItems()
+	e.refillRuns()
+	e.refillSenders()
+	e.lookForDoubts()
+	e.probeConnections()
+}
+
+// intent is one act with what follows it: apply may run more than once and sets its results anew; after runs once it
+// is on stable storage; fail when it is refused for good.
+type intent struct {
+	apply func(tx *record.Tx) error
+	after func()
+	fail  func(err error)
+}
+
+// commit writes intents, together when the book takes them so, else each alone: one failing act never takes its
+// neighbours with it.
+func (e *Engine) commit(intents ...intent) {
+	if len(intents) == 0 {
+		return
+	}
+	err := e.book.Do(context.Background(), func(tx *record.Tx) error {
+		for _, in := range intents {
+			if err := in.apply(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && len(intents) > 1 && waybill.KindOf(err) != waybill.Unavailable {
+		for _, in := range intents {
+			e.commit(in)
+		}
+		return
+	}
+	for _, in := range intents {
+		switch {
+		case err == nil && in.after != nil:
+			in.after()
+		case err != nil && in.fail != nil:
+			in.fail(err)
+		case err != nil:
+			e.log.Error("an act was refused", "err", err)
+		}
+	}
+}
+
+// view reads over one snapshot.
+func (e *Engine) view(read func(tx *record.Tx) error) error {
+	return e.book.View(context.Background(), read)
+}
+
+// errNothing ends a read-modify act that found nothing to do.
+var errNothing = errors.New("nothing to do")

@@ -1,0 +1,459 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"waybill"
+	"waybill/connector"
+	"waybill/deliver"
+	"waybill/expr"
+	"waybill/flow"
+	"waybill/record"
+	"waybill/watch"
+)
+
+// begun is a run with what its machine needs, as far as this process holds it.
+type begun struct {
+	run      waybill.Run
+	version  *version
+	flow     *flow.Flow
+	event    *waybill.Event
+	data     map[string]any
+	progress *flow.Progress
+}
+
+// advance is what a turn of a run's machine asks the book to write. It is made by resolve, outside of a transaction
+// where it can be, and written by apply inside one; jobs are what may be sent once it is on stable storage.
+type advance struct {
+	b       *begun
+	effect  *waybill.Effect
+	action  *connector.Action
+	fetch   *waybill.Fetch
+	emits   []*opening
+	problem *waybill.Problem
+	member  waybill.Member
+	slot    bool // a connection's slot is in hand: the effect may be written as sent
+
+	// results of apply, set anew each time it runs
+	job  *job
+	next waybill.RunID // the run that is now first in the lane
+	wake bool          // the run can go on at once: the book had its answer
+}
+
+// resolve turns the machine's moves into rows. Rendering happens here: once, when planned.
+func (e *Engine) resolve(b *begun, p *flow.Progress, moves []flow.Move) *advance {
+	now := e.d.Now()
+	nb := *b
+	nb.progress = p
+	nb.run.Progress = p.Encode()
+	nb.run.UpdatedAt = now
+	nb.run.Problem = ""
+	nb.run.DueAt = time.Time{}
+	a := &advance{b: &nb}
+	for _, m := range moves {
+		switch {
+		case m.Effect != nil:
+			e.resolveEffect(a, m.Effect, now)
+		case m.Fetch != nil:
+			e.resolveFetch(a, m.Fetch, now)
+		case m.Emit != nil:
+			e.resolveEmit(a, m.Emit, now)
+		case m.Done != nil:
+			nb.run.State, nb.run.Reason, nb.run.FailedParts = waybill.RunDone, m.Done.Reason, m.Done.FailedParts
+			nb.run.EndedAt = now
+		case m.Block != nil:
+			e.blockRun(a, blame{cause: m.Block.Cause, code: m.Block.Code, words: m.Block.Words, action: m.Block.Address})
+		case m.Wait != nil:
+			nb.run.State, nb.run.Reason = waybill.RunWaiting, m.Wait.Reason
+		}
+	}
+	return a
+}
+
+// blame is why something needs a person, for the problem it joins.
+type blame struct {
+	cause      waybill.Cause
+	connection string
+	action     string
+	code       string
+	words      string
+	owner      string
+	lesser     bool
+}
+
+// problem makes the problem that blame belongs to.
+func (e *Engine) problem(b blame, flowName string) *waybill.Problem {
+	return &waybill.Problem{
+		Key: watch.Key(b.cause, b.connection, b.action, b.code), Cause: b.cause, Connection: b.connection, Action: b.action,
+		Code: b.code, Flow: flowName, Title: b.words, Detail: b.words, Owner: b.owner, Lesser: b.lesser,
+	}
+}
+
+// blockRun puts the run on a person's list.
+func (e *Engine) blockRun(a *advance, why blame) {
+	run := &a.b.run
+	run.State, run.Reason = waybill.RunBlocked, why.words
+	if why.owner == "" {
+		why.owner = a.b.flow.Owner
+	}
+	a.problem = e.problem(why, a.b.flow.Name)
+	a.member = waybill.Member{Run: run.ID, Event: run.Event, At: e.d.Now()}
+}
+
+func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time) {
+	b := a.b
+	target, ok := e.target(m.Connection)
+	if !ok {
+		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
+			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection)})
+		return
+	}
+	eff := &waybill.Effect{
+		ID: waybill.EffectID(e.ids.New("eff")), Event: b.event.ID, Flow: b.flow.Name, Address: m.Address, Generation: 1,
+		Run: b.run.ID, Connection: m.Connection, Account: target.Account, Action: m.Action.Name, Kind: m.Action.Kind,
+		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, PlannedAt: now,
+		Order: waybill.Stamp{Revision: b.event.Revision, At: b.event.OccurredAt, Rank: b.event.Rank, Event: b.event.ID},
+	}
+	if m.GoodFor > 0 {
+		eff.GoodUntil = b.event.AcceptedAt.Add(m.GoodFor)
+	}
+	if err := e.render(target, m.Action, m.Inputs, eff); err != nil {
+		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name, words: err.Error()})
+		return
+	}
+	b.run.State, b.run.Reason = waybill.RunWaiting, "waiting for "+m.Connection+"."+m.Action.Name
+	a.effect, a.action = eff, m.Action
+}
+
+// render freezes the effect's request, with the key of its generation.
+func (e *Engine) render(t *deliver.Target, action *connector.Action, inputs map[string]any, eff *waybill.Effect) error {
+	eff.Key = deliver.Key(action, eff)
+	r, err := deliver.Render(t, action, inputs, eff.Key)
+	if err != nil {
+		return err
+	}
+	eff.Request, eff.Fingerprint, eff.Object = r.Request, r.Fingerprint, r.Object
+	return nil
+}
+
+func (e *Engine) resolveFetch(a *advance, m *flow.PlannedFetch, now time.Time) {
+	b := a.b
+	target, ok := e.target(m.Connection)
+	if !ok {
+		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
+			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection)})
+		return
+	}
+	r, err := deliver.Render(target, m.Action, m.Inputs, "")
+	if err != nil {
+		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name, words: err.Error()})
+		return
+	}
+	a.fetch = &waybill.Fetch{
+		ID: waybill.FetchID(e.ids.New("fet")), Run: b.run.ID, Address: m.Address, Connection: m.Connection,
+		Action: m.Action.Name, State: waybill.FetchPlanned, Inputs: encode(m.Inputs), Request: r.Request, PlannedAt: now,
+	}
+	if m.After > 0 {
+		a.fetch.DueAt = now.Add(m.After)
+	}
+	a.action = m.Action
+	b.run.State, b.run.Reason = waybill.RunWaiting, "waiting for "+m.Connection+"."+m.Action.Name
+}
+
+// maxHops bounds how many emits may follow each other from one item.
+const maxHops = 8
+
+func (e *Engine) resolveEmit(a *advance, m *flow.Emitted, now time.Time) {
+	b := a.b
+	if b.event.Hops >= maxHops {
+		e.blockRun(a, blame{cause: waybill.BlockedByRule, code: "hops",
+			words: fmt.Sprintf("%s would be the %dth event in a chain of emits; a flow seems to start itself", m.Type, maxHops+1)})
+		return
+	}
+	def, ok := b.version.ws.Catalogue.Find(m.Type)
+	if !ok {
+		e.blockRun(a, blame{cause: waybill.MappingWrong, words: fmt.Sprintf("no event type %q in the catalogue", m.Type)})
+		return
+	}
+	ev := &waybill.Event{
+		ID: waybill.EventID(e.ids.New("evt")), Type: m.Type, Noun: def.Noun, Account: b.event.Account,
+		Connection: b.event.Connection, FactKey: string(b.event.ID) + "/" + b.flow.Name + "/" + m.Address,
+		Subject: def.SubjectOf(m.Data), Data: encode(m.Data), OccurredAt: b.event.OccurredAt, AcceptedAt: now, Rank: def.Rank,
+		Parent: b.event.ID, Hops: b.event.Hops + 1, Bundle: b.version.id, Search: def.Search(m.Data),
+	}
+	a.emits = append(a.emits, e.open(b.version, ev, m.Data))
+}
+
+// machine runs the flow's machine, inside the transaction when it reads the book.
+func (e *Engine) machine(b *begun, answer *flow.Answer, r expr.Reads) *advance {
+	p, moves := b.flow.Next(b.progress, b.event, b.data, answer, r)
+	return e.resolve(b, p, moves)
+}
+
+// apply writes an advance of a run that stands in from; from is empty for a run that is new. It leaves what may be sent
+// in a.job.
+func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
+	a.job, a.next, a.wake = nil, "", false
+	run := a.b.run
+	for _, o := range a.emits {
+		if err := e.applyOpening(tx, o); err != nil {
+			return fmt.Errorf("emit %s: %w", o.event.Type, err)
+		}
+	}
+	if a.effect != nil {
+		if err := e.applyEffect(tx, a, &run); err != nil {
+			return err
+		}
+	}
+	if a.fetch != nil {
+		f := *a.fetch
+		if err := tx.PlanFetch(&f); err != nil {
+			return fmt.Errorf("plan the fetch of %s: %w", f.Address, err)
+		}
+		a.job = &job{fetch: &f, action: a.action, b: a.b}
+	}
+	if a.problem != nil {
+		id, err := tx.Raise(a.problem, a.member)
+		if err != nil {
+			return fmt.Errorf("raise the problem: %w", err)
+		}
+		run.Problem = id
+	}
+	if from != "" {
+		if err := tx.MoveRun(&run, from); err != nil {
+			return err
+		}
+		if from == waybill.RunBlocked && run.State != waybill.RunBlocked {
+			if err := tx.Clear(waybill.Member{Run: run.ID}); err != nil {
+				return err
+			}
+		}
+		if err := e.leave(tx, a, run); err != nil {
+			return err
+		}
+	}
+	a.b.run = run
+	return nil
+}
+
+// leave hands the lane on when the run no longer holds it.
+func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
+	if run.Lane == "" || !run.State.Ended() && (run.State != waybill.RunBlocked || a.b.flow.Hold) {
+		return nil
+	}
+	next, err := e.passLane(tx, run.ID)
+	if err != nil {
+		return fmt.Errorf("hand the lane on: %w", err)
+	}
+	a.next = next
+	return nil
+}
+
+// applyEffect plans the effect; with a slot in hand and a grade that makes a repeat harmless it is written as sent.
+func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) error {
+	eff := *a.effect
+	if a.slot {
+		verdict, err := e.askGate(tx, &eff, run)
+		if err != nil {
+			return err
+		}
+		if verdict.Verdict == waybill.Go {
+			eff.State, eff.SentAt = waybill.EffectSent, e.d.Now()
+			eff.KeyUntil = deliver.KeyUntil(a.action, eff.SentAt)
+		}
+	}
+	planned, fresh, err := tx.PlanEffect(&eff, false)
+	if waybill.KindOf(err) == waybill.Conflict {
+		// The address already has an effect with another fingerprint: neither reused nor sent; a person decides.
+		why := blame{cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: "changed", owner: a.b.flow.Owner,
+			words: "this step was done before with other values; a person decides which are right"}
+		run.State, run.Reason = waybill.RunBlocked, why.words
+		a.problem, a.member = e.problem(why, a.b.flow.Name), waybill.Member{Run: run.ID, Event: run.Event, At: e.d.Now()}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("plan the effect of %s: %w", eff.Address, err)
+	}
+	if !fresh {
+		a.wake = true // shared with another run of this event and flow: go on from what it came to
+		return nil
+	}
+	a.job = &job{effect: planned, action: a.action, b: a.b, slot: planned.State == waybill.EffectSent}
+	return nil
+}
+
+// follow does what an applied advance makes possible, once it is on stable storage.
+func (e *Engine) follow(a *advance) {
+	if a.slot && (a.job == nil || !a.job.slot) {
+		e.release(a.effect.Connection, nil)
+		e.unbusy(a.effect)
+	}
+	if a.job != nil {
+		if a.job.slot {
+			j := a.job
+			e.d.Go(func() { e.exchange(j) })
+		} else {
+			e.queue(a.job)
+		}
+	}
+	if a.next != "" {
+		e.runs.push(a.next)
+	}
+	if a.wake {
+		e.runs.push(a.b.run.ID)
+	}
+	for _, o := range a.emits {
+		e.followOpening(o)
+	}
+}
+
+// advanceRuns takes runs on from what the book says: runs whose turn in a lane has come, whose answer was settled
+// elsewhere (by a webhook, a look-up, a person), or that a crash left behind.
+func (e *Engine) advanceRuns(ids []waybill.RunID) {
+	for _, id := range ids {
+		var a *advance
+		e.commit(intent{
+			apply: func(tx *record.Tx) (err error) {
+				a, err = e.advanceRun(tx, id)
+				return err
+			},
+			after: func() {
+				if a != nil {
+					e.follow(a)
+				}
+			},
+			fail: func(err error) {
+				if !errors.Is(err, errNothing) {
+					e.log.Error("a run could not be taken on", "run", id, "err", err)
+				}
+			},
+		})
+	}
+}
+
+func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
+	run, err := tx.Run(id)
+	if err != nil {
+		return nil, err
+	}
+	if run.State.Ended() || run.State == waybill.RunBlocked {
+		return nil, nil
+	}
+	b, err := e.load(tx, run)
+	if err != nil {
+		return nil, err
+	}
+	var answer *flow.Answer
+	if address := b.progress.Address; address != "" {
+		answer, err = e.answerInBook(tx, b, address)
+		if err != nil || answer == nil {
+			return nil, err
+		}
+	}
+	a := e.machine(b, answer, reads{tx, b.version.ws})
+	return a, e.apply(tx, a, run.State)
+}
+
+// load reads what a run's machine needs.
+func (e *Engine) load(tx *record.Tx, run *waybill.Run) (*begun, error) {
+	v, err := e.version(run.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	f := v.flows[run.Flow]
+	if f == nil {
+		return nil, &waybill.Error{Kind: waybill.Internal, Message: fmt.Sprintf("the workspace %.12s has no flow %q", run.Bundle, run.Flow)}
+	}
+	ev, err := tx.Event(run.Event)
+	if err != nil {
+		return nil, err
+	}
+	data, err := decodeMap(ev.Data)
+	if err != nil {
+		return nil, fmt.Errorf("read the event %s: %w", ev.ID, err)
+	}
+	p := f.Start()
+	if len(run.Progress) > 0 {
+		if p, err = flow.Decode(run.Progress); err != nil {
+			return nil, fmt.Errorf("read the progress of %s: %w", run.ID, err)
+		}
+	}
+	return &begun{run: *run, version: v, flow: f, event: ev, data: data, progress: p}, nil
+}
+
+// answerInBook finds what came of the step a run waits for; nil when that is still open.
+func (e *Engine) answerInBook(tx *record.Tx, b *begun, address string) (*flow.Answer, error) {
+	eff, err := tx.EffectAt(b.run.Event, b.run.Flow, address)
+	if err == nil {
+		return answerOf(eff), nil
+	}
+	if waybill.KindOf(err) != waybill.NotFound {
+		return nil, err
+	}
+	fetch, err := tx.FetchAt(b.run.ID, address)
+	if waybill.KindOf(err) == waybill.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fetchAnswer(fetch)
+}
+
+// answerOf says what a settled effect means for the run; nil while it is open.
+func answerOf(eff *waybill.Effect) *flow.Answer {
+	a := &flow.Answer{Address: eff.Address, Cause: eff.Cause, Words: eff.Reason}
+	switch eff.State {
+	case waybill.EffectConfirmed, waybill.EffectUndone:
+		a.Result = flow.Succeeded
+		if out, err := connector.DecodeJSON(eff.Answer); len(eff.Answer) > 0 && err == nil {
+			a.Output = out
+		}
+	case waybill.EffectDeclined:
+		a.Result = flow.Failed
+	case waybill.EffectSkipped:
+		a.Result = flow.Skipped
+	default:
+		return nil
+	}
+	return a
+}
+
+func fetchAnswer(f *waybill.Fetch) (*flow.Answer, error) {
+	a := &flow.Answer{Address: f.Address, Cause: f.Cause, Words: f.Reason}
+	switch f.State {
+	case waybill.FetchFailed:
+		a.Result = flow.Failed
+	case waybill.FetchDone:
+		out, err := connector.DecodeJSON(f.Answer)
+		if err != nil {
+			return nil, fmt.Errorf("read the answer of %s: %w", f.ID, err)
+		}
+		a.Result, a.Output = flow.Succeeded, out
+		if out == nil {
+			a.Result = flow.NotFound
+		}
+	default:
+		return nil, nil
+	}
+	return a, nil
+}
+
+// refillRuns reads from the table the runs that can go on and that no hint holds.
+func (e *Engine) refillRuns() {
+	free, _ := e.runs.room()
+	if free < e.o.Backlog/2 {
+		return
+	}
+	var list []waybill.Run
+	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now(), free/2); return err })
+	if err != nil {
+		e.log.Error("the runs that are due could not be read", "err", err)
+		return
+	}
+	for i := range list {
+		e.runs.push(list[i].ID)
+	}
+}

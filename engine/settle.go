@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"waybill"
+	"waybill/connector"
+	"waybill/deliver"
+	"waybill/record"
+	"waybill/translate"
+)
+
+// recover settles what the process before this one left as sent: its exchange may have happened.
+func (e *Engine) recover(_ context.Context) error {
+	after := waybill.EffectID("")
+	for {
+		var list []waybill.Effect
+		err := e.view(func(tx *record.Tx) (err error) { list, err = tx.SentEffects(after, 256); return err })
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			e.recoverOne(list[i].ID)
+			after = list[i].ID
+		}
+		if len(list) < 256 {
+			return nil
+		}
+	}
+}
+
+// recoverOne decides about an effect that stands as sent without an exchange under way.
+func (e *Engine) recoverOne(id waybill.EffectID) {
+	var dec deliver.Decision
+	var connection string
+	e.commit(intent{
+		apply: func(tx *record.Tx) error {
+			eff, err := tx.Effect(id)
+			if err != nil {
+				return err
+			}
+			if eff.State != waybill.EffectSent {
+				return errNothing
+			}
+			connection = eff.Connection
+			action := e.actionOf(eff.Connection, eff.Action)
+			if action == nil {
+				action = &connector.Action{Name: eff.Action, Kind: eff.Kind, Repeat: waybill.RepeatNever}
+			}
+			now := e.d.Now()
+			dec = deliver.Recover(eff, action, e.o.Policy, now)
+			attempt := waybill.Attempt{
+				ID: waybill.AttemptID(e.ids.New("att")), Effect: eff.ID, Number: eff.Tries + 1, StartedAt: eff.SentAt, EndedAt: now,
+				Request: eff.Request, Certainty: waybill.InDoubt, Cause: waybill.AnswerLost,
+				Error: "Waybill stopped before the answer was on record", Note: dec.Reason,
+			}
+			if err := tx.AddAttempt(&attempt); err != nil {
+				return err
+			}
+			x := deliver.Exchange{Attempt: attempt, Words: dec.Reason}
+			j := &job{effect: eff, action: action}
+			moved := *eff
+			applyDecision(&moved, dec, x, now)
+			if err := tx.MoveEffect(&moved, waybill.EffectSent); err != nil {
+				return err
+			}
+			if err := e.noteEffect(tx, &moved); err != nil {
+				return err
+			}
+			run, err := tx.Run(eff.Run)
+			if err != nil {
+				return err
+			}
+			return e.listDoubt(tx, run, &moved, j, dec, x)
+		},
+		after: func() {
+			e.schedule(connection, dec)
+		},
+		fail: func(err error) {
+			if !errors.Is(err, errNothing) {
+				e.log.Error("an effect left as sent could not be recovered", "effect", id, "err", err)
+			}
+		},
+	})
+}
+
+func (e *Engine) actionOf(connection, name string) *connector.Action {
+	if c := e.today().ws.Connections[connection]; c != nil {
+		return c.Manifest.Actions[name]
+	}
+	return nil
+}
+
+// lookForDoubts starts the look-ups that are due for effects in doubt.
+func (e *Engine) lookForDoubts() {
+	var due []waybill.Effect
+	err := e.view(func(tx *record.Tx) (err error) { due, err = tx.DueLooks(e.d.Now(), 256); return err })
+	if err != nil {
+		e.log.Error("the effects in doubt could not be read", "err", err)
+		return
+	}
+	for i := range due {
+		if e.claims.take("look/" + string(due[i].ID)) {
+			e.look(&due[i])
+		}
+	}
+}
+
+// look plans a look-up for an effect in doubt.
+func (e *Engine) look(eff *waybill.Effect) {
+	release := func() { e.claims.drop("look/" + string(eff.ID)) }
+	action := e.actionOf(eff.Connection, eff.Action)
+	if action == nil || action.Lookup == nil {
+		e.overdue(eff, action)
+		release()
+		return
+	}
+	inputs, err := e.lookInputs(eff, action)
+	var f *waybill.Fetch
+	var read *connector.Action
+	if err == nil {
+		f, read, err = e.newFetch(eff.Connection, action.Lookup.Action, inputs)
+	}
+	if err != nil {
+		e.askAbout(eff, err.Error())
+		release()
+		return
+	}
+	f.Effect, f.Run, f.Address = eff.ID, eff.Run, eff.Address+"?"
+	e.commit(intent{
+		apply: func(tx *record.Tx) error {
+			now, err := tx.Effect(eff.ID)
+			if err != nil {
+				return err
+			}
+			if now.State != waybill.EffectUnknown {
+				return errNothing
+			}
+			now.Looks++
+			now.DueAt = waybill.Held() // the look-up under way decides what is next
+			if err := tx.MoveEffect(now, waybill.EffectUnknown); err != nil {
+				return err
+			}
+			return tx.PlanFetch(f)
+		},
+		after: func() { release(); e.queue(&job{fetch: f, action: read}) },
+		fail: func(err error) {
+			release()
+			if !errors.Is(err, errNothing) {
+				e.log.Error("a look-up could not be planned", "effect", eff.ID, "err", err)
+			}
+		},
+	})
+}
+
+func (e *Engine) lookInputs(eff *waybill.Effect, action *connector.Action) (map[string]any, error) {
+	in, err := decodeMap(eff.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	out, err := action.Lookup.LookInputs(e.callOf(eff, in))
+	if err != nil {
+		return nil, fmt.Errorf("render the look-up: %w", err)
+	}
+	return out, nil
+}
+
+// callOf is an effect's call as its connector's look-up sees it.
+func (e *Engine) callOf(eff *waybill.Effect, in map[string]any) connector.Call {
+	c := connector.Call{Input: in, Key: eff.Key, Planned: eff.PlannedAt}
+	if t, ok := e.target(eff.Connection); ok {
+		c.Base, c.Settings = t.BaseURL, t.Settings
+	}
+	return c
+}
+
+// overdue decides about an unknown effect that nothing settled in time and that cannot be looked for.
+func (e *Engine) overdue(eff *waybill.Effect, action *connector.Action) {
+	dec := deliver.Overdue(eff, action, e.o.Policy, e.d.Now())
+	e.askAbout(eff, dec.Reason)
+}
+
+// looked judges a look-up: it may confirm, prove absence, ask for another look, or ask a person.
+func (e *Engine) looked(tx *record.Tx, f *waybill.Fetch, j *job, x deliver.Exchange) (*advance, error) {
+	eff, err := tx.Effect(f.Effect)
+	if err != nil {
+		return nil, err
+	}
+	if eff.State != waybill.EffectUnknown {
+		return nil, nil
+	}
+	action := e.actionOf(eff.Connection, eff.Action)
+	if action == nil || action.Lookup == nil {
+		return nil, nil
+	}
+	matched := false
+	if f.State == waybill.FetchDone && x.Found {
+		in, err := decodeMap(eff.Inputs)
+		if err != nil {
+			return nil, err
+		}
+		if matched, err = action.Lookup.Matches(e.callOf(eff, in), x.Answer); err != nil {
+			e.log.Warn("a look-up's match could not be judged", "effect", eff.ID, "err", err)
+		}
+	}
+	now := e.d.Now()
+	dec := deliver.DecideLook(eff, action, x, matched, e.o.Policy, now)
+	moved := *eff
+	moved.State, moved.Reason, moved.DueAt = dec.State, dec.Reason, dec.DueAt
+	moved.Looks, moved.Doubted, moved.Cause = dec.Looks, dec.Doubted, dec.Cause
+	if dec.Proof != "" {
+		moved.Proof = dec.Proof
+	}
+	if dec.Ask {
+		moved.DueAt = waybill.Held()
+	}
+	if dec.State == waybill.EffectConfirmed {
+		moved.SettledAt = now
+		if moved.Answer == nil {
+			moved.Answer = encode(x.Answer)
+		}
+	}
+	if err := tx.MoveEffect(&moved, waybill.EffectUnknown); err != nil {
+		return nil, err
+	}
+	if err := e.noteEffect(tx, &moved); err != nil {
+		return nil, err
+	}
+	run, err := tx.Run(eff.Run)
+	if err != nil {
+		return nil, err
+	}
+	if answer := answerOf(&moved); answer != nil {
+		return e.goOn(tx, run, answer)
+	}
+	e.scheduleAfter(moved.Connection, dec)
+	return nil, e.listDoubt(tx, run, &moved, j, dec, x)
+}
+
+// scheduleAfter sets the next look or send; a hint only, so it may be set before the commit.
+func (e *Engine) scheduleAfter(connection string, dec deliver.Decision) {
+	if !dec.DueAt.IsZero() && dec.DueAt.Before(waybill.Held()) {
+		e.schedule(connection, dec)
+	}
+}
+
+// askAbout gives an effect in doubt to a person.
+func (e *Engine) askAbout(eff *waybill.Effect, why string) {
+	e.commit(intent{
+		apply: func(tx *record.Tx) error {
+			now, err := tx.Effect(eff.ID)
+			if err != nil {
+				return err
+			}
+			if now.State != waybill.EffectUnknown {
+				return errNothing
+			}
+			now.DueAt, now.Reason = waybill.Held(), why
+			if err := tx.MoveEffect(now, waybill.EffectUnknown); err != nil {
+				return err
+			}
+			run, err := tx.Run(now.Run)
+			if err != nil || run.State.Ended() {
+				return err
+			}
+			return e.listRun(tx, run, now, blame{cause: waybill.AnswerLost, connection: now.Connection, action: now.Action,
+				words: now.Reason, owner: run.Owner})
+		},
+	})
+}
+
+// applySettles lets a webhook that carries our reference prove an effect.
+func (e *Engine) applySettles(tx *record.Tx, u *understood, s translate.SettlesFound) error {
+	eff, err := tx.EffectByKey(u.item.Connection, s.Reference)
+	if waybill.KindOf(err) == waybill.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	proof := fmt.Sprintf("webhook %s says %s", u.item.Type, s.State)
+	if s.Message != "" {
+		m := waybill.Message{Effect: eff.ID, Event: eff.Event, Connection: eff.Connection, To: recipient(eff),
+			Template: inputText(eff, "template"), Remote: s.Remote, State: waybill.MessageState(s.Message), Reason: s.Reason, UpdatedAt: e.d.Now()}
+		if err := tx.PutMessage(&m); err != nil {
+			return fmt.Errorf("note the message: %w", err)
+		}
+	}
+	if eff.State != waybill.EffectSent && eff.State != waybill.EffectUnknown {
+		return nil
+	}
+	from := eff.State
+	eff.State, eff.Proof, eff.SettledAt, eff.DueAt = waybill.EffectConfirmed, proof, e.d.Now(), time.Time{}
+	eff.Reason = s.Reason
+	if s.State == "declined" {
+		eff.State, eff.Cause = waybill.EffectDeclined, waybill.DeclinedValue
+	}
+	if s.Remote != "" {
+		eff.Object.ID = s.Remote
+	}
+	if err := tx.MoveEffect(eff, from); err != nil {
+		return fmt.Errorf("settle the effect: %w", err)
+	}
+	if err := e.noteEffect(tx, eff); err != nil {
+		return err
+	}
+	run, err := tx.Run(eff.Run)
+	if err != nil {
+		return err
+	}
+	a, err := e.goOn(tx, run, answerOf(eff))
+	if a != nil {
+		u.follows = append(u.follows, a)
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"waybill"
+	"waybill/record"
+)
+
+// TakeIn is the first transaction: arrival, items and delivery keys are written together; only then is there a receipt,
+// and only then may the sender get its 2xx. What is fresh is handed on to be understood.
+func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt, error) {
+	if a.ID == "" {
+		a.ID = waybill.ArrivalID(e.ids.New("arr"))
+	}
+	if a.ReceivedAt.IsZero() {
+		a.ReceivedAt = e.d.Now()
+	}
+	for i := range a.Items {
+		it := &a.Items[i]
+		if it.ID == "" {
+			it.ID = waybill.ItemID(e.ids.New("itm"))
+		}
+		it.Arrival, it.Index, it.Connection, it.Account, it.ReceivedAt = a.ID, i, a.Connection, a.Account, a.ReceivedAt
+		if it.State == "" {
+			it.State = waybill.ItemKept
+		}
+	}
+	var receipt waybill.Receipt
+	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
+		receipt, err = tx.TakeIn(&a)
+		if err != nil {
+			return err
+		}
+		return e.listBlocked(tx, &a, receipt)
+	})
+	if err != nil {
+		return waybill.Receipt{}, fmt.Errorf("keep the arrival: %w", err)
+	}
+	for i := range receipt.Fresh {
+		if it := receipt.Fresh[i]; it.State == waybill.ItemKept {
+			e.hand(&piece{item: it, arrival: &a})
+		}
+	}
+	return receipt, nil
+}
+
+// listBlocked puts items that arrived unreadable, though genuine, on a person's list at once.
+func (e *Engine) listBlocked(tx *record.Tx, a *waybill.Arrival, r waybill.Receipt) error {
+	for i := range r.Fresh {
+		it := r.Fresh[i]
+		if it.State != waybill.ItemBlocked {
+			continue
+		}
+		cause := waybill.FormatChanged
+		if it.Type == "" {
+			it.Type = "unreadable"
+		}
+		p := e.problem(blame{cause: cause, connection: a.Connection, code: it.Type, words: it.Reason, owner: e.ownerOf("")}, "")
+		id, err := tx.Raise(p, waybill.Member{Item: it.ID, At: a.ReceivedAt})
+		if err != nil {
+			return fmt.Errorf("list the unreadable item: %w", err)
+		}
+		it.Problem = id
+		if err := tx.MoveItem(&it, waybill.ItemBlocked); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reject adds what was turned away at the door to the counts.
+func (e *Engine) Reject(list []waybill.Rejection) {
+	if len(list) == 0 {
+		return
+	}
+	e.commit(intent{apply: func(tx *record.Tx) error { return tx.CountRejections(list) }})
+}

@@ -1,0 +1,376 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"waybill"
+	"waybill/connector"
+	"waybill/flow"
+	"waybill/record"
+	"waybill/translate"
+)
+
+// piece is an item to be understood, with its arrival when this process still holds it.
+type piece struct {
+	item    waybill.Item
+	arrival *waybill.Arrival // nil: read it from the book
+	fetched map[string]any
+	tries   int
+}
+
+// understood is what one item came to, ready to be written.
+type understood struct {
+	p        *piece
+	item     waybill.Item
+	openings []*opening
+	fetch    *waybill.Fetch
+	action   *connector.Action
+	settles  []translate.SettlesFound
+	problem  *waybill.Problem
+	follows  []*advance // set by apply
+	job      *job       // set by apply
+}
+
+// understand is the second transaction for a batch of items: each item's end, its events by their fact keys, their
+// runs in lanes, the effects that a webhook settles.
+func (e *Engine) understand(batch []*piece) {
+	intents := make([]intent, 0, len(batch))
+	for _, p := range batch {
+		u, err := e.read(p)
+		if err != nil {
+			e.claims.drop(string(p.item.ID))
+			e.putOff(p, err)
+			continue
+		}
+		intents = append(intents, intent{
+			apply: func(tx *record.Tx) error { return e.applyUnderstood(tx, u) },
+			after: func() {
+				e.claims.drop(string(p.item.ID))
+				e.followUnderstood(u)
+			},
+			fail: func(err error) {
+				e.claims.drop(string(p.item.ID))
+				e.releaseOpenings(u.openings)
+				e.putOff(p, err)
+			},
+		})
+	}
+	e.commit(intents...)
+}
+
+// read translates an item; nothing is written.
+func (e *Engine) read(p *piece) (*understood, error) {
+	u := &understood{p: p, item: p.item}
+	v := e.today()
+	conn := v.ws.Connections[p.item.Connection]
+	if conn == nil || conn.Translator == nil {
+		u.item.State = waybill.ItemNotUsed
+		u.item.Reason = fmt.Sprintf("the connection %q is not in the workspace any more, so nothing reads what it sends", p.item.Connection)
+		return u, nil
+	}
+	in, bad := e.input(p, conn.Manifest)
+	if bad != nil {
+		return nil, bad
+	}
+	res := conn.Translator.Translate(in)
+	u.settles = res.Settles
+	switch {
+	case res.Blocked != nil:
+		u.item.State, u.item.Reason = waybill.ItemBlocked, res.Blocked.Words
+		u.problem = e.problem(blame{cause: res.Blocked.Cause, connection: p.item.Connection, action: p.item.Type,
+			code: res.Blocked.Code, words: res.Blocked.Words, owner: e.ownerOf("")}, "")
+	case res.NeedFetch != nil:
+		return u, e.planItemFetch(u, res.NeedFetch)
+	case len(res.Events) > 0:
+		u.item.State = waybill.ItemTranslated
+		for i := range res.Events {
+			ev := res.Events[i]
+			ev.ID = waybill.EventID(e.ids.New("evt"))
+			ev.Item, ev.Arrival, ev.AcceptedAt, ev.Bundle = p.item.ID, p.item.Arrival, p.item.ReceivedAt, v.id
+			data, err := decodeMap(ev.Data)
+			if err != nil {
+				return nil, fmt.Errorf("read the event made of %s: %w", p.item.ID, err)
+			}
+			u.openings = append(u.openings, e.open(v, &ev, data))
+		}
+	case len(res.Settles) > 0:
+		u.item.State = waybill.ItemTranslated
+		u.item.Reason = "proof of an effect"
+	default:
+		u.item.State, u.item.Reason = waybill.ItemNotUsed, res.NotUsed
+	}
+	return u, nil
+}
+
+// input gathers what translate needs, reading the book for what this process does not hold.
+func (e *Engine) input(p *piece, m *connector.Manifest) (translate.Input, error) {
+	if p.arrival == nil || p.arrival.Body == nil {
+		err := e.view(func(tx *record.Tx) error {
+			a, err := tx.Arrival(p.item.Arrival)
+			if err != nil {
+				return err
+			}
+			a.Body, err = tx.Body(p.item.Arrival)
+			p.arrival = a
+			return err
+		})
+		if err != nil {
+			return translate.Input{}, fmt.Errorf("read the arrival of %s: %w", p.item.ID, err)
+		}
+	}
+	return translate.InputOf(m, p.arrival, p.item, p.fetched)
+}
+
+// opening is an event about to be written, with the flows that considered it and the runs that begin.
+type opening struct {
+	event    *waybill.Event
+	data     map[string]any
+	advances []*advance
+
+	fresh bool // set by apply
+}
+
+// open asks every flow of the event's type what it makes of it, and takes each run that begins as far as it goes
+// without the outside world.
+func (e *Engine) open(v *version, ev *waybill.Event, data map[string]any) *opening {
+	o := &opening{event: ev, data: data}
+	for _, f := range v.byOn[ev.Type] {
+		c, lane, err := f.Consider(ev, data)
+		if err != nil {
+			c.Reason = err.Error()
+		}
+		if c.Matched {
+			b := e.begin(v, f, ev, data, lane)
+			c.Run = b.run.ID
+			var a *advance
+			if err != nil {
+				a = e.resolve(b, b.progress, []flow.Move{{Block: &flow.Blocked{Cause: waybill.MappingWrong, Words: err.Error()}}})
+			} else if f.NeedsBook(b.progress) {
+				a = &advance{b: b} // its machine runs inside the transaction
+			} else {
+				a = e.machine(b, nil, reads{ws: v.ws})
+				e.reserve(a)
+			}
+			o.advances = append(o.advances, a)
+		}
+		ev.Considered = append(ev.Considered, c)
+	}
+	return o
+}
+
+// begin makes the run of a flow for an event, before its first step.
+func (e *Engine) begin(v *version, f *flow.Flow, ev *waybill.Event, data map[string]any, lane string) *begun {
+	now := e.d.Now()
+	b := &begun{version: v, flow: f, event: ev, data: data, progress: f.Start()}
+	b.run = waybill.Run{
+		ID: waybill.RunID(e.ids.New("run")), Event: ev.ID, Flow: f.Name, Bundle: v.id, Mode: waybill.ModeLive,
+		State: waybill.RunRunning, Lane: lane, Owner: f.Owner, CreatedAt: now, UpdatedAt: now,
+	}
+	if f.DueWithin > 0 {
+		b.run.DueBy = ev.AcceptedAt.Add(f.DueWithin)
+	}
+	return b
+}
+
+func (e *Engine) applyUnderstood(tx *record.Tx, u *understood) error {
+	u.follows, u.job = nil, nil
+	item := u.item
+	for _, o := range u.openings {
+		if err := e.applyOpening(tx, o); err != nil {
+			return err
+		}
+		item.Events = append(item.Events[:len(item.Events):len(item.Events)], o.event.ID)
+	}
+	for _, s := range u.settles {
+		if err := e.applySettles(tx, u, s); err != nil {
+			return err
+		}
+	}
+	if u.fetch != nil {
+		f := *u.fetch
+		if err := tx.PlanFetch(&f); err != nil {
+			return fmt.Errorf("plan the item's fetch: %w", err)
+		}
+		u.job = &job{fetch: &f, action: u.action}
+	}
+	if u.problem != nil {
+		id, err := tx.Raise(u.problem, waybill.Member{Item: item.ID, At: e.d.Now()})
+		if err != nil {
+			return err
+		}
+		item.Problem = id
+	} else if u.p.item.Problem != "" {
+		if err := tx.Clear(waybill.Member{Item: item.ID}); err != nil {
+			return err
+		}
+		item.Problem = ""
+	}
+	return tx.MoveItem(&item, u.p.item.State)
+}
+
+// applyOpening writes an event, or joins the one of the same fact; a known fact starts nothing.
+func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
+	o.fresh = false
+	ev := *o.event
+	id, fresh, err := tx.PutEvent(&ev)
+	if err != nil {
+		return fmt.Errorf("write the event: %w", err)
+	}
+	if !fresh {
+		o.event.ID = id
+		return nil
+	}
+	o.fresh = true
+	if err := e.touchSubject(tx, o); err != nil {
+		return err
+	}
+	for _, a := range o.advances {
+		if err := e.applyStart(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyStart writes a new run: as far as it got when it is first in its lane, else queued behind the others.
+func (e *Engine) applyStart(tx *record.Tx, a *advance) error {
+	if a.b.flow.NeedsBook(a.b.progress) && a.b.run.State == waybill.RunRunning {
+		*a = *e.machine(a.b, nil, reads{tx, a.b.version.ws})
+	}
+	a.job, a.next, a.wake = nil, "", false
+	run := a.b.run
+	behind, err := tx.PutRun(&run)
+	if err != nil {
+		return fmt.Errorf("start the run of %s: %w", run.Flow, err)
+	}
+	if behind != "" {
+		a.b.run.Behind = behind
+		return nil
+	}
+	state := run.State
+	if err := e.apply(tx, a, ""); err != nil {
+		return err
+	}
+	if after := a.b.run; after.Problem != run.Problem || after.State != state {
+		if err := tx.MoveRun(&after, state); err != nil {
+			return err
+		}
+	}
+	return e.leave(tx, a, a.b.run)
+}
+
+func (e *Engine) followUnderstood(u *understood) {
+	for _, o := range u.openings {
+		e.followOpening(o)
+	}
+	for _, a := range u.follows {
+		e.follow(a)
+	}
+	if u.job != nil {
+		e.queue(u.job)
+	}
+}
+
+func (e *Engine) followOpening(o *opening) {
+	if !o.fresh {
+		e.releaseOpenings([]*opening{o})
+		return
+	}
+	for _, a := range o.advances {
+		e.follow(a)
+	}
+}
+
+// releaseOpenings gives back the slots of effects that were not written.
+func (e *Engine) releaseOpenings(list []*opening) {
+	for _, o := range list {
+		for _, a := range o.advances {
+			if a.slot {
+				e.release(a.effect.Connection, nil)
+				e.unbusy(a.effect)
+			}
+			e.releaseOpenings(a.emits)
+		}
+	}
+}
+
+// touchSubject updates Waybill's own copy of what the event is about.
+func (e *Engine) touchSubject(tx *record.Tx, o *opening) error {
+	def, ok := e.today().ws.Catalogue.Find(o.event.Type)
+	if !ok {
+		return nil
+	}
+	s, ok := def.SubjectFor(o.event, o.data)
+	if !ok {
+		return nil
+	}
+	s.ID = waybill.SubjectID(e.ids.New("sub"))
+	if _, err := tx.TouchSubject(&s); err != nil {
+		return fmt.Errorf("update the copy of %s: %w", o.event.Subject, err)
+	}
+	return nil
+}
+
+// planItemFetch asks for the data a webhook lacks.
+func (e *Engine) planItemFetch(u *understood, need *translate.FetchNeeded) error {
+	f, action, err := e.newFetch(u.p.item.Connection, need.Action, need.Inputs)
+	if err != nil {
+		u.item.State, u.item.Reason = waybill.ItemBlocked, err.Error()
+		u.problem = e.problem(blame{cause: waybill.MappingWrong, connection: u.p.item.Connection, action: need.Action,
+			words: err.Error(), owner: e.ownerOf("")}, "")
+		return nil
+	}
+	f.Item, f.Address = u.p.item.ID, need.As
+	u.fetch, u.action = f, action
+	u.item.State, u.item.Reason = waybill.ItemFetching, "its webhook carries ids only; the record is being read"
+	return nil
+}
+
+// putOff tries an item again later; one that cannot be written at all is put on a person's list.
+func (e *Engine) putOff(p *piece, err error) {
+	if errors.Is(err, errNothing) || waybill.KindOf(err) == waybill.Conflict {
+		return // it is not in that state any more: somebody else understood it
+	}
+	p.tries++
+	e.log.Error("an item could not be understood", "item", p.item.ID, "try", p.tries, "err", err)
+	if p.tries < 5 || waybill.KindOf(err) == waybill.Unavailable {
+		e.d.At(e.d.Now().Add(e.backoff(p.tries)), func() { e.hand(p) })
+		return
+	}
+	item := p.item
+	item.State, item.Reason = waybill.ItemBlocked, "our side: "+err.Error()
+	e.commit(intent{apply: func(tx *record.Tx) error {
+		problem := e.problem(blame{cause: waybill.OurSide, connection: item.Connection, action: item.Type, words: item.Reason, owner: e.ownerOf("")}, "")
+		id, err := tx.Raise(problem, waybill.Member{Item: item.ID, At: e.d.Now()})
+		if err != nil {
+			return err
+		}
+		item.Problem = id
+		return tx.MoveItem(&item, p.item.State)
+	}})
+}
+
+// hand queues an item to be understood, unless it is in hand already.
+func (e *Engine) hand(p *piece) {
+	if e.claims.take(string(p.item.ID)) && !e.items.push(p) {
+		e.claims.drop(string(p.item.ID))
+	}
+}
+
+// refillItems reads from the table the items that no hint holds.
+func (e *Engine) refillItems() {
+	free, _ := e.items.room()
+	if free < e.o.Backlog/2 {
+		return
+	}
+	var list []waybill.Item
+	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free/2); return err })
+	if err != nil {
+		e.log.Error("the items that are due could not be read", "err", err)
+		return
+	}
+	for i := range list {
+		e.hand(&piece{item: list[i]})
+	}
+}

@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"waybill"
+	"waybill/deliver"
+	"waybill/flow"
+	"waybill/record"
+	"waybill/workspace"
+)
+
+// version is one published workspace as the engine uses it.
+type version struct {
+	id    waybill.BundleID
+	ws    *workspace.Workspace
+	flows map[string]*flow.Flow
+	byOn  map[string][]*flow.Flow // event type -> the flows it may start
+}
+
+func newVersion(id waybill.BundleID, ws *workspace.Workspace) *version {
+	v := &version{id: id, ws: ws, flows: map[string]*flow.Flow{}, byOn: map[string][]*flow.Flow{}}
+	for _, f := range ws.Flows {
+		v.flows[f.Name] = f
+		for _, typ := range f.On {
+			v.byOn[typ] = append(v.byOn[typ], f)
+		}
+	}
+	return v
+}
+
+// publish makes ws the book's current bundle, or takes the book's when ws is nil.
+func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
+	var id waybill.BundleID
+	if ws != nil {
+		id = ws.Bundle
+		err := e.book.Do(ctx, func(tx *record.Tx) error {
+			if err := tx.PublishBundle(ws.Bundle, ws.Content); err != nil {
+				return err
+			}
+			return noteDoors(tx, ws)
+		})
+		if err != nil {
+			return fmt.Errorf("publish the workspace: %w", err)
+		}
+	} else if err := e.view(func(tx *record.Tx) (err error) { id, err = tx.CurrentBundle(); return err }); err != nil {
+		return fmt.Errorf("find the book's workspace: %w", err)
+	}
+	if ws == nil {
+		_, err := e.version(id)
+		if err != nil {
+			return err
+		}
+		e.mu.Lock()
+		e.current = e.versions[id]
+		e.mu.Unlock()
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.versions[id] = newVersion(id, ws)
+	e.current = e.versions[id]
+	return nil
+}
+
+// Reload publishes another workspace. Runs under way finish on theirs.
+func (e *Engine) Reload(ctx context.Context, ws *workspace.Workspace) error {
+	return e.publish(ctx, ws)
+}
+
+// now returns the version that serves today.
+func (e *Engine) today() *version {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current
+}
+
+// Workspace returns the workspace that serves today.
+func (e *Engine) Workspace() *workspace.Workspace { return e.today().ws }
+
+// version returns a published version, compiling it from the book when this process has not yet.
+func (e *Engine) version(id waybill.BundleID) (*version, error) {
+	e.mu.Lock()
+	v := e.versions[id]
+	e.mu.Unlock()
+	if v != nil {
+		return v, nil
+	}
+	var content []byte
+	err := e.view(func(tx *record.Tx) (err error) { content, err = tx.Bundle(id); return err })
+	if err != nil {
+		return nil, fmt.Errorf("read the workspace %.12s: %w", id, err)
+	}
+	ws, err := e.o.Load(content)
+	if err != nil {
+		return nil, fmt.Errorf("compile the workspace %.12s: %w", id, err)
+	}
+	v = newVersion(id, ws)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.versions[id] = v
+	return v, nil
+}
+
+// target is a connection as deliver sees it: credentials, limits and addresses are always today's.
+func (e *Engine) target(name string) (*deliver.Target, bool) {
+	c := e.today().ws.Connections[name]
+	if c == nil {
+		return nil, false
+	}
+	account := c.Account
+	if account == "" {
+		account = c.Name
+	}
+	return &deliver.Target{
+		Connection: c.Name, Account: account, Manifest: c.Manifest, BaseURL: c.BaseURL,
+		Settings: c.Settings, Private: c.Private, Limits: c.Limits,
+		Secret: func(secret string) (string, bool) {
+			sealed, ok := c.Secrets[secret]
+			if !ok {
+				return "", false
+			}
+			return e.o.Secret(sealed)
+		},
+	}, true
+}
+
+// reads is what expressions may read of the book within a step's transaction.
+type reads struct {
+	tx *record.Tx // nil outside a transaction: only what git keeps can be read
+	ws *workspace.Workspace
+}
+
+// Table looks a value up: a row in git first, then one an operator added at the desk.
+func (r reads) Table(name, key string) (string, bool, error) {
+	t := r.ws.Tables[name]
+	if t == nil {
+		return "", false, fmt.Errorf("no table %q", name)
+	}
+	if value, ok := t.Rows[key]; ok {
+		return value, true, nil
+	}
+	if r.tx != nil {
+		value, ok, err := r.tx.DeskValue(name, key)
+		if err != nil || ok {
+			return value, ok, err
+		}
+	}
+	value, ok := t.Lookup(key)
+	return value, ok, nil
+}
+
+// Pairing finds an object's id in another system.
+func (r reads) Pairing(typ, from, id, to string) (string, bool, error) {
+	if r.tx == nil {
+		return "", false, fmt.Errorf("pairing() needs the book")
+	}
+	return r.tx.PairedID(typ, from, id, to)
+}
