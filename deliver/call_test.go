@@ -7,12 +7,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -478,5 +480,36 @@ func TestACallKeepsAFrozenRequestAsItWas(t *testing.T) {
 	}
 	if len(bodies) != 3 || bodies[0] != `{"a":1}` || bodies[2] != bodies[0] {
 		t.Errorf("%q", bodies)
+	}
+}
+
+// stalled is a transport that has a connection and breaks before or after its first byte.
+type stalled struct {
+	conn  net.Conn
+	write bool
+}
+
+func (s stalled) RoundTrip(req *http.Request) (*http.Response, error) {
+	trace := httptrace.ContextClientTrace(req.Context())
+	trace.GetConn(req.URL.Host)
+	trace.GotConn(httptrace.GotConnInfo{Conn: s.conn, Reused: true})
+	if s.write {
+		io.WriteString(s.conn, "P")
+	}
+	return nil, errors.New("the connection is broken")
+}
+
+func TestTheFirstByteDecides(t *testing.T) {
+	for write1, want := range map[bool]waybill.Certainty{false: waybill.NotHappened, true: waybill.InDoubt} {
+		near, far := net.Pipe()
+		go io.Copy(io.Discard, far)
+		conn := deliver.Counted(near)
+		io.WriteString(conn, "an earlier request")
+		x := callerOf(stalled{conn, write1}).Call(t.Context(), targetOf("http://127.0.0.1:1"), write, requestOf("POST", "http://127.0.0.1:1", "{}"))
+		if x.Attempt.Certainty != want {
+			t.Errorf("a byte left: %v; %s", write1, x.Attempt.Certainty)
+		}
+		near.Close()
+		far.Close()
 	}
 }

@@ -15,3 +15,6 @@ func Refused(ip netip.Addr) (toAll, toNames string) { return refusedToAll(ip), r
 
 // RetryAfter is exported for its table.
 var RetryAfter = retryAfter
+
+// Counted wraps a connection as the dialer does.
+func Counted(conn net.Conn) net.Conn { return &counted{Conn: conn} }
