@@ -72,6 +72,7 @@ type SimOnce struct {
 	Errors bool           // a 5xx is kept and answered again (Stripe)
 	Mark   string         // a header set to true on an answer given again
 	Other  *SimAnswer     // the same key with other parameters
+	Busy   *SimAnswer     // the first call with this key is still being answered; nil: its answer is given
 }
 
 // SimAnswer is an answer: JSON, or text.
@@ -201,6 +202,7 @@ type rawOnce struct {
 	Errors bool          `yaml:"keeps_errors"`
 	Mark   string        `yaml:"mark"`
 	Other  *source.Node  `yaml:"other,required"`
+	Busy   *source.Node  `yaml:"busy"`
 }
 
 type rawAnswer struct {
@@ -283,7 +285,7 @@ func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) 
 	p.answers(raw.Answers)
 	if raw.Once != nil {
 		s.Once = &SimOnce{Header: raw.Once.Header, Form: p.regexp(raw.Once.Form, node.KeySpan("once")), Life: raw.Once.Life, Errors: raw.Once.Errors, Mark: raw.Once.Mark}
-		s.Once.Other = p.answer(raw.Once.Other, p.base)
+		s.Once.Other, s.Once.Busy = p.answer(raw.Once.Other, p.base), p.answer(raw.Once.Busy, p.base)
 	}
 	if raw.Events != nil {
 		for _, e := range raw.Events.Entries {

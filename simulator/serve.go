@@ -54,6 +54,7 @@ const (
 type keptAnswer struct {
 	fingerprint string
 	reply       reply
+	ready       time.Time // when the first call is answered
 	until       time.Time
 }
 
@@ -89,7 +90,7 @@ func (w *World) answer(a *act, c call) reply {
 	if route == nil {
 		return a.refuse("no_route", http.StatusNotFound, complaint{param: c.path, problem: "unknown", words: "is not known"})
 	}
-	a.scope["path"] = parts
+	a.scope["path"], a.scope["body"] = parts, glance(c)
 	a.action, _ = a.string(route.Action)
 	f, struck := w.strike(a.name, CallFaults, a.action, c.path, c.method+" "+c.path)
 	if struck {
@@ -107,12 +108,29 @@ func (w *World) answer(a *act, c call) reply {
 		r = a.refuse("error", http.StatusInternalServerError, complaint{})
 	case Slow:
 		r.delay = f.delay(45 * time.Second)
+		if kept, ok := a.once[a.onceKey]; ok && a.onceKey != "" && kept.ready.Equal(a.now) {
+			kept.ready = a.now.Add(r.delay)
+			a.once[a.onceKey] = kept
+		}
 	case LostAfter:
 		r.broken = lost
 	case Truncated:
 		r.broken = cut
 	}
 	return r
+}
+
+// glance reads a body as well as it can be read, for the action's name; what is wrong with it is told later.
+func glance(c call) any {
+	if body, err := connector.DecodeJSON(c.body); err == nil {
+		return body
+	}
+	if values, err := url.ParseQuery(string(c.body)); err == nil {
+		if body, err := readForm(values); err == nil {
+			return body
+		}
+	}
+	return map[string]any{}
 }
 
 // before plays the faults that leave the account untouched.
@@ -173,12 +191,15 @@ func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
 		}
 	}
 	if key != "" {
-		a.key = key
+		a.key, a.onceKey = key, key
 		fingerprint = hash(c.method, c.path, string(c.body))
 		if kept, ok := a.once[key]; ok && a.now.Before(kept.until) {
 			if kept.fingerprint != fingerprint {
 				a.scope["check"] = map[string]any{"param": a.sim.Once.Header, "problem": "reused", "words": key}
 				return a.write(a.sim.Once.Other)
+			}
+			if a.now.Before(kept.ready) && a.sim.Once.Busy != nil {
+				return a.write(a.sim.Once.Busy)
 			}
 			again := kept.reply
 			if again.header = again.header.Clone(); a.sim.Once.Mark != "" {
@@ -198,7 +219,7 @@ func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
 			life = 10 * 365 * 24 * time.Hour
 		}
 		a.forgetKeys()
-		a.once[key] = keptAnswer{fingerprint: fingerprint, reply: kept, until: a.now.Add(life)}
+		a.once[key] = keptAnswer{fingerprint: fingerprint, reply: kept, ready: a.now, until: a.now.Add(life)}
 	}
 	return r
 }

@@ -16,7 +16,9 @@ type act struct {
 	now     time.Time
 	action  string // for the ledger
 	key     string
+	onceKey string        // the idempotency key, where it is honoured
 	lag     time.Duration // beside the type's own
+	settled bool          // it was there long before: searches see it
 	scope   map[string]any
 	entries []Entry
 	sends   []sending
@@ -60,7 +62,9 @@ func (a *act) step(step *connector.SimStep) error {
 	case "refuse":
 		return refusal{step.Say}
 	case "send":
-		a.sends = append(a.sends, sending{event: step.Type, after: step.After, scope: maps.Clone(a.scope)})
+		scope := maps.Clone(a.scope)
+		delete(scope, "vars") // the event has its own
+		a.sends = append(a.sends, sending{event: step.Type, after: step.After, scope: scope})
 		return nil
 	case "let":
 		return a.bind(step, nil)
@@ -150,7 +154,11 @@ func (a *act) one(step *connector.SimStep) error {
 		a.scope["object"] = other.data
 		return refusal{step.Clash}
 	}
-	did := shelf.put(id, data, a.now, a.searchLag(shelf)+a.lag)
+	lag := a.searchLag(shelf) + a.lag
+	if a.settled {
+		lag = 0
+	}
+	did := shelf.put(id, data, a.now, lag)
 	a.entries = append(a.entries, Entry{
 		At: a.now, Connection: a.name, Action: a.action, Did: did, Key: a.key, Type: typ, ID: id,
 	})

@@ -33,11 +33,19 @@ func (w *World) emit(a *account, s sending) {
 		w.mu.Unlock()
 		return
 	}
-	d, _, err := a.draft(s.event, s.scope, nil, w.options.Clock.Now())
+	d, made, err := a.draft(s.event, s.scope, nil, w.options.Clock.Now())
+	if err == nil { // what follows in the same story is about the same objects
+		for _, step := range a.sim.Events[s.event].Make {
+			if step.As != "" {
+				s.scope[step.As] = made[step.As]
+			}
+		}
+	}
 	f, struck := w.strike(a.name, WebhookFaults, s.event)
 	w.mu.Unlock()
 	if err != nil {
-		return // a block that parses but cannot be evaluated: the samples' tests find it
+		w.report(err)
+		return
 	}
 	if !struck {
 		w.send(a, d, 0)
@@ -63,12 +71,22 @@ func (w *World) send(a *account, d draft, attempt int) {
 	stopped := w.stopped
 	hook, err := a.sign(d, w.options.Clock.Now(), false)
 	w.mu.Unlock()
-	if err != nil || stopped || w.options.Deliver == nil {
+	if err != nil {
+		w.report(err)
+		return
+	}
+	if stopped || w.options.Deliver == nil {
 		return
 	}
 	status := w.options.Deliver(context.Background(), hook)
 	if (status < 200 || status > 299) && attempt < len(a.sim.Retries) {
 		w.options.Clock.After(a.sim.Retries[attempt], func() { w.send(a, d, attempt+1) })
+	}
+}
+
+func (w *World) report(err error) {
+	if w.options.Report != nil {
+		w.options.Report(err)
 	}
 }
 
@@ -100,10 +118,7 @@ func (a *account) draft(event string, names, vars map[string]any, now time.Time)
 		maps.Copy(all, had)
 	}
 	maps.Copy(all, vars)
-	if minor, ok := all["amount"].(int64); ok {
-		all["amount_text"] = fmt.Sprintf("%d.%02d", minor/100, minor%100)
-	}
-	scope := a.scope(now, all)
+	scope := a.scope(now, withAmountText(all))
 	for name, value := range names {
 		if _, base := scope[name]; !base {
 			scope[name] = value
@@ -172,4 +187,15 @@ func (a *account) sign(d draft, now time.Time, forged bool) (Webhook, error) {
 	}
 	hook.URL, hook.Header, hook.Body = r.URL, r.Header, r.Body
 	return hook, nil
+}
+
+// withAmountText adds the amount as decimal text, for systems that want it so.
+func withAmountText(vars map[string]any) map[string]any {
+	minor, ok := vars["amount"].(int64)
+	if !ok {
+		return vars
+	}
+	out := maps.Clone(vars)
+	out["amount_text"] = fmt.Sprintf("%d.%02d", minor/100, minor%100)
+	return out
 }

@@ -42,6 +42,8 @@ type Options struct {
 	// Deliver, when set, takes a signed webhook to its receiver and returns the HTTP status it was answered with, 0 for
 	// none. Anything but a 2xx is sent again after the waits the provider documents.
 	Deliver func(context.Context, Webhook) int
+	// Report, when set, is told of a webhook that could not be made: a fault of a simulate.yaml.
+	Report func(error)
 }
 
 // Entry is one effect that happened at a provider.
