@@ -4,37 +4,46 @@ package examples
 import (
 	"embed"
 	"io/fs"
+	"strings"
 
 	"waybill"
 )
 
-// Recipe is one example workspace.
-type Recipe struct {
-	Name  string // its folder: payment-to-crm
-	Title string // what it does, in one line
-}
-
-// Demo is the recipe that `demo` runs: it has something of everything.
-const Demo = "payment-to-crm"
-
 //go:embed payment-to-crm lead-to-crm first-flow
 var files embed.FS
 
-// Recipes lists the examples, the one to begin with first.
-func Recipes() []Recipe {
-	return []Recipe{
-		{"first-flow", "A payment at Stripe becomes a message in Slack: the smallest workspace"},
-		{"lead-to-crm", "A form on your website becomes a contact in HubSpot, and sales hears of it"},
-		{"payment-to-crm", "Payments, refunds and disputes reach the CRM, the team, the ERP and the customer"},
-	}
+// recipes are the examples, each with what it does in one line. The first has something of everything.
+var recipes = []struct{ name, title string }{ //nolint:gochecknoglobals // a table that nothing changes
+	{"payment-to-crm", "Payments, refunds and disputes reach the CRM, the team, the ERP and the customer"},
+	{"lead-to-crm", "A form on your website becomes a contact in HubSpot, and sales hears of it"},
+	{"first-flow", "A payment at Stripe becomes a message in Slack: the smallest workspace"},
 }
 
-// Files returns the files of a recipe. An unknown one is NotFound.
-func Files(name string) (fs.FS, error) {
-	for _, r := range Recipes() {
-		if r.Name == name {
-			return fs.Sub(files, name)
+// Names lists the examples. The first is the one that `demo` runs.
+func Names() []string {
+	var out []string
+	for _, r := range recipes {
+		out = append(out, r.name)
+	}
+	return out
+}
+
+// Title says what an example does, in one line; empty for an unknown one.
+func Title(name string) string {
+	for _, r := range recipes {
+		if r.name == name {
+			return r.title
 		}
 	}
-	return nil, &waybill.Error{Kind: waybill.NotFound, Message: "there is no recipe " + name, Hint: "See them with: waybill init --list"}
+	return ""
+}
+
+// FS returns the files of an example. An unknown one is NotFound.
+func FS(name string) (fs.FS, error) {
+	if Title(name) == "" {
+		return nil, &waybill.Error{
+			Kind: waybill.NotFound, Message: "there is no recipe " + name, Hint: "recipes: " + strings.Join(Names(), ", "),
+		}
+	}
+	return fs.Sub(files, name)
 }

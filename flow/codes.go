@@ -41,7 +41,8 @@ var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table 
 	"E321": {Title: "flow without steps", Text: "A flow does at least one thing."},
 	"E322": {Title: "unusable name", Text: "Names of flows, cases and lanes are lower-case letters, digits, dashes and " +
 		"underscores, beginning with a letter, at most 64 characters."},
-	"E323": {Title: "event without subject of its own", Text: "The event cannot be emitted by a flow."},
+	"E323": {Title: "beginning that depends on the book", Text: "Whether a flow starts, and in which lane, depends on the event alone: " +
+		"tables and pairings may change, and the reason on the page must stay true."},
 	"E324": {Title: "result that is not there", Text: "When a look-up finds nothing and `if_none: create` makes the thing, the " +
 		"result of the last step there becomes the result of the look-up, so that step must give one."},
 }

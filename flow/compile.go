@@ -95,6 +95,7 @@ func (c *compiler) header(n *source.Node) {
 	at := scope{env: c.deps.Env.With(expr.Var{Name: f.Noun, Schema: schema})}
 	if def.When != nil {
 		f.when = c.condition(*def.When, at)
+		c.withoutBook(f.when, "when")
 		at = at.proving(f.when)
 	}
 	c.lane(def, at)
@@ -221,11 +222,12 @@ func (c *compiler) lane(def flowDef, at scope) {
 		return
 	}
 	f.lane = c.program(*def.Lane, at, nil)
-	c.present("E308", f.lane, "The lane", at)
+	c.present("E308", f.lane, "The lane")
+	c.withoutBook(f.lane, "lane")
 }
 
 // present faults a program whose value may be absent.
-func (c *compiler) present(code string, p *expr.Program, what string, at scope) {
+func (c *compiler) present(code string, p *expr.Program, what string) {
 	if p == nil || !p.MayBeAbsent() {
 		return
 	}
@@ -234,6 +236,14 @@ func (c *compiler) present(code string, p *expr.Program, what string, at scope) 
 		hint = fmt.Sprintf("Use a field that is always there, or add has(%s) to `when`.", uses[0])
 	}
 	c.fault(code, p.Span(), fmt.Sprintf("%s may be absent: %s is not always there.", what, p.Text()), hint)
+}
+
+// withoutBook faults what decides whether and where a run begins, but could come out otherwise tomorrow.
+func (c *compiler) withoutBook(p *expr.Program, field string) {
+	if p != nil && p.NeedsBook() {
+		c.fault("E323", p.Span(), fmt.Sprintf("A flow's `%s` may not read tables or pairings.", field),
+			"Test it in a step: a `choose`, or the `when` of a step.")
+	}
 }
 
 func (c *compiler) program(t source.Text, at scope, schema *expr.Schema) *expr.Program {

@@ -434,7 +434,7 @@ func (c *compiler) eachStep(def *stepDef, s *step, at scope) {
 	inside := at.with(expr.Var{Name: orWord(s.as), Schema: item})
 	if def.By != nil {
 		s.by = c.program(*def.By, inside, nil)
-		c.present("E316", s.by, "The key", inside)
+		c.present("E316", s.by, "The key")
 		c.keyType(s.by)
 	}
 	if len(def.Steps) == 0 {

@@ -205,7 +205,7 @@ func (f *Flow) Skip(p *Progress, address string) *Progress {
 }
 
 // Edit is a person's choice on a run that stands at address: the step (a get, do or emit) is made with other inputs. At
-// any other address nothing changes. Whether the inputs fit the action is for CheckInputs.
+// any other address nothing changes. Whether the inputs fit the action is for connector.CheckInputs.
 func (f *Flow) Edit(p *Progress, address string, inputs map[string]any) *Progress {
 	value, err := settled(inputs)
 	plain, ok := value.(map[string]any)

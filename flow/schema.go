@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"waybill"
 	"waybill/expr"
 	"waybill/source"
 )
@@ -165,22 +164,4 @@ func (c *compiler) column(t source.Text, schema *expr.Schema) {
 	span.Len = len(wrong)
 	c.fault("E320", span, fmt.Sprintf("The event has no field %q here. Fields here: %s.", wrong, source.Listed(there)),
 		source.DidYouMean(wrong, there))
-}
-
-// CheckInputs says what is wrong with inputs a person gave for the step the run stands at: unknown names, missing ones
-// and values of the wrong kind. It returns nil when they fit, and for an address that takes none.
-func (f *Flow) CheckInputs(p *Progress, address string, inputs map[string]any) error {
-	s := f.at(p.Frames)
-	if s == nil || p.Address != address || s.action == nil || s.action.Input == nil {
-		return nil
-	}
-	_, misfits := s.action.Input.Conform(inputs)
-	if len(misfits) == 0 {
-		return nil
-	}
-	words := make([]string, len(misfits))
-	for i, m := range misfits {
-		words[i] = m.Path + " " + m.Words
-	}
-	return &waybill.Error{Kind: waybill.Invalid, Message: strings.Join(words, "; ")}
 }

@@ -29,10 +29,10 @@ func with(t testing.TB, changes map[string]string) fstest.MapFS {
 }
 
 func TestEveryExamplePassesCheckInEveryEnvironment(t *testing.T) {
-	for _, r := range examples.Recipes() {
+	for _, name := range examples.Names() {
 		for _, env := range []string{workspace.Offline, workspace.Test, workspace.Production} {
-			t.Run(r.Name+" "+env, func(t *testing.T) {
-				files, err := examples.Files(r.Name)
+			t.Run(name+" "+env, func(t *testing.T) {
+				files, err := examples.FS(name)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -49,14 +49,14 @@ func TestEveryExamplePassesCheckInEveryEnvironment(t *testing.T) {
 }
 
 func TestFlowsOfTheExamplesAreShort(t *testing.T) {
-	for _, r := range examples.Recipes() {
-		files, err := examples.Files(r.Name)
+	for _, name := range examples.Names() {
+		files, err := examples.FS(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w, _ := workspace.Load(files, workspace.Options{Environment: workspace.Offline, Built: connectors.All()})
 		if w == nil {
-			t.Fatalf("%s is refused", r.Name)
+			t.Fatalf("%s is refused", name)
 		}
 		for _, f := range w.Flows {
 			text, err := files.Open(f.File)
