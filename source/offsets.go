@@ -24,6 +24,9 @@ type origin struct {
 	text   string
 	lines  []int    // byte offset of each line
 	covers [][2]int // byte ranges of scalars that go over several lines
+
+	// The place asked for last while parsing: nodes come in order, so a long line is walked once.
+	lastLine, lastCol, lastAt int
 }
 
 func newOrigin(file, text string) *origin {
@@ -48,16 +51,20 @@ func (o *origin) line(n int) string {
 	return strings.TrimSuffix(o.text[o.lines[n-1]:end], "\r")
 }
 
-// offset returns the byte offset of a place; columns count characters.
+// offset returns the byte offset of a place; columns count characters. Only the parser may call it.
 func (o *origin) offset(line, col int) int {
 	if line < 1 || line > len(o.lines) {
 		return len(o.text)
 	}
-	at := o.lines[line-1]
-	for ; col > 1 && at < len(o.text); col-- {
+	at, from := o.lines[line-1], 1
+	if line == o.lastLine && col >= o.lastCol {
+		at, from = o.lastAt, o.lastCol
+	}
+	for ; from < col && at < len(o.text); from++ {
 		_, size := utf8.DecodeRuneInString(o.text[at:])
 		at += size
 	}
+	o.lastLine, o.lastCol, o.lastAt = line, col, at
 	return at
 }
 

@@ -68,7 +68,13 @@ type parser struct {
 	faults Faults
 }
 
+// maxFaults bounds what one file can make us say.
+const maxFaults = 200
+
 func (p *parser) fault(code string, span Span, message, hint string) {
+	if len(p.faults) >= maxFaults {
+		return
+	}
 	p.faults.Add(Codes, code, span, message, hint)
 }
 
@@ -112,6 +118,12 @@ func load(content string) (*yaml.Node, error) {
 		return nil, err
 	}
 	return &root, nil
+}
+
+func (p *parser) warn(code string, span Span, message, hint string) {
+	if len(p.faults) < maxFaults {
+		p.faults.Warn(Codes, code, span, message, hint)
+	}
 }
 
 func (p *parser) document(root *yaml.Node) *Node {

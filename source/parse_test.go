@@ -42,7 +42,7 @@ func TestEveryTrapOfYAMLIsNamedWithItsPlace(t *testing.T) {
 		{"a comment after a whole expression is no fault", "a: ${x}   # the id\n", nil},
 		{"a comment after a bare expression is no fault", "when: x > 1   # the id\n", nil},
 		{"an expression in braces", "a: {b: ${x}}\nc: 007\n", []string{"E114 1:8:4", "warning E117 2:4:3"}},
-		{"two expressions in brackets", "a: [${x}, ${y}]\n", []string{"E114 1:5:4", "E114 1:13:4"}},
+		{"two expressions in brackets", "a: [${x}, ${y}]\n", []string{"E114 1:5:4", "E114 1:11:4"}},
 		{"a tag made by a negation", "when: !payment.test\n", []string{"E108 1:7:1"}},
 		{"text that goes on after its quote", "when: \"paid\" in tags\n", []string{"E115 1:14:7"}},
 		{"a list that goes on after its bracket", "when: [1,2].exists(x)\n", []string{"E115 1:12:10"}},
@@ -261,6 +261,40 @@ func TestTheNearestWordIsSuggested(t *testing.T) {
 		if got := source.Suggest(word, words); got != want {
 			t.Errorf("Suggest(%q) = %q, want %q", word, got, want)
 		}
+	}
+}
+
+func TestLargeHostileFilesAreReadInBoundedTime(t *testing.T) {
+	const size = source.MaxBytes / 4
+	fill := func(head, unit, tail string) []byte {
+		return []byte(head + strings.Repeat(unit, (size-len(head)-len(tail))/len(unit)) + tail)
+	}
+	for name, text := range map[string][]byte{
+		"one long list on a line":    fill("[", "a,", "a]"),
+		"many short texts":           fill("", "- |\n  x\n", ""),
+		"many broken expressions":    fill("", "a: ${x ? 1 : 2}\n", ""),
+		"many cut expressions":       fill("", "- ${x #c}\n", ""),
+		"one folded text":            fill("a: >\n", "  x\n\n", ""),
+		"one text in double quotes":  fill("a: \"", "\\n\n ", "\""),
+		"brackets that never close":  fill("", "[", ""),
+		"maps that never close":      fill("", "{a: ", ""),
+		"many anchors":               fill("", "- &a x\n", ""),
+		"many numbers with zeros":    fill("[", "007,", "1]"),
+		"one line of colons":         fill("a", ": ", ""),
+		"many fields":                fill("", "a: b\n", ""),
+		"a key that never ends":      fill("", "? ", ""),
+		"a quote that never ends":    fill("a: '", "x ", ""),
+		"expressions in one bracket": fill("[", "${x},", "]"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, faults := source.Parse("f.yaml", text)
+			if n == nil && !faults.Bad() {
+				t.Error("neither a node nor a fault")
+			}
+			if len(faults) > 250 {
+				t.Errorf("%d faults", len(faults))
+			}
+		})
 	}
 }
 

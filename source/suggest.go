@@ -34,11 +34,11 @@ func DidYouMean(word string, candidates []string) string {
 	return ""
 }
 
-// Listed names candidates in words, sorted, at most 12 of them.
+// Listed names candidates in words, sorted, at most 20 of them.
 func Listed(candidates []string) string {
 	sorted := slices.Sorted(slices.Values(candidates))
-	if len(sorted) > 12 {
-		return strings.Join(sorted[:12], ", ") + fmt.Sprintf(" and %d more", len(sorted)-12)
+	if len(sorted) > 20 {
+		return strings.Join(sorted[:20], ", ") + fmt.Sprintf(" and %d more", len(sorted)-20)
 	}
 	return strings.Join(sorted, ", ")
 }

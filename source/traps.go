@@ -15,13 +15,13 @@ func (p *parser) traps(n *Node) {
 	if n.Tag == tagFloat {
 		if mantissa, _, _ := strings.Cut(strings.ToLower(n.Text), "e"); strings.Contains(mantissa, ".") &&
 			strings.HasSuffix(mantissa, "0") && !strings.HasSuffix(mantissa, ".0") {
-			p.faults.Warn(Codes, "E116", n.Span, fmt.Sprintf("%s is read as the number %v.", n.Text, n.Value()),
+			p.warn("E116", n.Span, fmt.Sprintf("%s is read as the number %v.", n.Text, n.Value()),
 				fmt.Sprintf("Write %q in quotes if it is a version or a code.", n.Text))
 		}
 	}
 	digits := strings.TrimLeft(n.Text, "+-")
 	if (n.Tag == tagInt || n.Tag == tagFloat) && len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' {
-		p.faults.Warn(Codes, "E117", n.Span, fmt.Sprintf("%s is read as the number %v.", n.Text, n.Value()),
+		p.warn("E117", n.Span, fmt.Sprintf("%s is read as the number %v.", n.Text, n.Value()),
 			fmt.Sprintf("Write %q in quotes if it is a phone number or a code.", n.Text))
 	}
 	p.cut(n)
@@ -45,7 +45,7 @@ func (p *parser) cut(n *Node) {
 	case strings.Contains(comment, "${") || strings.Contains(comment, "}"):
 		p.fault("E113", span, fmt.Sprintf("YAML takes %s for a comment, so it is not part of the value.", short(comment)), hint)
 	case !whole(n.Text) || !strings.HasPrefix(comment, "# "):
-		p.faults.Warn(Codes, "E113", span,
+		p.warn("E113", span,
 			fmt.Sprintf("YAML takes %s for a comment, so it is not part of the value.", short(comment)), hint)
 	}
 }
@@ -123,22 +123,31 @@ func (p *parser) explain(content string, err error) (repaired string, ok bool) {
 	return "", false
 }
 
-// flowExpression faults the line of a [ ] or { } that holds a bare ${...} and quotes every one of them.
+// flowExpression faults every bare ${...} on the first line of a [ ] or { } that has one, and quotes them.
 func (p *parser) flowExpression(lines []string, from, to int) (string, bool) {
 	for n := from; n <= to && n <= len(lines); n++ {
-		start := bareExpression(lines[n-1])
-		if start < 0 {
-			continue
+		var out strings.Builder
+		rest, col := lines[n-1], 1
+		for {
+			start := bareExpression(rest)
+			if start < 0 {
+				break
+			}
+			end := expressionEnd(rest, start)
+			written := rest[start:end]
+			span := Span{Pos: Pos{File: p.path, Line: n, Col: col + runes(rest[:start])}, Len: runes(written)}
+			p.fault("E114", span, "Inside [ ] and { } an unquoted ${...} ends at its braces and commas.",
+				fmt.Sprintf("Write \"%s\" in quotes, or one entry per line.", short(written)))
+			out.WriteString(rest[:start] + "'" + strings.ReplaceAll(written, "'", "''") + "'")
+			col += runes(rest[:end])
+			rest = rest[end:]
 		}
-		end := expressionEnd(lines[n-1], start)
-		span := Span{Pos: Pos{File: p.path, Line: n, Col: runes(lines[n-1][:start]) + 1}, Len: runes(lines[n-1][start:end])}
-		p.fault("E114", span, "Inside [ ] and { } an unquoted ${...} ends at its braces and commas.",
-			fmt.Sprintf("Write \"%s\" in quotes, or one entry per line.", lines[n-1][start:end]))
-		body := strings.ReplaceAll(lines[n-1][start:end], "'", "''")
-		lines[n-1] = lines[n-1][:start] + "'" + body + "'" + lines[n-1][end:]
-		return strings.Join(lines, "\n"), true
+		if out.Len() > 0 {
+			lines[n-1] = out.String() + rest
+			return strings.Join(lines, "\n"), true
+		}
 	}
-	span := Span{Pos: Pos{File: p.path, Line: from, Col: 1}, Len: max(1, runes(lines[from-1]))}
+	span := Span{Pos: Pos{File: p.path, Line: from, Col: 1}, Len: 1}
 	p.fault("E102", span, "YAML cannot read this [ ] or { }: a bracket, comma or quote is missing.", "Write one entry per line.")
 	return "", false
 }
