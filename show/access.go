@@ -1,0 +1,394 @@
+package show
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"waybill"
+)
+
+// How long things are good for.
+const (
+	linkLife    = 15 * time.Minute // the first start's link
+	inviteLife  = 72 * time.Hour   // an invitation
+	idleLife    = 8 * time.Hour    // a session that is not used
+	sessionLife = 30 * 24 * time.Hour
+	touchEvery  = 5 * time.Minute // how exactly a session's last use is kept
+	maxSessions = 500
+	maxLinks    = 100
+)
+
+// firstPerson is who the one-time link of the first start signs in.
+const firstPerson = "admin"
+
+// Access decides who may come in. There are no passwords: a person comes in by a link that works once, a program by a
+// token. Only hashes are kept, so that a copy of the book opens nothing.
+type Access struct {
+	store  Store
+	now    func() time.Time
+	random io.Reader
+	auto   bool
+	https  bool
+	mu     sync.Mutex // one change at a time
+}
+
+func newAccess(o Options, https bool) *Access {
+	a := &Access{store: o.Store, now: o.Now, random: o.Random, auto: o.Auto, https: https}
+	if a.random == nil {
+		a.random = rand.Reader
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	return a
+}
+
+// NewAccess returns an Access over a store, for commands that make links and tokens without serving pages.
+func NewAccess(store Store, now func() time.Time, random io.Reader) *Access {
+	return newAccess(Options{Store: store, Now: now, Random: random}, false)
+}
+
+// Person is somebody who is signed in, or a program with a token.
+type Person struct {
+	Name string
+	Role Role
+}
+
+// The kept forms. Each is one setting that holds a list.
+type (
+	keptUser struct {
+		Name  string    `json:"name"`
+		Role  Role      `json:"role"`
+		Added time.Time `json:"added"`
+	}
+	keptSecret struct { // a link, a session or a token, by its hash
+		Hash  string    `json:"hash"`
+		Name  string    `json:"name"`
+		Role  Role      `json:"role,omitempty"` // of a token; a person's is the user's
+		Made  time.Time `json:"made"`
+		Until time.Time `json:"until,omitzero"`
+		Used  time.Time `json:"used,omitzero"`
+	}
+)
+
+const (
+	usersSetting    = "show/users"
+	linksSetting    = "show/links"
+	sessionsSetting = "show/sessions"
+	tokensSetting   = "show/tokens"
+)
+
+// OneTimeLink returns the path of a link that signs in the first admin once, within 15 minutes. Earlier ones that were
+// not used stop working.
+func (a *Access) OneTimeLink(ctx context.Context) (string, error) {
+	return a.link(ctx, firstPerson, Admin, linkLife)
+}
+
+// Invite adds a person, or gives a known one another role, and returns the path of a link that signs them in once,
+// within three days.
+func (a *Access) Invite(ctx context.Context, name string, role Role) (string, error) {
+	return a.link(ctx, name, role, inviteLife)
+}
+
+func (a *Access) link(ctx context.Context, name string, role Role, life time.Duration) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "" || len(name) > 80 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
+		return "", &waybill.Error{Kind: waybill.Invalid, Message: "a person's name has 1 to 80 characters", Hint: "give a name people know, like asha"}
+	case !role.Valid():
+		return "", &waybill.Error{Kind: waybill.Invalid, Message: "there is no role " + string(role), Hint: "use viewer, operator or admin"}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.now()
+	if err := change(ctx, a.store, usersSetting, func(list []keptUser) []keptUser {
+		i := slices.IndexFunc(list, func(u keptUser) bool { return u.Name == name })
+		if i < 0 {
+			return append(list, keptUser{name, role, now})
+		}
+		list[i].Role = role
+		return list
+	}); err != nil {
+		return "", err
+	}
+	token, hash := a.secret()
+	err := change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
+		list = slices.DeleteFunc(list, func(l keptSecret) bool { return l.Name == name || !now.Before(l.Until) })
+		return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Until: now.Add(life)}), maxLinks)
+	})
+	return "/sign-in/once/" + token, err
+}
+
+// Token makes a bearer token for a program. It is shown this once only.
+func (a *Access) Token(ctx context.Context, name string, role Role) (string, error) {
+	if !role.Valid() || name == "" {
+		return "", &waybill.Error{Kind: waybill.Invalid, Message: "a token has a name and a role", Hint: "use viewer, operator or admin"}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	token, hash := a.secret()
+	return "wbt_" + token, change(ctx, a.store, tokensSetting, func(list []keptSecret) []keptSecret {
+		return append(list, keptSecret{Hash: hash, Name: name, Role: role, Made: a.now()})
+	})
+}
+
+// Remove takes away everything by which a person or token of this name comes in, at once.
+func (a *Access) Remove(ctx context.Context, name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := change(ctx, a.store, usersSetting, func(list []keptUser) []keptUser {
+		return slices.DeleteFunc(list, func(u keptUser) bool { return u.Name == name })
+	}); err != nil {
+		return err
+	}
+	for _, setting := range []string{linksSetting, sessionsSetting, tokensSetting} {
+		if err := change(ctx, a.store, setting, func(list []keptSecret) []keptSecret {
+			return slices.DeleteFunc(list, func(s keptSecret) bool { return s.Name == name })
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// People lists who may come in, tokens included.
+func (a *Access) People(ctx context.Context) ([]Person, error) {
+	users, err := load[keptUser](ctx, a.store, usersSetting)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := load[keptSecret](ctx, a.store, tokensSetting)
+	if err != nil {
+		return nil, err
+	}
+	var list []Person
+	for _, u := range users {
+		list = append(list, Person{u.Name, u.Role})
+	}
+	for _, t := range tokens {
+		list = append(list, Person{t.Name, t.Role})
+	}
+	return list, nil
+}
+
+// linkGood says whether a link would sign somebody in, without using it up.
+func (a *Access) linkGood(ctx context.Context, token string) (string, bool) {
+	links, err := load[keptSecret](ctx, a.store, linksSetting)
+	if err != nil {
+		return "", false
+	}
+	i := find(links, token)
+	if i < 0 || !a.now().Before(links[i].Until) {
+		return "", false
+	}
+	return links[i].Name, true
+}
+
+// useLink uses up a link and opens a session for whom it names.
+func (a *Access) useLink(ctx context.Context, token string) (session string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.now()
+	name := ""
+	if err := change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
+		if i := find(list, token); i >= 0 {
+			if now.Before(list[i].Until) {
+				name = list[i].Name
+			}
+			list = slices.Delete(list, i, i+1)
+		}
+		return list
+	}); err != nil {
+		return "", err
+	}
+	if name == "" {
+		return "", &waybill.Error{
+			Kind: waybill.Forbidden, Message: "this link was used already or is too old",
+			Hint: "ask for a new one: waybill user add " + firstPerson,
+		}
+	}
+	session, hash := a.secret()
+	return session, change(ctx, a.store, sessionsSetting, func(list []keptSecret) []keptSecret {
+		list = slices.DeleteFunc(list, func(s keptSecret) bool { return over(s, now) })
+		return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Used: now}), maxSessions)
+	})
+}
+
+// end closes a session.
+func (a *Access) end(ctx context.Context, session string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return change(ctx, a.store, sessionsSetting, func(list []keptSecret) []keptSecret {
+		if i := find(list, session); i >= 0 {
+			list = slices.Delete(list, i, i+1)
+		}
+		return list
+	})
+}
+
+// who says who a request is from; ok is false for nobody. With a bearer token nothing else counts.
+func (a *Access) who(r *http.Request) (Person, bool) {
+	if h := r.Header.Get("Authorization"); h != "" {
+		token, isBearer := strings.CutPrefix(h, "Bearer wbt_")
+		if !isBearer {
+			return Person{}, false
+		}
+		return a.byToken(r.Context(), token)
+	}
+	if c, err := r.Cookie(a.cookieName(r)); err == nil {
+		if p, ok := a.bySession(r.Context(), c.Value, r.Header.Get("HX-Request") == ""); ok {
+			return p, true
+		}
+	}
+	if a.auto && fromHere(r) {
+		return Person{"demo", Admin}, true
+	}
+	return Person{}, false
+}
+
+func (a *Access) byToken(ctx context.Context, token string) (Person, bool) {
+	tokens, err := load[keptSecret](ctx, a.store, tokensSetting)
+	if err != nil {
+		return Person{}, false
+	}
+	i := find(tokens, token)
+	if i < 0 {
+		return Person{}, false
+	}
+	return Person{tokens[i].Name, tokens[i].Role}, true
+}
+
+// bySession finds the person of a session. Touch says that a person did this, not a live page by itself.
+func (a *Access) bySession(ctx context.Context, session string, touch bool) (Person, bool) {
+	sessions, err := load[keptSecret](ctx, a.store, sessionsSetting)
+	if err != nil {
+		return Person{}, false
+	}
+	now := a.now()
+	i := find(sessions, session)
+	if i < 0 || over(sessions[i], now) {
+		return Person{}, false
+	}
+	users, err := load[keptUser](ctx, a.store, usersSetting)
+	if err != nil {
+		return Person{}, false
+	}
+	u := slices.IndexFunc(users, func(u keptUser) bool { return u.Name == sessions[i].Name })
+	if u < 0 {
+		return Person{}, false
+	}
+	if touch && now.Sub(sessions[i].Used) > touchEvery {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		// A session that cannot be touched is still good; it only ends earlier.
+		_ = change(ctx, a.store, sessionsSetting, func(list []keptSecret) []keptSecret {
+			if i := find(list, session); i >= 0 {
+				list[i].Used = now
+			}
+			return list
+		})
+	}
+	return Person{users[u].Name, users[u].Role}, true
+}
+
+func over(s keptSecret, now time.Time) bool {
+	return now.Sub(s.Used) >= idleLife || now.Sub(s.Made) >= sessionLife
+}
+
+// cookieName has the prefix that binds a cookie to this very host and TLS where that can be.
+func (a *Access) cookieName(r *http.Request) string {
+	if a.https || r.TLS != nil {
+		return "__Host-waybill"
+	}
+	return "waybill"
+}
+
+func (a *Access) setCookie(w http.ResponseWriter, r *http.Request, session string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: a.cookieName(r), Value: session, Path: "/", MaxAge: int(life.Seconds()),
+		Secure: a.https || r.TLS != nil, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// fromHere reports whether a request comes from this very machine and asks for it by name: neither passed on by a
+// proxy nor sent by a page elsewhere whose name was made to point here.
+func fromHere(r *http.Request) bool {
+	if r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
+		return false
+	}
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !addr.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if ap, err := netip.ParseAddrPort(host); err == nil {
+		return ap.Addr().Unmap().IsLoopback()
+	}
+	host, _, _ = strings.Cut(host, ":")
+	return host == "localhost" || host == "127.0.0.1"
+}
+
+// secret returns a new secret of 256 bits, for a person, and its hash, to be kept.
+func (a *Access) secret() (token, hash string) {
+	var b [32]byte
+	if _, err := io.ReadFull(a.random, b[:]); err != nil {
+		panic("show: no randomness for a session: " + err.Error())
+	}
+	token = base64.RawURLEncoding.EncodeToString(b[:])
+	return token, hashOf(token)
+}
+
+func hashOf(token string) string {
+	h := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(h[:])
+}
+
+// find returns the place of a secret, -1 when it is not there.
+func find(list []keptSecret, token string) int {
+	want := []byte(hashOf(token))
+	return slices.IndexFunc(list, func(s keptSecret) bool { return subtle.ConstantTimeCompare([]byte(s.Hash), want) == 1 })
+}
+
+// newest keeps the last n of a list.
+func newest[T any](list []T, n int) []T {
+	if len(list) > n {
+		return list[len(list)-n:]
+	}
+	return list
+}
+
+func load[T any](ctx context.Context, store Store, name string) ([]T, error) {
+	raw, err := store.Setting(ctx, name)
+	if err != nil && waybill.KindOf(err) != waybill.NotFound {
+		return nil, err
+	}
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var list []T
+	return list, json.Unmarshal(raw, &list)
+}
+
+func change[T any](ctx context.Context, store Store, name string, with func([]T) []T) error {
+	list, err := load[T](ctx, store, name)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(with(list))
+	if err != nil {
+		return err
+	}
+	return store.SetSetting(ctx, name, raw)
+}

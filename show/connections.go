@@ -1,0 +1,122 @@
+package show
+
+import (
+	"net/http"
+	"strings"
+
+	"waybill"
+)
+
+// connectionRow is a connection with its figures, in a list and on its own page.
+type connectionRow struct {
+	Card    ConnectionCard
+	Figures waybill.ConnectionFigures
+	Tone    tone
+	Note    string // why it stands so, in words
+	Good    int    // calls in 24 h that succeeded
+}
+
+type connectionsPage struct{ Rows []connectionRow }
+
+type connectionPage struct {
+	connectionRow
+	Flows    []FlowCard
+	Actions  []actionRow
+	Problems []problemCard
+	Choices  buttons
+}
+
+type actionRow struct {
+	ActionCard
+	Kind   string
+	Grade  string
+	Safe   bool
+	Parked bool
+}
+
+func (s *Server) connectionRows(r *http.Request) ([]connectionRow, error) {
+	list, err := s.reader.Connections(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	figures := map[string]waybill.ConnectionFigures{}
+	for _, f := range list {
+		figures[f.State.Connection] = f
+	}
+	var rows []connectionRow
+	for _, card := range s.names.Connections() {
+		rows = append(rows, newConnectionRow(card, figures[card.Name]))
+		delete(figures, card.Name)
+	}
+	for _, f := range list {
+		if _, left := figures[f.State.Connection]; left {
+			name := f.State.Connection
+			rows = append(rows, newConnectionRow(ConnectionCard{Name: name, Title: name, System: name, Summary: "It is no longer in the workspace. What it sends is still kept."}, f))
+		}
+	}
+	return rows, nil
+}
+
+func newConnectionRow(card ConnectionCard, f waybill.ConnectionFigures) connectionRow {
+	row := connectionRow{Card: card, Figures: f, Tone: healthTone(f.State.Health), Note: f.State.Reason, Good: max(f.Out-f.Failed, 0)}
+	if row.Note == "" {
+		row.Note = row.Tone.Meaning
+	}
+	if len(f.State.Parked) > 0 && (f.State.Health == waybill.HealthWorking || f.State.Health == "") {
+		row.Tone = tonePerson.said("One right is missing", "An action is not allowed there. All other work goes on.")
+		row.Note = "Not allowed: " + strings.Join(f.State.Parked, ", ")
+	}
+	return row
+}
+
+func (s *Server) connections(w http.ResponseWriter, r *http.Request) error {
+	rows, err := s.connectionRows(r)
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, "connections", "Connections", connectionsPage{rows})
+}
+
+func (s *Server) connection(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	rows, err := s.connectionRows(r)
+	if err != nil {
+		return err
+	}
+	page := connectionPage{}
+	for _, row := range rows {
+		if row.Card.Name == name {
+			page.connectionRow = row
+		}
+	}
+	if page.Card.Name == "" {
+		return &waybill.Error{Kind: waybill.NotFound, Message: "there is no connection of this name", Hint: "look at the list of connections"}
+	}
+	for _, f := range page.Card.Flows {
+		card, _ := words{s.names}.flow(f)
+		page.Flows = append(page.Flows, card)
+	}
+	for _, a := range page.Card.Actions {
+		row := actionRow{ActionCard: a, Kind: kindWords(a.Kind), Grade: grade(a.Repeat), Safe: a.Repeat != waybill.RepeatNever}
+		for _, p := range page.Figures.State.Parked {
+			row.Parked = row.Parked || p == a.Name
+		}
+		if a.Kind == waybill.KindRead {
+			row.Grade, row.Safe = "A read changes nothing", true
+		}
+		page.Actions = append(page.Actions, row)
+	}
+	problems, _, err := s.reader.Problems(r.Context(), waybill.ListFilter{State: "open", Connection: name, Limit: 20})
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		if p.State.Open() && p.Connection == name {
+			page.Problems = append(page.Problems, s.problemCard(p))
+		}
+	}
+	if person(r).Role.may(Operator) {
+		page.Choices = s.buttonsFor(r.Context(), name)
+	}
+	return s.show(w, r, "connection", page.Card.Title, page)
+}

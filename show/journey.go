@@ -1,0 +1,379 @@
+package show
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"waybill"
+)
+
+// journeyPage is the whole way of one event, as stations on a line.
+type journeyPage struct {
+	Head     head
+	Stops    []stop
+	Arrival  *arrivalView
+	Item     *waybill.Item
+	ItemTone tone
+	ItemDo   buttons
+	Event    *eventView
+	Fetches  []fetchView
+	Runs     []runView
+	Nothing  []waybill.Consideration // the flows that looked and did nothing
+	Problems []problemCard
+	Evidence []waybill.Evidence
+	Parent   *eventRow
+	Children []eventRow
+	Related  []eventRow
+	Audit    []auditRow
+	Subject  *waybill.Subject
+}
+
+// head is the label on top: the waybill itself.
+type head struct {
+	ID      string
+	Title   string
+	Type    string
+	Tone    tone
+	Why     string
+	From    string
+	FromSub string
+	To      []string
+	Amount  string
+	Took    string
+	Started string
+	At      time.Time
+	Fields  []column
+}
+
+// stop is one dot of the line on top.
+type stop struct {
+	Label  string
+	Note   string
+	Tone   tone
+	Anchor string
+}
+
+type arrivalView struct {
+	*waybill.Arrival
+	Via  string
+	Body body
+}
+
+type eventView struct {
+	*waybill.Event
+	Data body
+}
+
+type runView struct {
+	waybill.Run
+	Card    FlowCard
+	Owner   string
+	Tone    tone
+	Mode    string
+	Version string
+	Stale   bool // it runs on an earlier version of the workspace
+	Parts   []part
+	Choices buttons
+	Late    bool
+}
+
+// part is one step of a run that touched the outside: an effect or a fetch.
+type part struct {
+	Effect *effectView
+	Fetch  *fetchView
+}
+
+type effectView struct {
+	waybill.Effect
+	Step     string // the step in words
+	Title    string // the action in words
+	System   string
+	Tone     tone
+	Line     string // where it stands and why, in one sentence
+	Grade    string
+	Safe     bool
+	Kind     string
+	Inputs   body
+	Attempts []attemptView
+	Lookups  []fetchView
+	Message  *waybill.Message
+	Choices  buttons
+	TryAt    time.Time
+}
+
+type fetchView struct {
+	waybill.Fetch
+	Title    string
+	System   string
+	Tone     tone
+	Answer   body
+	Attempts []attemptView
+}
+
+type attemptView struct {
+	waybill.Attempt
+	Tone     tone
+	Took     string
+	Sent     body
+	Received body
+	Curl     string
+}
+
+func (s *Server) journey(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	j, err := s.reader.Journey(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	page := s.journeyPage(j)
+	if person(r).Role.may(Operator) {
+		s.addButtons(r.Context(), &page)
+	}
+	return s.show(w, r, "journey", page.Head.Title, page)
+}
+
+func (s *Server) journeyPage(j *waybill.Journey) journeyPage {
+	p := journeyPage{Item: j.Item, Subject: j.Subject, Evidence: j.Evidence, Audit: auditRows(s.names, j.Audit)}
+	if j.Arrival != nil {
+		p.Arrival = &arrivalView{j.Arrival, viaWords(j.Arrival.Via), showBody(j.Arrival.Body)}
+	}
+	if j.Item != nil {
+		p.ItemTone = itemTone(j.Item.State)
+	}
+	for _, f := range j.Fetches {
+		p.Fetches = append(p.Fetches, s.fetchView(f))
+	}
+	if j.Event != nil {
+		p.Event = &eventView{j.Event, showBody(j.Event.Data)}
+		for _, c := range j.Event.Considered {
+			if !c.Matched {
+				if c.Title == "" {
+					card, _ := words{s.names}.flow(c.Flow)
+					c.Title = card.Title
+				}
+				p.Nothing = append(p.Nothing, c)
+			}
+		}
+	}
+	for _, rv := range j.Runs {
+		p.Runs = append(p.Runs, s.runView(rv))
+	}
+	for _, one := range j.Problems {
+		p.Problems = append(p.Problems, s.problemCard(one))
+	}
+	if j.Parent != nil {
+		row := s.eventRow(waybill.EventRow{ID: j.Parent.ID, Type: j.Parent.Type, Subject: j.Parent.Subject, Connection: j.Parent.Connection, AcceptedAt: j.Parent.AcceptedAt, Data: j.Parent.Data, State: waybill.RunDone, Runs: 1}, nil)
+		p.Parent = &row
+	}
+	for _, row := range j.Children {
+		p.Children = append(p.Children, s.eventRow(row, nil))
+	}
+	for _, row := range j.Related {
+		p.Related = append(p.Related, s.eventRow(row, nil))
+	}
+	p.Head = s.head(j, p.Runs)
+	p.Stops = s.stops(&p)
+	return p
+}
+
+// addButtons asks what can be done for everything on the page that has not ended.
+func (s *Server) addButtons(ctx context.Context, p *journeyPage) {
+	if p.Item != nil && p.Item.State == waybill.ItemBlocked {
+		p.ItemDo = s.buttonsFor(ctx, string(p.Item.ID))
+	}
+	for i := range p.Runs {
+		run := &p.Runs[i]
+		if !run.State.Ended() {
+			run.Choices = s.buttonsFor(ctx, string(run.ID))
+		}
+		for _, part := range run.Parts {
+			if e := part.Effect; e != nil && e.State != waybill.EffectConfirmed && e.State != waybill.EffectUndone && !run.State.Ended() {
+				e.Choices = s.buttonsFor(ctx, string(e.ID))
+			}
+		}
+	}
+}
+
+func (s *Server) head(j *waybill.Journey, runs []runView) head {
+	say := words{s.names}
+	h := head{Tone: toneStopped.said("Not used", "No flow had anything to do for it."), Started: "Another event's flow"}
+	connection := ""
+	switch {
+	case j.Event != nil:
+		h.ID, h.Type, connection, h.At = string(j.Event.ID), j.Event.Type, j.Event.Connection, j.Event.AcceptedAt
+		h.Title, h.Amount = sayEvent(j.Event.Type, j.Event.Subject), amountOf(j.Event.Data)
+		h.Why = "No flow had anything to do for it."
+	case j.Item != nil:
+		h.ID, h.Type, connection, h.At = string(j.Item.ID), j.Item.Type, j.Item.Connection, j.Item.ReceivedAt
+		h.Title, h.Tone, h.Why = sayName(j.Item.Type), itemTone(j.Item.State), j.Item.Reason
+	}
+	if j.Arrival != nil {
+		h.At, h.Started = j.Arrival.ReceivedAt, viaWords(j.Arrival.Via)
+	}
+	h.From, h.FromSub = say.System(connection), connection
+	worst := -1
+	var end time.Time
+	for _, run := range runs {
+		if rank := slices.Index(worstFirst, run.State); worst < 0 || rank < worst {
+			worst, h.Tone, h.Why = rank, run.Tone, run.Reason
+		}
+		if run.EndedAt.After(end) {
+			end = run.EndedAt
+		}
+		for _, part := range run.Parts {
+			if part.Effect != nil && !slices.Contains(h.To, part.Effect.System) {
+				h.To = append(h.To, part.Effect.System)
+			}
+			if part.Effect != nil && part.Effect.State == waybill.EffectUnknown {
+				h.Tone, h.Why, worst = part.Effect.Tone, part.Effect.Line, 0
+			}
+		}
+		if j.Event != nil && len(h.Fields) == 0 {
+			h.Fields = columnsOf(j.Event.Data, run.Card.Columns)
+		}
+	}
+	if worst >= 0 && worstFirst[worst].Ended() {
+		h.Took = between(h.At, end)
+	}
+	return h
+}
+
+// worstFirst is which run's state an event shows when it has several.
+var worstFirst = []waybill.RunState{
+	waybill.RunBlocked, waybill.RunWaiting, waybill.RunRunning, waybill.RunQueued, waybill.RunStopped, waybill.RunDone,
+}
+
+// stops are the dots of the line: received, checked, understood, each effect, the end.
+func (s *Server) stops(p *journeyPage) []stop {
+	var list []stop
+	if p.Arrival != nil || p.Item != nil {
+		list = append(list, stop{"Received", p.Head.From, toneDone, "received"})
+		list = append(list, stop{"Checked", "genuine", toneDone, "checked"})
+	} else if p.Parent != nil {
+		list = append(list, stop{"Started", "by another event", toneDone, "received"})
+	}
+	switch {
+	case p.Event != nil:
+		list = append(list, stop{"Understood", sayName(p.Event.Type), toneDone, "understood"})
+	case p.Item != nil:
+		list = append(list, stop{"Understood", p.ItemTone.Word, p.ItemTone, "understood"})
+		return list
+	}
+	if len(p.Runs) == 0 {
+		return append(list, stop{"Done", "no flow used it", toneStopped, "nothing"})
+	}
+	for _, run := range p.Runs {
+		for _, part := range run.Parts {
+			if e := part.Effect; e != nil && len(list) < 12 {
+				list = append(list, stop{e.System, e.Tone.Word, e.Tone, string(e.ID)})
+			}
+		}
+	}
+	end := stop{p.Head.Tone.Word, p.Head.Took, p.Head.Tone, "end"}
+	if end.Tone.Tone == "unknown" {
+		end.Label = "Needs a person"
+	}
+	return append(list, end)
+}
+
+func (s *Server) runView(v waybill.RunView) runView {
+	card, known := words{s.names}.flow(v.Run.Flow)
+	run := runView{
+		Run: v.Run, Card: card, Owner: words{s.names}.owner(v.Run.Owner), Tone: runTone(v.Run.State), Mode: modeWords(v.Run.Mode),
+		Version: shorten(string(v.Run.Bundle), 9), Stale: known && v.Run.Bundle != s.names.Place().Bundle,
+	}
+	if v.Run.State == waybill.RunDone && v.Run.FailedParts > 0 {
+		run.Tone = toneDone.said("Done, "+count(v.Run.FailedParts, "part failed", "parts failed"), "The rest of it was done.")
+	}
+	end := v.Run.EndedAt
+	if end.IsZero() {
+		end = s.now()
+	}
+	run.Late = !v.Run.DueBy.IsZero() && end.After(v.Run.DueBy)
+	for _, e := range v.Effects {
+		view := s.effectView(e)
+		run.Parts = append(run.Parts, part{Effect: &view})
+	}
+	for _, f := range v.Fetches {
+		view := s.fetchView(f)
+		run.Parts = append(run.Parts, part{Fetch: &view})
+	}
+	slices.SortStableFunc(run.Parts, func(a, b part) int { return a.planned().Compare(b.planned()) })
+	return run
+}
+
+func (p part) planned() time.Time {
+	if p.Effect != nil {
+		return p.Effect.PlannedAt
+	}
+	return p.Fetch.PlannedAt
+}
+
+func (s *Server) effectView(v waybill.EffectView) effectView {
+	e, say := v.Effect, words{s.names}
+	system := say.System(e.Connection)
+	view := effectView{
+		Effect: e, Step: say.step(e.Flow, e.Address), Title: say.Action(e.Connection, e.Action), System: system,
+		Tone: certainty(e, system), Grade: grade(e.Repeat), Safe: e.Repeat != waybill.RepeatNever, Kind: kindWords(e.Kind),
+		Inputs: showBody(e.Inputs), Message: v.Message,
+	}
+	if view.Step == "" {
+		view.Step = view.Title
+	}
+	for _, a := range v.Attempts {
+		view.Attempts = append(view.Attempts, attemptOf(a, false))
+	}
+	for _, f := range v.Lookups {
+		view.Lookups = append(view.Lookups, s.fetchView(f))
+	}
+	if e.State == waybill.EffectPlanned && e.DueAt.After(s.now()) {
+		view.TryAt = e.DueAt
+	}
+	view.Line = effectLine(e, system)
+	return view
+}
+
+// effectLine says in one sentence where an effect stands and what that rests on.
+func effectLine(e waybill.Effect, system string) string {
+	switch {
+	case e.State == waybill.EffectConfirmed && e.Object.ID != "":
+		return strings.TrimSpace(fmt.Sprintf("%s has it as %s %s", system, strings.ToLower(sayName(e.Object.Type)), e.Object.ID))
+	case e.State == waybill.EffectConfirmed:
+		return "It is known to have happened"
+	case e.Reason != "":
+		return e.Reason
+	default:
+		return certainty(e, system).Meaning
+	}
+}
+
+func (s *Server) fetchView(v waybill.FetchView) fetchView {
+	f, say := v.Fetch, words{s.names}
+	view := fetchView{Fetch: f, Title: say.Action(f.Connection, f.Action), System: say.System(f.Connection), Answer: showBody(f.Answer)}
+	switch f.State {
+	case waybill.FetchPlanned:
+		view.Tone = toneWaiting.said("Waiting for the answer", "")
+	case waybill.FetchDone:
+		view.Tone = toneDone.said("Read", "")
+		if len(f.Answer) == 0 || string(f.Answer) == "null" {
+			view.Tone = toneDone.said("Nothing found", "")
+		}
+	case waybill.FetchFailed:
+		view.Tone = tonePerson.said("Could not be read", "")
+	}
+	for _, a := range v.Attempts {
+		view.Attempts = append(view.Attempts, attemptOf(a, true))
+	}
+	return view
+}
+
+func attemptOf(a waybill.Attempt, read bool) attemptView {
+	return attemptView{
+		Attempt: a, Tone: exchangeTone(a, read), Took: between(a.StartedAt, a.EndedAt), Sent: showBody(a.Request.Body),
+		Received: showBody(a.Response), Curl: curl(a.Request),
+	}
+}

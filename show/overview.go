@@ -1,0 +1,183 @@
+package show
+
+import (
+	"net/http"
+	"time"
+
+	"waybill"
+	"waybill/watch"
+)
+
+// overviewPage is the first page: how it is, in one sentence; four figures; what needs a person; flows; connections.
+type overviewPage struct {
+	Sentence    string
+	Mood        tone
+	Figures     []figure
+	Problems    []problemCard
+	Flows       []flowRow
+	Connections []connectionRow
+	Small       []smallFigure
+	First       []firstStep // the first steps, where nothing has come in yet
+}
+
+type figure struct {
+	Label string
+	N     int
+	Link  string
+	Tone  string
+	Note  string
+	Hours []int
+}
+
+type smallFigure struct {
+	Label string
+	N     int
+	Link  string
+}
+
+type flowRow struct {
+	Card    FlowCard
+	Figures waybill.FlowFigures
+	Total   int
+	Owner   string
+	Tone    tone
+}
+
+type firstStep struct {
+	Done    bool
+	Title   string
+	Text    string
+	Command string
+}
+
+func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.reader.Overview(r.Context(), s.now().Add(-24*time.Hour))
+	if err != nil {
+		return err
+	}
+	conns, err := s.connectionRows(r)
+	if err != nil {
+		return err
+	}
+	p := overviewPage{Connections: conns, Flows: s.flowRows(o), Mood: mood(o)}
+	o.Flows = make([]waybill.FlowFigures, len(p.Flows)) // the sentence speaks of the workspace's flows, seen or not
+	p.Sentence = watch.Sentence(*o)
+	for _, one := range o.Problems {
+		p.Problems = append(p.Problems, s.problemCard(one))
+	}
+	if o.Received == 0 && o.Events == 0 && o.Blocked == 0 && len(o.Problems) == 0 {
+		p.First = s.firstSteps(o, conns)
+	}
+	series := func(pick func(waybill.HourFigures) int) []int {
+		list := make([]int, len(o.Hours))
+		for i, h := range o.Hours {
+			list[i] = pick(h)
+		}
+		return list
+	}
+	p.Figures = []figure{
+		{"Received", o.Received, "/events", "working", count(o.Events, "business event", "business events"),
+			series(func(h waybill.HourFigures) int { return h.Received })},
+		{"Done", o.Done, "/events?state=done", "done", "in the last 24 hours",
+			series(func(h waybill.HourFigures) int { return h.Done })},
+		{"Waiting", o.Waiting + o.Working, "/events?state=waiting", "waiting", waitingNote(o), nil},
+		{"Needs a person", o.Blocked, "/events?state=blocked", "person", personNote(o),
+			series(func(h waybill.HourFigures) int { return h.Blocked })},
+	}
+	p.Small = []smallFigure{
+		{"unknown outcome", o.Unknown, "/events?unknown=yes"},
+		{"known already", o.Duplicate, "/items?state=not+used"},
+		{"not used", o.NotUsed, "/items?state=not+used"},
+		{"rejected at the door", o.Rejected, "/rejections"},
+		{"stopped by a person", o.Stopped, "/events?state=stopped"},
+	}
+	return s.show(w, r, "overview", "Overview", p)
+}
+
+func waitingNote(o *waybill.Overview) string {
+	if o.Late > 0 {
+		return count(o.Late, "is late", "are late")
+	}
+	return "goes on by itself"
+}
+
+func personNote(o *waybill.Overview) string {
+	if o.Unknown > 0 {
+		return count(o.Unknown, "outcome is unknown", "outcomes are unknown")
+	}
+	if o.Blocked == 0 {
+		return "nothing to do"
+	}
+	return "stands still until then"
+}
+
+// mood is the tone of the first page's sentence.
+func mood(o *waybill.Overview) tone {
+	for _, p := range o.Problems {
+		if p.State.Open() && p.Cause == waybill.SignInExpired {
+			return tonePerson
+		}
+	}
+	switch {
+	case o.Blocked > 0:
+		return tonePerson
+	case o.Unknown > 0:
+		return toneUnknown
+	case o.Late > 0:
+		return toneWaiting
+	default:
+		return toneDone
+	}
+}
+
+// flowRows has a row for every flow of the workspace, and for flows that are gone but still have work.
+func (s *Server) flowRows(o *waybill.Overview) []flowRow {
+	figures := map[string]waybill.FlowFigures{}
+	for _, f := range o.Flows {
+		figures[f.Flow] = f
+	}
+	var rows []flowRow
+	add := func(card FlowCard, f waybill.FlowFigures) {
+		row := flowRow{Card: card, Figures: f, Total: f.Done + f.Open + f.Blocked, Owner: words{s.names}.owner(card.Owner), Tone: toneDone.said("Working", "")}
+		switch {
+		case f.Blocked > 0:
+			row.Tone = tonePerson
+		case f.Open > 0:
+			row.Tone = toneWorking
+		case row.Total == 0:
+			row.Tone = toneStopped.said("Quiet", "Nothing came for it in the last 24 hours.")
+		}
+		rows = append(rows, row)
+	}
+	for _, card := range s.names.Flows() {
+		add(card, figures[card.Name])
+		delete(figures, card.Name)
+	}
+	for _, f := range o.Flows {
+		if _, left := figures[f.Flow]; left && f.Open+f.Blocked > 0 {
+			add(FlowCard{Name: f.Flow, Title: f.Flow + " (no longer in the workspace)"}, f)
+		}
+	}
+	return rows
+}
+
+// firstSteps are what to do on the first day, each ticked off once it is done.
+func (s *Server) firstSteps(o *waybill.Overview, conns []connectionRow) []firstStep {
+	source := "CONNECTION"
+	for _, c := range conns {
+		if c.Card.Intake != "" {
+			source = c.Card.Name
+			break
+		}
+	}
+	steps := []firstStep{
+		{len(conns) > 0, "Connect your systems", "Each account is one file in connections/.", ""},
+		{len(s.names.Flows()) > 0, "Describe what shall happen", "Each flow is one file in flows/. Check them before you start.", "waybill check"},
+		{o.Received > 0, "Send a first event", "As the real sender would, signed. Or let the sender's own test page do it.", "waybill trigger " + source},
+		{o.Events > 0, "See it arrive", "It shows on this page at once, with its whole journey.", ""},
+	}
+	if !s.names.Place().Builder {
+		steps[2].Command, steps[2].Text = "", "Let the sender send one: most have a button for a test event."
+	}
+	return steps
+}

@@ -1,0 +1,94 @@
+package show
+
+import (
+	"net/http"
+
+	"waybill"
+	"waybill/watch"
+)
+
+// problemCard is a problem in a list, explained.
+type problemCard struct {
+	Problem waybill.Problem
+	Words   waybill.Explanation
+	System  string
+	Owner   string
+	Flow    string
+	Tone    tone
+	Choices buttons
+}
+
+type problemsPage struct {
+	Tab   string
+	Cards []problemCard
+	Next  string
+}
+
+type problemPage struct {
+	problemCard
+	Why     string
+	Rows    []eventRow
+	Effects []effectView
+	Members int
+	Loose   []waybill.Member // members that have no event: items and connections
+}
+
+// problemCard explains a problem.
+func (s *Server) problemCard(p waybill.Problem) problemCard {
+	say := words{s.names}
+	c := problemCard{Problem: p, Words: watch.Explain(p, say), Owner: say.owner(p.Owner), Tone: problemTone(p)}
+	if p.Connection != "" {
+		c.System = say.System(p.Connection)
+	}
+	if p.Flow != "" {
+		f, _ := say.flow(p.Flow)
+		c.Flow = f.Title
+	}
+	return c
+}
+
+func (s *Server) problems(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	page := problemsPage{Tab: "open"}
+	if q.Get("state") == "fixed" {
+		page.Tab = "fixed"
+	}
+	list, next, err := s.reader.Problems(r.Context(), waybill.ListFilter{
+		State: page.Tab, Connection: q.Get("connection"), Flow: q.Get("flow"), Before: q.Get("before"), Limit: 50,
+	})
+	if err != nil {
+		return err
+	}
+	page.Next = next
+	for _, p := range list {
+		if p.State.Open() == (page.Tab == "open") {
+			page.Cards = append(page.Cards, s.problemCard(p))
+		}
+	}
+	return s.show(w, r, "problems", "Problems", page)
+}
+
+func (s *Server) problem(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	v, err := s.reader.Problem(r.Context(), waybill.ProblemID(id))
+	if err != nil {
+		return err
+	}
+	page := problemPage{problemCard: s.problemCard(v.Problem), Members: len(v.Members)}
+	if person(r).Role.may(Operator) {
+		page.Choices = s.buttonsFor(r.Context(), id)
+	}
+	page.Why = "They are one group because cause, connection, action and the other side's code are the same: " + v.Problem.Key
+	for _, row := range v.Events {
+		page.Rows = append(page.Rows, s.eventRow(row, nil))
+	}
+	for _, e := range v.Effects {
+		page.Effects = append(page.Effects, s.effectView(waybill.EffectView{Effect: e}))
+	}
+	for _, m := range v.Members {
+		if m.Event == "" {
+			page.Loose = append(page.Loose, m)
+		}
+	}
+	return s.show(w, r, "problem", page.Words.Title, page)
+}

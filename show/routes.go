@@ -1,0 +1,111 @@
+package show
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"waybill"
+)
+
+// route is one line of the site map: what is asked for, who may, and what answers.
+type route struct {
+	pattern string
+	need    Role
+	serve   func(w http.ResponseWriter, r *http.Request) error
+}
+
+// routes is the site map. What is not here is not served, and what is here says who may; a test walks it.
+func (s *Server) routes() []route {
+	return []route{
+		// Watch
+		{"GET /{$}", Viewer, s.overview},
+		{"GET /events", Viewer, s.events},
+		{"GET /events/new", Viewer, s.newEvents},
+		{"GET /events/{id}", Viewer, s.journey},
+		{"GET /items", Viewer, s.items},
+		{"GET /items/{id}", Viewer, s.journey},
+		{"GET /rejections", Viewer, s.rejections},
+		{"GET /problems", Viewer, s.problems},
+		{"GET /problems/{id}", Viewer, s.problem},
+
+		// Run
+		{"GET /connections", Viewer, s.connections},
+		{"GET /connections/{name}", Viewer, s.connection},
+
+		// Prove
+		{"GET /audit", Viewer, s.audit},
+
+		// Act
+		{"POST /acts", Operator, s.act},
+		{"POST /theme", public, s.theme},
+
+		// Come in and go out
+		{"GET /sign-in", public, s.signIn},
+		{"GET /sign-in/once/{token}", public, s.linkPage},
+		{"POST /sign-in/once/{token}", public, s.useLink},
+		{"POST /sign-out", Viewer, s.signOut},
+
+		// Programs
+		{"GET /live", Viewer, s.live},
+		{"GET /api/v1/openapi.json", public, s.api.serve},
+		{"GET /api/v1/", Viewer, s.api.serve},
+		{"POST /api/v1/", Operator, s.api.serve},
+		{"GET /metrics", public, s.serveMetrics}, // guarded by itself: a scraper on this machine needs no token
+		{"GET /healthz", public, s.healthy},
+		{"GET /readyz", public, s.isReady},
+		{"GET /static/{file}", public, s.files.serve},
+		{"GET /favicon.ico", public, s.files.favicon},
+
+		{"/", Viewer, s.nothingHere},
+	}
+}
+
+// serve makes the handler of all routes. Requests from other sites that would change something are refused before
+// anything else.
+func (s *Server) serve() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		mux.Handle(rt.pattern, s.guard(rt))
+	}
+	return s.secure(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// guard lets in who may and answers everybody else.
+func (s *Server) guard(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		p, known := s.access.who(r)
+		switch {
+		case p.Role.may(rt.need):
+			r = r.WithContext(context.WithValue(r.Context(), personKey{}, p))
+			if err := rt.serve(w, r); err != nil {
+				s.fail(w, r, err)
+			}
+		case known:
+			s.fail(w, r, &waybill.Error{
+				Kind: waybill.Forbidden, Message: "you are signed in as a " + string(p.Role) + ", and this needs an " + string(rt.need),
+				Hint: "ask an admin for another role: waybill user add " + p.Name + " --role " + string(rt.need),
+			})
+		case isAPI(r):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
+			problem(w, http.StatusUnauthorized, "nobody is signed in", "send a token: Authorization: Bearer wbt_…")
+		case r.Method == http.MethodGet && r.Header.Get("HX-Request") == "":
+			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+}
+
+type personKey struct{}
+
+// person is who the request is from; nobody on public pages.
+func person(r *http.Request) Person {
+	p, _ := r.Context().Value(personKey{}).(Person)
+	return p
+}
+
+func (s *Server) nothingHere(http.ResponseWriter, *http.Request) error {
+	return &waybill.Error{Kind: waybill.NotFound, Message: "there is no such page", Hint: "go to the overview, or search for an order number or e-mail"}
+}

@@ -1,0 +1,102 @@
+package show
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"waybill"
+)
+
+// policy is what a page may do: use our own script, style and data, show our own pictures, and send forms to us.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// secure puts on every answer what browsers need to know to keep people safe.
+func (s *Server) secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+		h.Set("Cache-Control", "no-store")
+		if s.https {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
+
+// statusOf is the HTTP status of an error's kind.
+func statusOf(err error) int {
+	switch waybill.KindOf(err) {
+	case waybill.Invalid:
+		return http.StatusBadRequest
+	case waybill.Unverified:
+		return http.StatusUnauthorized
+	case waybill.NotFound:
+		return http.StatusNotFound
+	case waybill.Conflict:
+		return http.StatusConflict
+	case waybill.Forbidden:
+		return http.StatusForbidden
+	case waybill.Unavailable:
+		return http.StatusServiceUnavailable
+	case waybill.Internal:
+	}
+	return http.StatusInternalServerError
+}
+
+// sayError is what people read of an error: its own words when it has some, and nothing of our inside when not.
+func sayError(err error) (message, hint string) {
+	var e *waybill.Error
+	if !errors.As(err, &e) || e.Kind == waybill.Internal {
+		return "something went wrong on our side", "nothing was changed; try again, and if it stays, look into the log of the server"
+	}
+	return e.Message, e.Hint
+}
+
+// fail answers with an error: a page for people, a problem document (RFC 9457) for programs.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status := statusOf(err)
+	if status == http.StatusInternalServerError && r.Context().Err() == nil {
+		s.log.ErrorContext(r.Context(), "a page could not be shown", "path", r.URL.Path, "error", err)
+	}
+	message, hint := sayError(err)
+	if isAPI(r) {
+		problem(w, status, message, hint)
+		return
+	}
+	s.write(w, r, answer{status, "error", sentence(message), errorPage{sentence(message), sentence(hint), status}})
+}
+
+type errorPage struct {
+	Message string
+	Hint    string
+	Status  int
+}
+
+// problem writes a problem document (RFC 9457).
+func problem(w http.ResponseWriter, status int, message, hint string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	doc := map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": message}
+	if hint != "" {
+		doc["hint"] = hint
+	}
+	_ = json.NewEncoder(w).Encode(doc) // the other side has gone if this fails
+}
+
+// sentence makes a message of an error start like a sentence.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
