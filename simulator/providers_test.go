@@ -350,7 +350,7 @@ func TestAnHTTPReceiverHonoursItsKey(t *testing.T) {
 	}
 	for _, c := range []call{
 		{do: "POST /orders", header: key, body: `{"order":"SO-2"}`, status: 422},
-		{do: "POST /orders", body: `{"order":"SO-2"}`, bare: true, status: 401},
+		{do: "POST /orders", body: `{"order":"SO-2"}`, header: map[string]string{"Authorization": "Bearer x"}, status: 401},
 		{do: "POST /orders", body: `order=SO-2`, status: 415},
 		{do: "PUT /orders/SO-3", body: `{"order":"SO-3"}`, status: 200},
 		{do: "PUT /orders/SO-3", body: `{"order":"SO-3","paid":true}`, status: 200},

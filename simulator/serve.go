@@ -369,8 +369,9 @@ func (a *account) signedIn(h http.Header) bool {
 			}
 		case s.Header != "":
 			secret := a.secrets[s.Secret]
-			asked = asked || secret != ""
 			name, prefix := connector.Fill(s.Header, a.texts), connector.Fill(s.Prefix, a.texts)
+			// A key that a connection need not have is asked of those who come with one.
+			asked = asked || (secret != "" && (a.manifest.Secrets[s.Secret].Required || h.Get(name) != ""))
 			if secret != "" && h.Get(name) == prefix+secret {
 				return true
 			}

@@ -15,15 +15,24 @@ import (
 
 // Plan is the life of a small business as the demo plays it. Shares are from 0 to 1.
 type Plan struct {
-	Rate      float64 // stories a second; 0 is one
-	NoDeal    float64 // orders the CRM does not know
-	NoPhone   float64 // customers who leave no phone number
-	NoEmail   float64 // customers who leave no e-mail
-	Forms     []string
-	FormsURL  string // Waybill's own address, for the forms: https://waybill.example
-	FormShare int    // weight of a lead by form among the stories; 0 is 10
+	Rate      float64  // stories a second; 0 is one
+	NoDeal    float64  // orders the CRM does not know
+	NoPhone   float64  // customers who leave no phone number
+	NoEmail   float64  // customers who leave no e-mail
+	Tells     []Tell   // webhooks beside the connectors' own stories
+	Forms     []string // Waybill's own forms that leads fill in
+	FormsURL  string   // Waybill's address, for them: https://waybill.example
+	FormShare int      // weight of a lead by form among the stories; 0 is 10
 	Faults    map[FaultKind]float64
 	Script    []Fault
+}
+
+// Tell is a webhook that a connection sends about somebody new, such as a form of the website. It is left out where there
+// is no such connection.
+type Tell struct {
+	Connection string
+	Event      string
+	Share      int // its weight among all stories
 }
 
 // DemoPlan is a mix in which, within a minute, several causes of trouble show: a deal that is missing, a customer without a
@@ -32,6 +41,7 @@ type Plan struct {
 func DemoPlan() Plan {
 	return Plan{
 		Rate: 1, NoDeal: 0.1, NoPhone: 0.1, NoEmail: 0.05,
+		Tells: []Tell{{Connection: "website", Event: "form.submitted", Share: 10}},
 		Faults: map[FaultKind]float64{
 			Duplicate: 0.06, Reordered: 0.05, Late: 0.01, Forged: 0.02,
 			RateLimited: 0.01, ErrorBefore: 0.01, LostAfter: 0.005, Lag: 0.01,
@@ -67,7 +77,8 @@ type traffic struct {
 	world  *World
 	plan   Plan
 	rand   *rand.Rand
-	number int
+	number int // of the next order
+	met    int // people so far
 	people []customer
 	orders []*order
 	ended  bool
@@ -126,7 +137,8 @@ func (t *traffic) tick() {
 func (t *traffic) pick() []func() {
 	type choice struct {
 		account *account
-		story   *connector.SimStory
+		story   *connector.SimStory // nil: a lead by form, or a tell
+		event   string
 		share   int
 	}
 	var choices []choice
@@ -134,8 +146,14 @@ func (t *traffic) pick() []func() {
 	for _, name := range slices.Sorted(maps.Keys(t.world.accounts)) {
 		a := t.world.accounts[name]
 		for _, s := range a.sim.Stories {
-			choices = append(choices, choice{a, s, s.Share})
+			choices = append(choices, choice{account: a, story: s, share: s.Share})
 			total += s.Share
+		}
+	}
+	for _, tell := range t.plan.Tells {
+		if a := t.world.accounts[tell.Connection]; a != nil && a.sim.Events[tell.Event] != nil {
+			choices = append(choices, choice{account: a, event: tell.Event, share: tell.Share})
+			total += tell.Share
 		}
 	}
 	if len(t.plan.Forms) > 0 {
@@ -150,10 +168,15 @@ func (t *traffic) pick() []func() {
 		if at -= c.share; at >= 0 {
 			continue
 		}
-		if c.account == nil {
+		switch {
+		case c.account == nil:
 			return t.lead()
+		case c.story == nil:
+			names := map[string]any{"vars": t.somebody().vars()}
+			return []func(){func() { t.world.plan(c.account, sending{event: c.event, scope: names}) }}
+		default:
+			return t.story(c.account, c.story)
 		}
-		return t.story(c.account, c.story)
 	}
 	return nil
 }
@@ -208,23 +231,27 @@ func (t *traffic) about(a *account, s *connector.SimStory) (*order, map[string]a
 	return nil, nil
 }
 
-func (t *traffic) newOrder() *order {
-	var c customer
+// somebody is a customer: every fourth comes again.
+func (t *traffic) somebody() customer {
 	if len(t.people) > 4 && t.rand.Float64() < 0.25 {
-		c = t.people[t.rand.IntN(len(t.people))] // comes again
-	} else {
-		c = person(t.rand, len(t.people))
-		if t.rand.Float64() < t.plan.NoPhone {
-			c.phone = ""
-		}
-		if t.rand.Float64() < t.plan.NoEmail && c.phone != "" {
-			c.email = ""
-		}
-		if len(t.people) < maxOrders {
-			t.people = append(t.people, c)
-		}
+		return t.people[t.rand.IntN(len(t.people))]
 	}
-	vars := c.vars()
+	t.met++
+	c := person(t.rand, t.met-1)
+	if t.rand.Float64() < t.plan.NoPhone {
+		c.phone = ""
+	}
+	if t.rand.Float64() < t.plan.NoEmail && c.phone != "" {
+		c.email = ""
+	}
+	if t.people = append(t.people, c); len(t.people) > maxOrders {
+		t.people = slices.Clone(t.people[1:])
+	}
+	return c
+}
+
+func (t *traffic) newOrder() *order {
+	vars := t.somebody().vars()
 	amount := prices[t.rand.IntN(len(prices))]
 	vars["amount"], vars["order_id"] = amount, orderNumber(t.number)
 	vars["refund_amount"] = amount
