@@ -214,7 +214,7 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		"a loop names its item": {
 			steps("  - {id: a, each: order.items, by: order.id, steps: [{id: b, set: 1}]}\n"), "E316", 6, "as: item"},
 		"a loop names its key": {
-			steps("  - {id: a, each: order.?items.orValue([]), as: item, steps: [{id: b, set: 1}]}\n"), "E316", 6, "by: item"},
+			steps("  - id: a\n    each: order.?items.orValue([])\n    as: item\n    steps: [{id: b, set: 1}]\n"), "E316", 7, "by: item"},
 		"a loop takes a list": {
 			steps("  - {id: a, each: order.id, as: item, by: order.id, steps: [{id: b, set: 1}]}\n"), "E316", 6, "list"},
 		"if_it_fails takes few values": {

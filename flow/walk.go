@@ -230,8 +230,27 @@ func (m *machine) inputs(s *step) bool {
 	if !ok {
 		in = map[string]any{}
 	}
+	if name := missing(s, in); name != "" {
+		m.block(s, waybill.MissingValue, fmt.Sprintf("%s:%d", s.inputAt.File, s.inputAt.Line),
+			fmt.Sprintf("%s:%d: %s needs %q, and it has no value here", s.inputAt.File, s.inputAt.Line, s.does(), name))
+		return false
+	}
 	m.p.Inputs = in
 	return true
+}
+
+// missing names the first required input that came out without a value: the step it was to come from was left out by a
+// person, which no type can foresee.
+func missing(s *step, in map[string]any) string {
+	if s.action == nil || s.action.Input == nil {
+		return ""
+	}
+	for _, name := range s.action.Input.Required {
+		if v, ok := in[name]; !ok || v == nil {
+			return name
+		}
+	}
+	return ""
 }
 
 func (m *machine) choose(s *step) {
