@@ -84,9 +84,10 @@ func (c *Caller) Call(ctx context.Context, t *Target, action *connector.Action, 
 	req = req.WithContext(httptrace.WithClientTrace(within, way.trace()))
 	resp, err := c.Transport.RoundTrip(req)
 	if err != nil {
-		c.judgeError(&x, within, t, action, err, &way)
+		way.err, way.over = err, within.Err()
+		c.judgeError(&x, t, action, &way)
 	} else {
-		c.judgeAnswer(&x, t, action, resp, within)
+		c.judgeAnswer(within, &x, t, action, resp)
 		resp.Body.Close()
 	}
 	x.Attempt.EndedAt = c.Now()
@@ -221,6 +222,8 @@ type trail struct {
 	conn   *counted // the connection it goes over; nil when none was had or it counts nothing
 	had    bool     // a connection was had: the request may have begun
 	before int64    // bytes that had left over conn before
+	err    error    // how it ended without an answer
+	over   error    // of its context, when it ended
 }
 
 func (w *trail) trace() *httptrace.ClientTrace {
@@ -246,46 +249,46 @@ func countedOf(conn net.Conn) *counted {
 	}
 }
 
-// began reports whether a byte of the request may have left. ended says that the context is over: then the transport
-// may still be writing, and what it has counted proves nothing.
-func (w *trail) began(err error, ended bool) bool {
+// began reports whether a byte of the request may have left. When its context is over the transport may still be writing,
+// and what it has counted proves nothing.
+func (w *trail) began() bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	var refused *refusal
 	switch {
-	case errors.As(err, &op) && op.Op == "dial", errors.As(err, &dns), errors.As(err, &refused):
+	case errors.As(w.err, &op) && op.Op == "dial", errors.As(w.err, &dns), errors.As(w.err, &refused):
 		return false
 	case !w.traced:
 		return true // nobody says: in doubt
 	case !w.had:
 		return false // no connection, or no TLS
 	default:
-		return ended || w.conn == nil || w.conn.out.Load() != w.before
+		return w.over != nil || w.conn == nil || w.conn.out.Load() != w.before
 	}
 }
 
 // judgeError judges a request without an answer.
-func (c *Caller) judgeError(x *Exchange, within context.Context, t *Target, action *connector.Action, err error, way *trail) {
-	fail := c.noAnswer(within, t, err, "no answer came")
-	if !way.began(err, within.Err() != nil) {
+func (c *Caller) judgeError(x *Exchange, t *Target, action *connector.Action, way *trail) {
+	fail := c.noAnswer(way.over, t, way.err, "no answer came")
+	if !way.began() {
 		if fail.cause == waybill.TooSlow || fail.cause == waybill.AnswerLost {
-			fail.cause, fail.words = waybill.TheirSideDown, t.title()+" cannot be reached: "+c.saying(err)
+			fail.cause, fail.words = waybill.TheirSideDown, t.title()+" cannot be reached: "+c.saying(way.err)
 		}
 		x.notSent(fail)
 		return
 	}
-	if fail.cause == waybill.OurSide || fail.cause == waybill.TheirSideDown {
+	if fail.cause == waybill.OurSide {
 		fail.cause = waybill.AnswerLost
 	}
 	x.notSent(fail)
-	x.Attempt.Error = c.saying(err)
+	x.Attempt.Error = c.saying(way.err)
 	if action.Kind != waybill.KindRead {
 		x.Attempt.Certainty = waybill.InDoubt
 	}
 }
 
-// noAnswer says in words why there is no answer.
-func (c *Caller) noAnswer(ctx context.Context, t *Target, err error, what string) *failure {
+// noAnswer says in words why there is no answer; over is what ended the call's context, if it has ended.
+func (c *Caller) noAnswer(over error, t *Target, err error, what string) *failure {
 	var refused *refusal
 	var timed interface{ Timeout() bool }
 	switch {
@@ -294,9 +297,9 @@ func (c *Caller) noAnswer(ctx context.Context, t *Target, err error, what string
 			cause: waybill.BlockedByRule, words: "The address is not called: " + refused.words + ".", who: "builder",
 			fix: "If it is meant, name its host:port in the connection.",
 		}
-	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(over, context.Canceled):
 		return &failure{cause: waybill.OurSide, words: "Waybill stopped the call."}
-	case ctx.Err() != nil, errors.As(err, &timed) && timed.Timeout():
+	case over != nil, errors.As(err, &timed) && timed.Timeout():
 		return &failure{cause: waybill.TooSlow, words: t.title() + " took too long: " + what + "."}
 	default:
 		return &failure{cause: waybill.AnswerLost, words: t.title() + ": " + what + ": " + c.saying(err)}

@@ -19,7 +19,7 @@ import (
 
 // judgeAnswer reads an answer within its cap and says what it proves: the connector's matchers by status and body, then
 // the status; and, over both, that an answer which broke off or cannot be read proves nothing about a write.
-func (c *Caller) judgeAnswer(x *Exchange, t *Target, action *connector.Action, resp *http.Response, within context.Context) {
+func (c *Caller) judgeAnswer(within context.Context, x *Exchange, t *Target, action *connector.Action, resp *http.Response) {
 	body, err := readAnswer(resp)
 	a := &x.Attempt
 	a.Status = resp.StatusCode
@@ -37,7 +37,7 @@ func (c *Caller) judgeAnswer(x *Exchange, t *Target, action *connector.Action, r
 	if err != nil {
 		a.Error = c.saying(err)
 		if a.Cause == waybill.AnswerLost {
-			f := c.noAnswer(within, t, err, "the answer broke off")
+			f := c.noAnswer(within.Err(), t, err, "the answer broke off")
 			a.Cause, x.Words = f.cause, f.words
 			if f.cause == waybill.OurSide {
 				a.Cause = waybill.AnswerLost
@@ -48,7 +48,9 @@ func (c *Caller) judgeAnswer(x *Exchange, t *Target, action *connector.Action, r
 		x.Answer = nil
 		return
 	}
-	x.Object = action.ObjectOf(connector.Call{}, x.Answer).ID
+	if x.Answer != nil {
+		x.Object = action.ObjectOf(connector.Call{}, x.Answer).ID
+	}
 }
 
 // judgeRead: a read is repeatable, so it is never in doubt; and a connector that says "not found there" has answered it.

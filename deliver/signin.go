@@ -236,7 +236,7 @@ const maxToken = 1 << 20
 // them, then as parameters, as some do instead. What worked is remembered. Asking again is harmless.
 func (c *Caller) fetchToken(ctx context.Context, t *Target, cl client, k *token) *failure {
 	k.value, k.proven = "", false
-	ctx, cancel := context.WithTimeout(WithAllowed(ctx, t), 30*time.Second)
+	ctx, cancel := context.WithTimeout(withCall(WithAllowed(ctx, t), t.Connection, ""), 30*time.Second)
 	defer cancel()
 	var fail *failure
 	for try := range 2 {
@@ -364,7 +364,7 @@ func (c *Caller) askToken(ctx context.Context, t *Target, cl client, k *token) (
 
 // noToken says why the token's address gave no answer. Whatever became of that request, the call was not made.
 func (c *Caller) noToken(ctx context.Context, t *Target, err error) *failure {
-	f := c.noAnswer(ctx, t, err, "no token could be fetched")
+	f := c.noAnswer(ctx.Err(), t, err, "no token could be fetched")
 	if f.cause == waybill.AnswerLost {
 		f.cause = waybill.TheirSideDown
 	}
