@@ -23,6 +23,7 @@ const maxBody = 4 << 20
 
 // call is a request that reached an account.
 type call struct {
+	action string // the connector's, when the caller says it
 	method string
 	path   string
 	query  url.Values
@@ -92,7 +93,7 @@ func (w *World) answer(a *act, c call) reply {
 	}
 	a.scope["path"], a.scope["body"] = parts, glance(c)
 	a.action, _ = a.string(route.Action)
-	f, struck := w.strike(a.name, CallFaults, a.action, c.path, c.method+" "+c.path)
+	f, struck := w.strike(a.name, CallFaults, a.action, c.action, c.path, c.method+" "+c.path)
 	if struck {
 		a.scope["fault"] = map[string]any{"kind": string(f.Kind), "seconds": int64(f.RetryAfter / time.Second)}
 		if r, done := a.before(f, route); done {

@@ -13,7 +13,16 @@ import (
 	"time"
 )
 
-type connectionKey struct{}
+type (
+	connectionKey struct{}
+	actionKey     struct{}
+)
+
+// WithAction says which action of the connector a call is for, so that faults can name it; else they go by the name the
+// simulated system gives the call, which may stand for several.
+func WithAction(ctx context.Context, action string) context.Context {
+	return context.WithValue(ctx, actionKey{}, action)
+}
 
 // WithConnection says for which connection the calls made under the context are, where their address does not.
 func WithConnection(ctx context.Context, connection string) context.Context {
@@ -112,8 +121,9 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 			Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true,
 		}}
 	}
+	action, _ := ctx.Value(actionKey{}).(string)
 	answer := t.world.serve(connection, call{
-		method: r.Method, path: r.URL.EscapedPath(), query: r.URL.Query(), header: r.Header, body: body,
+		action: action, method: r.Method, path: r.URL.EscapedPath(), query: r.URL.Query(), header: r.Header, body: body,
 	})
 	if answer.delay > 0 {
 		if err := t.world.patience(ctx, answer.delay); err != nil {
