@@ -25,4 +25,12 @@ var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table 
 	"E411": {Title: "name is taken", Text: "Names that expressions use stand for one thing only."},
 	"E412": {Title: "webhook proves nothing", Text: "A signature scheme needs the header that carries it and the secret that " +
 		"proves it; only scheme: none may go without."},
+	"E480": {Title: "unclear step", Text: "A step of the simulator does exactly one thing: create, upsert, update, get, " +
+		"search, refuse, send or let."},
+	"E481": {Title: "unknown name", Text: "The simulator's block names an answer, an event, an object type or a secret that " +
+		"it does not declare."},
+	"E482": {Title: "wrong route", Text: "A route is a method and a path: POST /v1/refunds. {name} stands for one segment."},
+	"E483": {Title: "refusal after a write", Text: "A refusal must come before the first write of its route, as the provider " +
+		"checks before it acts."},
+	"E484": {Title: "wrong pattern", Text: "A pattern is a regular expression in Go's syntax; it must match the whole value."},
 }

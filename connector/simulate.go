@@ -151,18 +151,6 @@ type SimSend struct {
 	After time.Duration `yaml:"after"`
 }
 
-// SimCodes are the faults of simulate.yaml.
-var SimCodes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
-	"E480": {Title: "unclear step", Text: "A step of the simulator does exactly one thing: create, upsert, update, get, " +
-		"search, refuse, send or let."},
-	"E481": {Title: "unknown name", Text: "The simulator's block names an answer, an event, an object type or a secret that " +
-		"it does not declare."},
-	"E482": {Title: "wrong route", Text: "A route is a method and a path: POST /v1/refunds. {name} stands for one segment."},
-	"E484": {Title: "wrong pattern", Text: "A pattern is a regular expression in Go's syntax; it must match the whole value."},
-	"E483": {Title: "refusal after a write", Text: "A refusal must come before the first write of its route, as the provider " +
-		"checks before it acts."},
-}
-
 // simNames are the names every expression of a simulator sees.
 func simNames() []expr.Var {
 	var vars []expr.Var
@@ -346,7 +334,7 @@ func (p *simParser) regexp(pattern string, at source.Span) *regexp.Regexp {
 	}
 	re, err := regexp.Compile("^(?:" + pattern + ")$")
 	if err != nil {
-		p.faults.Add(SimCodes, "E484", at, "This pattern cannot be read: "+err.Error()+".", "")
+		p.faults.Add(Codes, "E484", at, "This pattern cannot be read: "+err.Error()+".", "")
 	}
 	return re
 }
@@ -356,7 +344,7 @@ func (p *simParser) unknown(at source.Span, kind, name string, known []string) {
 	if len(known) > 0 {
 		hint = "Known are: " + strings.Join(known, ", ") + "."
 	}
-	p.faults.Add(SimCodes, "E481", at, fmt.Sprintf("The %s %q is not declared.", kind, name), hint)
+	p.faults.Add(Codes, "E481", at, fmt.Sprintf("The %s %q is not declared.", kind, name), hint)
 }
 
 func (p *simParser) answers(n *source.Node) {
@@ -472,7 +460,7 @@ func (p *simParser) route(raw *rawRoute) *SimRoute {
 	}
 	method, path, ok := strings.Cut(raw.On.Value, " ")
 	if !ok || !strings.HasPrefix(path, "/") || method != strings.ToUpper(method) {
-		p.faults.Add(SimCodes, "E482", raw.On.Span, fmt.Sprintf("%q is no method and path.", raw.On.Value),
+		p.faults.Add(Codes, "E482", raw.On.Span, fmt.Sprintf("%q is no method and path.", raw.On.Value),
 			"Write it as: POST /v1/refunds.")
 	}
 	r.Method, r.Path = method, strings.Split(strings.Trim(path, "/"), "/")
@@ -492,11 +480,11 @@ func (p *simParser) route(raw *rawRoute) *SimRoute {
 		switch {
 		case step.Verb == "create" || step.Verb == "upsert" || step.Verb == "update":
 			if wrote && (step.None != nil || step.Clash != nil) {
-				p.faults.Add(SimCodes, "E483", raw.Do[i].Span, "This step may refuse although another has already written.", "")
+				p.faults.Add(Codes, "E483", raw.Do[i].Span, "This step may refuse although another has already written.", "")
 			}
 			wrote = true
 		case wrote && (step.Verb == "refuse" || step.None != nil):
-			p.faults.Add(SimCodes, "E483", raw.Do[i].Span, "This step refuses although another has already written.", "")
+			p.faults.Add(Codes, "E483", raw.Do[i].Span, "This step refuses although another has already written.", "")
 		}
 	}
 	r.Key = p.template(raw.Key, p.base)
@@ -537,7 +525,7 @@ func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
 		count, s.Verb = count+1, "refuse"
 	}
 	if count != 1 {
-		p.faults.Add(SimCodes, "E480", raw.Span, "A step does exactly one thing.",
+		p.faults.Add(Codes, "E480", raw.Span, "A step does exactly one thing.",
 			"Write one of create, upsert, update, get, search, refuse, send, let.")
 	}
 	switch s.Verb {
