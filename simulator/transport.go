@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -184,14 +186,15 @@ func (w *World) resolve(r *http.Request) (string, bool) {
 		return name, known
 	}
 	first := ""
-	for name, a := range w.accounts {
+	for _, name := range slices.Sorted(maps.Keys(w.accounts)) {
+		a := w.accounts[name]
 		if a.base == nil || !strings.EqualFold(a.base.Host, r.URL.Host) || !strings.HasPrefix(r.URL.Path, a.base.Path) {
 			continue
 		}
 		if a.signedIn(r.Header) && len(a.sim.SignIn) > 0 {
 			return name, true
 		}
-		if first == "" || name < first {
+		if first == "" {
 			first = name
 		}
 	}
