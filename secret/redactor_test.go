@@ -105,6 +105,13 @@ func TestAnythingOfAKnownSecretIsFoundWhereverItStands(t *testing.T) {
 	})
 }
 
+func TestSecretsThatOverlapLeaveNothingBehind(t *testing.T) {
+	r := learnt("abcdef12", "ef123456")
+	if got, want := r.Text("<abcdef123456>"), "<"+secret.Mark("abcdef12")+">"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestWhatHoldsNoSecretIsLeftAlone(t *testing.T) {
 	r := learnt(canary)
 	body := []byte(`{"id":"evt_1","note":"sk_test_ is how keys begin","token":"x"}`)
