@@ -30,7 +30,7 @@ const benchSecret = "whsec_bench_made_up" //nolint:gosec // made up, for this ma
 // workspace writes the bench's workspace: Stripe in, HTTP out, so many effects.
 func workspace(dir string, s *sink, effects int) error {
 	files := map[string]string{
-		"waybill.yaml":             "name: bench\nzone: UTC\ncurrency: INR\nregion: IN\nowners:\n  bench: {title: The bench}\n",
+		"waybill.yaml":             "workspace: bench\nzone: UTC\ncurrency: INR\nregion: IN\nowners:\n  bench: {title: The bench}\n",
 		"connections/pay.yaml":     "connection: pay\ntitle: Payments\nconnector: stripe\ntest: {}\n",
 		"connections/out.yaml":     fmt.Sprintf("connection: out\ntitle: The sink\nconnector: http\ntest:\n  base_url: http://%s\n  private: [\"%s\"]\n  limits: {concurrency: 64}\n", s.address, s.address),
 		"tables/payment-state.csv": "# otherwise: refuse\nkey,value\nsucceeded,PAID\nfailed,FAILED\npending,OPEN\nauthorized,OPEN\n",

@@ -303,6 +303,13 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 	from, now := eff.State, e.d.Now()
 	switch a.Verb {
 	case waybill.VerbRetry, waybill.VerbDidNot:
+		w.say = "It is being sent now."
+		if from == waybill.EffectDeclined {
+			if err := e.anew(tx, eff, eff.Inputs, a); err != nil {
+				return err
+			}
+			break
+		}
 		eff.State, eff.DueAt, eff.Tries, eff.Doubted = waybill.EffectPlanned, time.Time{}, 0, false
 		eff.Reason = a.Who + " lets it be sent"
 		if a.Verb == waybill.VerbDidNot {
@@ -311,14 +318,13 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 		if err := tx.MoveEffect(eff, from); err != nil {
 			return err
 		}
-		w.say = "It is being sent now."
 	case waybill.VerbEdit:
-		if err := e.edit(tx, eff, a.Inputs); err != nil {
+		if err := e.anew(tx, eff, a.Inputs, a); err != nil {
 			return err
 		}
 		w.say = "It is being sent with your values."
 	case waybill.VerbSendAgain:
-		if err := e.sendAgain(tx, eff, a); err != nil {
+		if err := e.anew(tx, eff, eff.Inputs, a); err != nil {
 			return err
 		}
 		w.say = "It is being sent again, as a new try on record."
@@ -359,8 +365,19 @@ func (e *Engine) unblock(tx *record.Tx, run *waybill.Run, to waybill.RunState, r
 	return tx.Clear(waybill.Member{Run: run.ID})
 }
 
-// edit gives an effect other inputs: rendered anew, with a fingerprint of its own.
-func (e *Engine) edit(tx *record.Tx, eff *waybill.Effect, inputs []byte) error {
+// anew plans a new generation of an effect because a person wants it sent (again): with its own key, so that a provider
+// that remembers the last answer does not repeat that. The generation before it is closed first.
+func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybill.Act) error {
+	if eff.State == waybill.EffectPlanned || eff.State == waybill.EffectUnknown {
+		old, from := *eff, eff.State
+		old.State, old.Reason, old.SettledAt = waybill.EffectSkipped, a.Who+" had it sent anew: "+a.Reason, e.d.Now()
+		if from == waybill.EffectUnknown {
+			old.Reason = "never known; " + old.Reason
+		}
+		if err := tx.MoveEffect(&old, from); err != nil {
+			return err
+		}
+	}
 	in, err := decodeMap(inputs)
 	if err != nil {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "the values cannot be read", Hint: "write them as JSON, as they were shown", Err: err}
@@ -370,47 +387,40 @@ func (e *Engine) edit(tx *record.Tx, eff *waybill.Effect, inputs []byte) error {
 	if !ok || action == nil {
 		return &waybill.Error{Kind: waybill.Conflict, Message: "the connection or its action is no longer in the workspace"}
 	}
-	if err := connector.CheckInputs(action, in); err != nil {
-		return &waybill.Error{Kind: waybill.Invalid, Message: "these values do not fit", Hint: err.Error()}
+	if in, err = conform(action, in); err != nil {
+		return err
 	}
-	from := eff.State
-	eff.Inputs = encode(in)
-	if err := e.render(t, action, in, eff); err != nil {
+	next := waybill.Effect{
+		ID: waybill.EffectID(e.ids.New("eff")), Event: eff.Event, Flow: eff.Flow, Address: eff.Address, Generation: eff.Generation + 1,
+		Run: eff.Run, Connection: eff.Connection, Account: t.Account, Action: eff.Action, Kind: action.Kind, Repeat: action.Repeat,
+		State: waybill.EffectPlanned, Reason: a.Who + " sends it: " + a.Reason, Inputs: encode(in), Undo: eff.Undo, Order: eff.Order,
+		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(),
+	}
+	if err := e.render(t, action, in, &next); err != nil {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "these values cannot be sent", Hint: err.Error()}
 	}
-	eff.State, eff.DueAt, eff.Tries, eff.Reason = waybill.EffectPlanned, time.Time{}, 0, ""
-	return tx.EditEffect(eff, from)
-}
-
-// sendAgain plans a new generation of an effect in doubt, because a person deliberately wants it sent again.
-func (e *Engine) sendAgain(tx *record.Tx, eff *waybill.Effect, a waybill.Act) error {
-	old := *eff
-	old.State, old.Reason, old.SettledAt = waybill.EffectSkipped, "unknown for good: "+a.Who+" had it sent again: "+a.Reason, e.d.Now()
-	if err := tx.MoveEffect(&old, waybill.EffectUnknown); err != nil {
-		return err
-	}
-	again := *eff
-	again.ID, again.Generation = waybill.EffectID(e.ids.New("eff")), eff.Generation+1
-	again.State, again.DueAt, again.Tries, again.Looks, again.Doubted = waybill.EffectPlanned, time.Time{}, 0, 0, false
-	again.Reason, again.PlannedAt, again.SentAt, again.Problem = a.Who+" sends it again: "+a.Reason, e.d.Now(), time.Time{}, ""
-	in, err := decodeMap(eff.Inputs)
-	if err != nil {
-		return err
-	}
-	t, ok := e.target(eff.Connection)
-	action := e.actionOf(eff.Connection, eff.Action)
-	if !ok || action == nil {
-		return &waybill.Error{Kind: waybill.Conflict, Message: "the connection or its action is no longer in the workspace"}
-	}
-	if err := e.render(t, action, in, &again); err != nil {
-		return err
-	}
-	planned, _, err := tx.PlanEffect(&again, true)
+	planned, _, err := tx.PlanEffect(&next, true)
 	if err != nil {
 		return err
 	}
 	*eff = *planned
 	return nil
+}
+
+// conform checks a person's values against what the action takes.
+func conform(action *connector.Action, in map[string]any) (map[string]any, error) {
+	if action.Input == nil {
+		return in, nil
+	}
+	out, misfits := action.Input.Conform(in)
+	if len(misfits) == 0 {
+		return out, nil
+	}
+	words := make([]string, len(misfits))
+	for i, m := range misfits {
+		words[i] = m.Path + " " + m.Words
+	}
+	return nil, &waybill.Error{Kind: waybill.Invalid, Message: "these values do not fit: " + strings.Join(words, "; ")}
 }
 
 // actOnStep tries again or leaves out a step that failed before anything was sent.

@@ -28,6 +28,7 @@ type effectDoc struct {
 	Answer    []byte               `json:"answer,omitempty"`
 	Tries     int                  `json:"tries,omitzero"`
 	Looks     int                  `json:"looks,omitzero"`
+	Doubted   bool                 `json:"doubted,omitzero"`
 	GoodUntil int64                `json:"good_until,omitzero"`
 	DueAt     int64                `json:"due_at,omitzero"`
 	Gate      []waybill.GateAnswer `json:"gate,omitempty"`
@@ -43,7 +44,7 @@ func frozenOf(e *waybill.Effect) (string, error) {
 func docOf(e *waybill.Effect) (string, error) {
 	return doc(effectDoc{
 		Reason: e.Reason, Cause: e.Cause, Proof: e.Proof, KeyUntil: ms(e.KeyUntil), Object: e.Object, Order: e.Order,
-		Before: e.Before, Answer: e.Answer, Tries: e.Tries, Looks: e.Looks, GoodUntil: ms(e.GoodUntil), DueAt: ms(e.DueAt),
+		Before: e.Before, Answer: e.Answer, Tries: e.Tries, Looks: e.Looks, Doubted: e.Doubted, GoodUntil: ms(e.GoodUntil), DueAt: ms(e.DueAt),
 		Gate: e.Gate, Problem: e.Problem, SentAt: ms(e.SentAt), SettledAt: ms(e.SettledAt),
 	})
 }
@@ -176,7 +177,7 @@ func scanEffect(r row) (waybill.Effect, error) {
 		PlannedAt: at(r.num(9)), Key: r.text(10), Fingerprint: r.text(11), State: waybill.EffectState(r.text(12)),
 		Kind: f.Kind, Repeat: f.Repeat, Inputs: f.Inputs, Request: f.Request, Undo: f.Undo, Undoes: f.Undoes,
 		Reason: d.Reason, Cause: d.Cause, Proof: d.Proof, KeyUntil: at(d.KeyUntil), Object: d.Object, Order: d.Order,
-		Before: d.Before, Answer: d.Answer, Tries: d.Tries, Looks: d.Looks, GoodUntil: at(d.GoodUntil), DueAt: at(d.DueAt),
+		Before: d.Before, Answer: d.Answer, Tries: d.Tries, Looks: d.Looks, Doubted: d.Doubted, GoodUntil: at(d.GoodUntil), DueAt: at(d.DueAt),
 		Gate: d.Gate, Problem: d.Problem, SentAt: at(d.SentAt), SettledAt: at(d.SettledAt),
 	}, nil
 }

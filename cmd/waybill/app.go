@@ -82,10 +82,10 @@ func (a *app) wire(s setup) (err error) {
 	a.engine, err = engine.New(engine.Options{
 		Book: a.opened.book, Dispatcher: a.live, IDs: a.opened.ids, Environment: s.env, Workspace: s.ws,
 		Load: func(content []byte) (*workspace.Workspace, error) {
-			return workspace.FromBundle(content, workspace.Options{Environment: s.env, Built: connectors.FS()})
+			return workspace.FromBundle(content, workspace.Options{Environment: s.env, Built: connectors.All()})
 		},
 		Secret: a.opened.secret,
-		Caller: &deliver.Caller{Transport: transport, Now: time.Now, Redact: a.opened.redact},
+		Caller: &deliver.Caller{Transport: named{transport}, Now: time.Now, Redact: a.opened.redact.Bytes},
 		Log:    s.log,
 	})
 	if err != nil {
@@ -233,4 +233,12 @@ func (s store) Setting(ctx context.Context, name string) (value []byte, err erro
 
 func (s store) SetSetting(ctx context.Context, name string, value []byte) error {
 	return s.book.Do(ctx, func(tx *record.Tx) error { return tx.SetSetting(name, value) })
+}
+
+// named tells the simulated world which connection a request is for: two may have one address.
+type named struct{ next http.RoundTripper }
+
+func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
+	connection, _ := deliver.CallOf(r.Context())
+	return n.next.RoundTrip(r.WithContext(simulator.WithConnection(r.Context(), connection)))
 }

@@ -96,7 +96,7 @@ func (m *Main) load(dir, env string) (*workspace.Workspace, source.Faults, error
 		return nil, nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("%s is no workspace: it has no waybill.yaml", dir),
 			Hint: "write one with: waybill init " + dir}
 	}
-	ws, faults := workspace.Load(os.DirFS(dir), workspace.Options{Environment: env, Built: connectors.FS()})
+	ws, faults := workspace.Load(os.DirFS(dir), workspace.Options{Environment: env, Built: connectors.All()})
 	return ws, faults, nil
 }
 
@@ -105,7 +105,7 @@ func reader(dir string) func(string) []byte {
 	return func(file string) []byte {
 		b, err := fs.ReadFile(os.DirFS(dir), file)
 		if err != nil {
-			b, _ = fs.ReadFile(connectors.FS(), file)
+			b, _ = fs.ReadFile(connectors.All(), file)
 		}
 		return b
 	}

@@ -154,7 +154,9 @@ func (m *Main) play(ctx context.Context, a *app, l net.Listener, f demoFlags) er
   Workspace   %s   (change a flow there and see it used at once)
 
 `, l.Addr(), f.dir)
-	a.world.Traffic(simulator.Plan{Rate: f.rate})
+	plan := simulator.DemoPlan()
+	plan.Rate, plan.FormsURL = f.rate, a.publicURL
+	a.world.Traffic(plan)
 	err = m.narrate(ctx, a, failed)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

@@ -1,0 +1,324 @@
+package killtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// files is the workspace under test: one flow that writes to the hostile provider in each grade of repeat.
+func files(provider string) map[string]string {
+	return map[string]string{
+		"waybill.yaml":         "workspace: kill\nzone: UTC\ncurrency: INR\nregion: IN\nowners:\n  ops: {title: Operations}\n",
+		"connections/pay.yaml": "connection: pay\ntitle: Payments\nconnector: stripe\ntest: {}\n",
+		"connections/far.yaml": fmt.Sprintf("connection: far\ntitle: The hostile provider\nconnector: hostile\ntest:\n  base_url: http://%s\n  private: [%q]\n  limits: {concurrency: 16}\n", provider, provider),
+		"flows/all.yaml": `flow: all
+title: Every grade of repeat, once for each payment
+owner: ops
+on: payment.succeeded
+steps:
+  - id: keyed
+    do: far.keyed
+    with: {event: "${payment.id}"}
+  - id: natural
+    do: far.natural
+    with: {event: "${payment.id}"}
+  - id: looked
+    do: far.looked
+    with: {event: "${payment.id}"}
+  - id: never
+    do: far.never
+    with: {event: "${payment.id}"}
+`,
+		"connectors/hostile/manifest.yaml": `connector: hostile
+title: The hostile provider
+summary: Resets, fails after the effect, and is slow.
+version: 1
+settings:
+  account_id: {title: A name, default: far}
+base_url: {all: "http://localhost"}
+sign_in: {kind: none}
+identity: {setting: account_id}
+limits: {concurrency: 16}
+actions:
+  keyed:
+    title: Add, honouring our key
+    kind: add
+    repeat: key
+    key: {header: Idempotency-Key, form: hash, life: 24h}
+    input: {required: [event], properties: {event: {type: string}}}
+    request: {method: POST, path: "/key/${input.event}", json: {event: "${input.event}"}}
+    undo: {cannot: It stays.}
+  natural:
+    title: Put; twice is once
+    kind: state
+    repeat: natural
+    key: {header: Idempotency-Key, form: hash}
+    object: {type: thing, key: input.event}
+    input: {required: [event], properties: {event: {type: string}}}
+    request: {method: PUT, path: "/natural/${input.event}", json: {event: "${input.event}"}}
+    undo: {cannot: It stays.}
+  looked:
+    title: Add, and can be looked for
+    kind: add
+    repeat: lookup
+    key: {header: Idempotency-Key, form: hash}
+    lookup: {action: look, with: {key: "${key}"}, match: output.key == key, proves: absence, settle: 300ms}
+    input: {required: [event], properties: {event: {type: string}}}
+    request: {method: POST, path: "/lookup/${input.event}", json: {event: "${input.event}"}}
+    undo: {cannot: It stays.}
+  look:
+    title: Look for what was added
+    kind: read
+    input: {required: [key], properties: {key: {type: string}}}
+    request: {method: GET, path: /lookup, query: {key: "${input.key}"}}
+    found: status == 200
+    output: {required: [key], properties: {key: {type: string}}}
+    answer: {key: "${body.key}"}
+    errors:
+      - {status: [404], cause: not found there, words: It is not there., certainty: happened}
+  never:
+    title: Add; nobody can tell
+    kind: message
+    repeat: never
+    key: {header: Idempotency-Key, form: hash}
+    input: {required: [event], properties: {event: {type: string}}}
+    request: {method: POST, path: "/never/${input.event}", json: {event: "${input.event}"}}
+    undo: {cannot: It stays.}
+`,
+	}
+}
+
+const secret = "whsec_made_up_for_the_kill_test" //nolint:gosec // made up
+
+// rig is a workspace, its binary and the server that is killed.
+type rig struct {
+	t        *testing.T
+	dir, bin string
+	listen   string
+	cmd      *exec.Cmd
+	log      *os.File
+}
+
+func newRig(t *testing.T, provider string) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir()}
+	for name, text := range files(provider) {
+		path := filepath.Join(r.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.bin = filepath.Join(t.TempDir(), "waybill")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", r.bin, "waybill/cmd/waybill").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v: %s", err, out)
+	}
+	for name, value := range map[string]string{"pay.webhook_secret": secret, "pay.api_key": "sk_test_made_up"} {
+		c := exec.CommandContext(t.Context(), r.bin, "secret", "set", name, "--dir", r.dir, "--env", "test")
+		c.Stdin = strings.NewReader(value)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("seal %s: %v: %s", name, err, out)
+		}
+	}
+	var err error
+	if r.log, err = os.Create(filepath.Join(t.TempDir(), "serve.log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.log.Close() })
+	return r
+}
+
+// start runs serve and waits until it answers. The port stays the same over restarts.
+func (r *rig) start() {
+	r.t.Helper()
+	listen := "127.0.0.1:0"
+	if r.listen != "" {
+		listen = strings.TrimPrefix(r.listen, "http://")
+	}
+	r.cmd = exec.CommandContext(context.WithoutCancel(r.t.Context()), r.bin, "serve", r.dir, "--env", "test", "--listen", listen)
+	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	file := filepath.Join(r.dir, ".waybill", "waybill.db.serve")
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		var s struct {
+			Address string
+			PID     int
+		}
+		if json.Unmarshal(text, &s) == nil && s.PID == r.cmd.Process.Pid {
+			r.listen = s.Address
+			return
+		}
+	}
+	r.fatal("serve did not start")
+}
+
+func (r *rig) fatal(format string, args ...any) {
+	r.t.Helper()
+	text, _ := os.ReadFile(r.log.Name())
+	r.t.Fatalf(format+"\n%s", append(args, text[max(0, len(text)-4000):])...)
+}
+
+func (r *rig) kill() {
+	r.t.Helper()
+	if err := r.cmd.Process.Kill(); err != nil {
+		r.t.Fatal(err)
+	}
+	_ = r.cmd.Wait()
+}
+
+// send posts one signed payment; true when it was accepted.
+func (r *rig) send(c *http.Client, id string) bool {
+	body := fmt.Appendf(nil, `{"id":"evt_%[1]s","object":"event","api_version":"2026-09-30.endive","created":%[2]d,"livemode":false,"type":"payment_intent.succeeded","data":{"object":{"id":"%[1]s","object":"payment_intent","amount":129900,"amount_received":129900,"currency":"inr","status":"succeeded","created":%[2]d,"livemode":false,"metadata":{"order_id":"SO-1001"}}}}`, id, time.Now().Unix())
+	req, err := http.NewRequest(http.MethodPost, r.listen+"/in/pay", bytes.NewReader(body)) //nolint:noctx // bounded by the client
+	if err != nil {
+		return false
+	}
+	ts := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(ts + "." + string(body)))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Stripe-Signature", "t="+ts+",v1="+hex.EncodeToString(mac.Sum(nil)))
+	res, err := c.Do(req)
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// load sends payments until done is closed, each again until it is accepted, as providers do.
+func (r *rig) load(done chan struct{}, round int) (accepted []string) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			c := &http.Client{Timeout: 2 * time.Second}
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				id := fmt.Sprintf("pi_%d_%d_%d", round, worker, i)
+				if r.send(c, id) {
+					mu.Lock()
+					accepted = append(accepted, id)
+					mu.Unlock()
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	return accepted
+}
+
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// TestKilledAtRandomInstantsNothingIsLostOrDoubled kills the server WAYBILL_KILLS times (20 in the ordinary test run, 100
+// by `make kill`) and checks every accepted payment against the provider's own ledger.
+func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("killed in the full run")
+	}
+	kills, seed := number("WAYBILL_KILLS", 20), uint64(number("WAYBILL_SEED", int(time.Now().UnixNano()%1_000_000)))
+	t.Logf("kills %d, seed %d (again: WAYBILL_KILLS=%d WAYBILL_SEED=%d)", kills, seed, kills, seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	p, err := NewProvider(filepath.Join(t.TempDir(), "ledger.jsonl"), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	r := newRig(t, p.Address)
+	var accepted []string
+	for round := range kills {
+		r.start()
+		done, got := make(chan struct{}), make(chan []string, 1)
+		go func() { got <- r.load(done, round) }()
+		time.Sleep(time.Duration(30+rnd.IntN(400)) * time.Millisecond)
+		r.kill()
+		close(done)
+		accepted = append(accepted, <-got...)
+	}
+	p.Calm()
+	r.start()
+	deadline := time.Now().Add(2 * time.Minute)
+	for !r.rested() && time.Now().Before(deadline) {
+		time.Sleep(200 * time.Millisecond)
+	}
+	unknown := r.unknown()
+	r.check(p, accepted, unknown)
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("serve ended badly: %v", err)
+	}
+}
+
+// check holds the book against the ledger.
+func (r *rig) check(p *Provider, accepted []string, unknown map[string]bool) {
+	r.t.Helper()
+	lost, doubled, shown, silent := 0, 0, 0, 0
+	for _, id := range accepted {
+		for _, grade := range []string{"key", "lookup", "never", "natural"} {
+			n := p.Applied(grade, id)
+			switch {
+			case grade == "natural" && n >= 1: // twice is once
+			case n > 1:
+				doubled++
+				r.t.Errorf("%s happened %d times for %s", grade, n, id)
+			case n == 1 && unknown[id] && grade == "never":
+				shown++
+			case n == 0 && grade == "never" && unknown[id]:
+				shown++
+			case n == 0:
+				lost++
+				if lost < 10 {
+					r.t.Errorf("%s never happened for the accepted payment %s", grade, id)
+				}
+			}
+		}
+		if unknown[id] && p.Applied("lookup", id) == 0 {
+			silent++
+		}
+	}
+	r.t.Logf("accepted %d, lost %d, doubled %d, shown as unknown %d of the grade never", len(accepted), lost, doubled, shown)
+	if len(accepted) == 0 {
+		r.fatal("nothing was accepted")
+	}
+	if silent > 0 {
+		r.t.Errorf("%d payments stand as unknown before the step that nobody can tell", silent)
+	}
+}
