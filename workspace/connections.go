@@ -188,6 +188,9 @@ func (l *loader) resolve(c *Connection, m *connector.Manifest, b rawBlock, span 
 	for name, t := range b.Settings {
 		settings[name] = t.Value
 	}
+	if l.options.Environment == Offline {
+		settings = m.Played(settings)
+	}
 	c.Settings = m.Defaults(settings)
 	if l.options.Environment != Offline { // the simulator brings its own account
 		for _, err := range m.CheckSettings(settings) {

@@ -35,7 +35,10 @@ func (t *Table) Lookup(key string) (value string, ok bool) {
 	if value, ok = t.Rows[key]; ok {
 		return value, true
 	}
-	return strings.CutPrefix(t.Otherwise, "=")
+	if value, ok = strings.CutPrefix(t.Otherwise, "="); ok {
+		return value, true
+	}
+	return "", false
 }
 
 // declared is the table as the expression checker sees it. One that asks or refuses must list every known value.
