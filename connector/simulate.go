@@ -151,6 +151,20 @@ type SimSend struct {
 	After time.Duration `yaml:"after"`
 }
 
+// Played returns the settings of a connection to the simulated account: those that nobody gave are the account's.
+func (m *Manifest) Played(settings map[string]string) map[string]string {
+	out := map[string]string{}
+	if m.Simulate != nil {
+		maps.Copy(out, m.Simulate.Settings)
+	}
+	for name, value := range settings {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	return out
+}
+
 // simNames are the names every expression of a simulator sees.
 func simNames() []expr.Var {
 	var vars []expr.Var

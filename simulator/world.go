@@ -139,15 +139,10 @@ func newAccount(
 	_, _ = h.Write([]byte(name))
 	a := &account{
 		name: name, manifest: m, sim: m.Simulate, options: o, secrets: secrets, settings: map[string]any{},
-		texts:   maps.Clone(m.Simulate.Settings),
+		texts:   m.Defaults(m.Played(o.Settings)),
 		rand:    rand.New(rand.NewPCG(seed, h.Sum64())), //nolint:gosec // repeatable
 		shelves: map[string]*shelf{}, once: map[string]keptAnswer{},
 	}
-	if a.texts == nil {
-		a.texts = map[string]string{}
-	}
-	maps.Copy(a.texts, o.Settings)
-	a.texts = m.Defaults(a.texts)
 	for k, v := range a.texts {
 		a.settings[k] = v
 	}
