@@ -274,7 +274,9 @@ func brokenPromise(e *waybill.Effect, action *connector.Action, x deliver.Exchan
 		return "an illegal move"
 	case d.State == "planned" && mayHaveHappened && !d.Doubted:
 		return "a doubt was forgotten"
-	case d.State == "planned" && mayHaveHappened && !d.Ask && !harmless:
+	case d.State == "planned" && mayHaveHappened && d.Ask:
+		return "a person is asked as if it were known not to have happened"
+	case d.State == "planned" && mayHaveHappened && !harmless:
 		return "what may have happened is sent again blindly"
 	case d.State == "planned" && !d.DueAt.IsZero() && x.Attempt.Certainty == waybill.Declined && !cause.Outage():
 		return "what was refused is sent again by itself"

@@ -170,6 +170,8 @@ func TestOnlyPlainWebAddressesAreCalled(t *testing.T) {
 		if err == nil {
 			resp.Body.Close()
 			t.Errorf("%s was called", address)
+		} else if !deliver.IsRefusal(err) {
+			t.Errorf("%s got as far as %v", address, err)
 		}
 	}
 }

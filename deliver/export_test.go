@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,3 +19,6 @@ var RetryAfter = retryAfter
 
 // Counted wraps a connection as the dialer does.
 func Counted(conn net.Conn) net.Conn { return &counted{Conn: conn} }
+
+// IsRefusal reports whether our own rules refused a call.
+func IsRefusal(err error) bool { return errors.As(err, new(*refusal)) }

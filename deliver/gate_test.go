@@ -37,6 +37,7 @@ func TestTheGate(t *testing.T) {
 			v.Effect.Doubted, v.Effect.KeyUntil = true, t0.Add(29*time.Second)
 		}, "repeat", waybill.Ask},
 		{"a repeat without a key asks", func(v *deliver.GateView) { v.Effect.Doubted, v.Effect.Repeat = true, "never" }, "repeat", waybill.Ask},
+		{"what never began needs no key", func(v *deliver.GateView) { v.Effect.Repeat = "never" }, "", waybill.Go},
 		{"a natural repeat goes whenever", func(v *deliver.GateView) {
 			v.Effect.Doubted, v.Effect.Repeat, v.Effect.KeyUntil = true, "natural", t0.Add(-time.Hour)
 		}, "", waybill.Go},

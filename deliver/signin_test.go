@@ -164,7 +164,11 @@ func TestCallsAtOnceFetchOneToken(t *testing.T) {
 	together := func() {
 		var all sync.WaitGroup
 		for range 8 {
-			all.Go(func() { o.call(caller, target) })
+			all.Go(func() {
+				if x := o.call(caller, target); x.Attempt.Status != 200 && !x.SignIn {
+					t.Errorf("it does not go on: %+v", x)
+				}
+			})
 		}
 		all.Wait()
 	}
