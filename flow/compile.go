@@ -42,7 +42,7 @@ type compiler struct {
 	flow   *Flow
 	faults source.Faults
 	ids    map[string]source.Span
-	words  map[string]bool // every word of every value, to know which outputs are ever named
+	words  map[string]bool // every word of every expression, to know which outputs are ever named
 }
 
 // scope is what an expression at some place of the flow may name, and which of its optional paths are proven present.
@@ -76,7 +76,7 @@ func (c *compiler) header(n *source.Node) {
 	if n == nil || n.Kind != source.Map {
 		return
 	}
-	collect(n, c.words)
+	collect(n, false, c.words)
 	f := c.flow
 	f.Name, f.Was, f.Title, f.Owner = def.Flow.Value, def.Was, def.Title, def.Owner.Value
 	f.DueWithin, f.span, f.File, f.Line = def.DueWithin, def.Flow.Span, def.Span.File, def.Span.Line
@@ -109,6 +109,7 @@ func (c *compiler) header(n *source.Node) {
 	}
 	f.steps, _ = c.list(def.Steps, "", at)
 	c.kept()
+	c.renamed()
 }
 
 // withoutEvent finds what can be found in steps when the event is not known.
@@ -299,23 +300,24 @@ func (c *compiler) action(t source.Text) (string, *connector.Action) {
 	return name, nil
 }
 
-// collect notes every word of every scalar below n.
-func collect(n *source.Node, words map[string]bool) {
+// bare are the fields that hold an expression without ${ }.
+var bare = []string{"when", "lane", "each", "by"} //nolint:gochecknoglobals // a table that nothing changes
+
+// collect notes every word that stands in an expression below n: no output is named without being among them.
+func collect(n *source.Node, expression bool, words map[string]bool) {
 	if n == nil {
 		return
 	}
-	if n.Kind == source.Scalar {
+	if n.Kind == source.Scalar && (expression || strings.Contains(n.Text, "${")) {
 		for _, w := range wordPattern.FindAllString(n.Text, -1) {
 			words[w] = true
 		}
 	}
 	for _, item := range n.Items {
-		collect(item, words)
+		collect(item, false, words)
 	}
 	for _, e := range n.Entries {
-		if e.Key != "id" {
-			collect(e.Value, words)
-		}
+		collect(e.Value, slices.Contains(bare, e.Key), words)
 	}
 }
 
@@ -331,6 +333,16 @@ func (c *compiler) kept() {
 		c.flow.results = append(c.flow.results, s.id)
 		if s.as != "" {
 			c.flow.results = append(c.flow.results, s.as)
+		}
+	})
+}
+
+// renamed faults a step that is said to have been another one which is still there.
+func (c *compiler) renamed() {
+	walkSteps(c.flow.steps, func(s *step) {
+		if first, there := c.ids[s.was]; there {
+			c.fault("E309", s.span, fmt.Sprintf("%q is said to have been %q, but that step is still there, in line %d.", s.id, s.was, first.Line),
+				"Remove `was`, or the other step.")
 		}
 	})
 }

@@ -143,6 +143,7 @@ func (f *Flow) Uses(connection string) bool { return f.uses[connection] }
 // StepView is one step as pages show it.
 type StepView struct {
 	Address string // with [] where the key of a loop's item stands: items[].update
+	Was     string // the id it had before, when it was renamed
 	Kind    string // get, do, set, choose, case, each, emit, end
 	Does    string // crm.deal.update
 	Title   string
@@ -157,7 +158,7 @@ func (f *Flow) Steps() []StepView { return viewSteps(nil, f.steps, 0) }
 func viewSteps(out []StepView, list []*step, depth int) []StepView {
 	for _, s := range list {
 		out = append(out, StepView{
-			Address: s.address, Kind: string(s.kind), Does: s.does(), Title: s.title, Depth: depth,
+			Address: s.address, Was: s.was, Kind: string(s.kind), Does: s.does(), Title: s.title, Depth: depth,
 			File: s.span.File, Line: s.span.Line,
 		})
 		for _, b := range s.branches {

@@ -182,6 +182,8 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 			steps("  - {id: money, end: x}\n"), "E309", 6, "word of the expression language"},
 		"a step id has a form": {
 			steps("  - {id: Tell-Team, end: x}\n"), "E309", 6, "tell_team"},
+		"a step that was another one takes its place": {
+			steps("  - {id: a, end: x, when: order.id == 'a'}\n  - {id: b, was: a, end: y}\n"), "E309", 7, "still there"},
 		"a step has an id": {
 			steps("  - {do: crm.deal.update, with: {id: x}}\n"), "E105", 6, "id"},
 		"a step after the end is never reached": {

@@ -453,6 +453,14 @@ func TestProgressIsCompact(t *testing.T) {
 	}
 }
 
+func TestWhatALaterStepNamesIsCarriedAlong(t *testing.T) {
+	r := begin(t, sound(t, steps("  - {id: q, get: crm.deal.find, with: {order_no: x}}\n  - {id: b, do: crm.note.add, with: {body: y}}\n"+
+		"  - {id: c, do: crm.deal.update, with: {id: '${q.id}'}}\n")), order(nil))
+	r.next(nil)
+	r.next(yes("q", map[string]any{"id": "7"}))
+	r.want(yes("b", nil), "effect c crm.deal.update id=7")
+}
+
 func TestWhatWasFoundIsNotSentAlongWithoutNeed(t *testing.T) {
 	r := begin(t, sound(t, steps("  - {id: seen, get: crm.deal.find, with: {order_no: x}}\n  - {id: b, do: crm.note.add, with: {body: y}}\n")), order(nil))
 	r.next(nil)
