@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"time"
 
 	"waybill"
@@ -160,8 +161,12 @@ func AsText(value any) string {
 	switch value := value.(type) {
 	case string:
 		return value
-	case int64, float64, bool:
-		return fmt.Sprint(value)
+	case int64:
+		return strconv.FormatInt(value, 10)
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64)
+	case bool:
+		return strconv.FormatBool(value)
 	default:
 		return ""
 	}

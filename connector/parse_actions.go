@@ -213,10 +213,10 @@ func (p *parser) request(a *Action, raw *rawAction) {
 	env := p.requestEnv(a.Input)
 	r := raw.Request
 	p.oneOf(r.Method.Value, methods, r.Method.Span, "method")
-	any := expr.Target{Lenient: true}
+	to := expr.Target{Lenient: true}
 	a.Request = RequestRule{
 		Method: r.Method.Value, Path: p.template(r.Path, env, expr.PathSegment), Query: p.named(r.Query, env),
-		Headers: p.named(r.Headers, env), Form: p.object(r.Form, env, any), JSON: p.object(r.JSON, env, any),
+		Headers: p.named(r.Headers, env), Form: p.object(r.Form, env, to), JSON: p.object(r.JSON, env, to),
 		Text:  p.template(r.Text, env, expr.Plain),
 		Whole: r.Path != nil && (strings.HasPrefix(r.Path.Text, "https://") || strings.HasPrefix(r.Path.Text, "http://")),
 	}
@@ -237,7 +237,13 @@ func (p *parser) request(a *Action, raw *rawAction) {
 			p.fault("E407", e.KeySpan, "merge names objects of the body by pointers without stars.", "")
 			continue
 		}
-		a.Request.Merge = append(a.Request.Merge, MergeRule{At: e.Key, Value: p.template(e.Value, env, expr.Plain)})
+		values := []*source.Node{e.Value}
+		if e.Value.Kind == source.List {
+			values = e.Value.Items
+		}
+		for _, value := range values {
+			a.Request.Merge = append(a.Request.Merge, MergeRule{At: e.Key, Value: p.template(value, env, expr.Plain)})
+		}
 	}
 }
 
