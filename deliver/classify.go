@@ -97,8 +97,8 @@ var errTooLong = &waybill.Error{Kind: waybill.Invalid, Message: "the answer is l
 // was read before an error is returned with it.
 func readAnswer(resp *http.Response) ([]byte, error) {
 	var buf bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= maxAnswer {
-		buf.Grow(int(n) + bytes.MinRead)
+	if n := resp.ContentLength; n > 0 {
+		buf.Grow(int(min(n, maxKept)) + bytes.MinRead) // what they say it is, but no more than usual on their word alone
 	}
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
 	if err == nil && n > maxAnswer {
