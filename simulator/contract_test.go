@@ -92,11 +92,11 @@ func TestWhatEveryConnectorSendsIsTakenAndItsAnswersAreUnderstood(t *testing.T) 
 	do("hubspot", "contact.get", map[string]any{"id": dig(contact, "id")})
 	do("hubspot", "contact.find", map[string]any{"email": "asha@example.com"})
 	do("hubspot", "contact.find", map[string]any{"email": "nobody@example.com"})
-	deal := do("hubspot", "deal.create", map[string]any{"name": "Order SO-1001", "order_no": "SO-1001", "amount": "1299.00"})
+	deal := do("hubspot", "deal.create", map[string]any{"name": "Order SO-7", "order_no": "SO-7", "amount": "1299.00"})
 	do("hubspot", "deal.get", map[string]any{"id": dig(deal, "id")})
 	do("hubspot", "deal.update", map[string]any{"id": dig(deal, "id"), "stage": "closedwon", "amount": "1299.00"})
 	s.clock.pass(10 * time.Second)
-	found := do("hubspot", "deal.find", map[string]any{"order_no": "SO-1001"})
+	found := do("hubspot", "deal.find", map[string]any{"order_no": "SO-7"})
 	if dig(found, "id") != dig(deal, "id") || dig(found, "won") != true {
 		t.Errorf("the deal found is %v", found)
 	}

@@ -178,7 +178,7 @@ func TestATriggerCanBeVaried(t *testing.T) {
 	s := newStage(t, "razorpay")
 	hooks, err := s.Trigger(t.Context(), "razorpay", "payment.captured", simulator.TriggerOptions{
 		Set: map[string]string{
-			"amount": "5000", "order_id": "SO-7", "payload.payment.entity.method": "card", "payload.payment.entity.contact": "12345",
+			"amount": "5000", "order_id": "SO-7", "notes": "order", "payload.payment.entity.method": "card", "payload.payment.entity.contact": "12345",
 		},
 		Times: 2, Dup: 1, Late: time.Hour,
 	})
@@ -259,16 +259,15 @@ func TestTheDemoShowsABusinessAndItsTroubles(t *testing.T) {
 	for _, h := range s.hooks {
 		events[h.Event]++
 		seen[string(h.Body)]++
-		if h.Event != "payment.captured" {
+		if h.Event != "order.paid" {
 			continue
 		}
 		told := body(t, h)
 		payment := dig(told, "payload.payment.entity")
-		order, ok := dig(payment, "notes.order_id").(string)
-		switch {
-		case !ok:
+		if _, filled := dig(payment, "notes").(map[string]any); !filled {
 			bare++
-		case !deals[order]:
+		}
+		if !deals[str(t, told, "payload.order.entity.receipt")] {
 			missing++
 		}
 		contact, ok := dig(payment, "contact").(string)
@@ -323,5 +322,31 @@ func TestAKeyWhoseCallIsStillBeingAnsweredIsBusy(t *testing.T) {
 	s.call("stripe", refund)
 	if len(s.Objects("stripe", "refund")) != 1 {
 		t.Error("the money went back twice")
+	}
+}
+
+func TestTheOtherSystemsKnowAnOrderThatASampleTellsOf(t *testing.T) {
+	s := newStage(t)
+	search := call{
+		do:   "POST /crm/objects/2026-03/deals/search",
+		body: `{"filterGroups":[{"filters":[{"propertyName":"order_no","operator":"EQ","value":"SO-1001"}]}]}`,
+	}
+	first := s.trigger("razorpay", "order.paid", nil)
+	if order := str(t, first, "payload.order.entity.receipt"); order != "SO-1001" {
+		t.Errorf("the first order is %s", order)
+	}
+	search.want = map[string]any{"total": 1.0, "results.0.properties.amount": "1299.00"}
+	s.call("hubspot", search)
+	s.trigger("razorpay", "refund.processed", map[string]string{"order_id": "SO-1001"})
+	s.call("hubspot", search)
+	if order := str(t, s.trigger("razorpay", "order.paid", nil), "payload.order.entity.receipt"); order != "SO-1002" {
+		t.Errorf("the second order is %s", order)
+	}
+	s.trigger("razorpay", "order.paid", map[string]string{"order_id": "SO-7", "known": "false"})
+	search.body = strings.Replace(search.body, "SO-1001", "SO-7", 1)
+	search.want = map[string]any{"total": 0.0}
+	s.call("hubspot", search)
+	if len(s.ledger) != 0 {
+		t.Errorf("what was there before is no effect: %v", s.ledger)
 	}
 }

@@ -98,7 +98,9 @@ func TestStripeAnswersTheSameKeyWithTheSameAnswer(t *testing.T) {
 
 func TestRazorpayBehavesAsDocumented(t *testing.T) {
 	s := newStage(t, "razorpay")
-	paid := s.trigger("razorpay", "payment.captured", map[string]string{"order_id": "SO-1001", "amount": "129900"})
+	paid := s.trigger("razorpay", "payment.captured", map[string]string{
+		"order_id": "SO-1001", "amount": "129900", "notes": "order",
+	})
 	payment, order := str(t, paid, "payload.payment.entity.id"), str(t, paid, "payload.payment.entity.order_id")
 	refunds := "POST /v1/payments/" + payment + "/refund"
 	key := map[string]string{"X-Refund-Idempotency": "waybill-key-1"}

@@ -77,7 +77,6 @@ type traffic struct {
 	world  *World
 	plan   Plan
 	rand   *rand.Rand
-	number int // of the next order
 	met    int // people so far
 	people []customer
 	orders []*order
@@ -253,12 +252,13 @@ func (t *traffic) somebody() customer {
 func (t *traffic) newOrder() *order {
 	vars := t.somebody().vars()
 	amount := prices[t.rand.IntN(len(prices))]
-	vars["amount"], vars["order_id"] = amount, orderNumber(t.number)
+	vars["amount"], vars["order_id"] = amount, orderNumber(t.world.orders)
 	vars["refund_amount"] = amount
 	if t.rand.IntN(2) == 0 {
 		vars["refund_amount"] = amount / 4 / 100 * 100
 	}
-	t.number++
+	t.world.orders++
+	t.world.known[orderNumber(t.world.orders-1)] = true
 	o := &order{vars: vars, names: map[string]map[string]any{}, told: map[string]bool{}}
 	if t.rand.Float64() >= t.plan.NoDeal {
 		t.seed(o)

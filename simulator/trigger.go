@@ -40,7 +40,9 @@ func SampleTitle(m *connector.Manifest, sample string) string {
 }
 
 // Trigger makes the webhooks of a sample, signed and in the order they are to be sent. What they tell of is kept, so it
-// can be read back from the account. Sending them is the caller's.
+// can be read back from the account, and the other systems know the order as their seed says: the CRM has its deal. With
+// the variable known set to false they do not. Each sample is about a new order unless one is set. Sending the webhooks
+// is the caller's.
 func (w *World) Trigger(_ context.Context, connection, sample string, o TriggerOptions) ([]Webhook, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,7 +50,26 @@ func (w *World) Trigger(_ context.Context, connection, sample string, o TriggerO
 	if err != nil {
 		return nil, err
 	}
-	return a.trigger(sample, o, w.options.Clock.Now())
+	now := w.options.Clock.Now()
+	first := w.orders
+	if o.Set["order_id"] == "" {
+		w.orders += max(o.Times, 1)
+	}
+	return a.trigger(sample, o, now, first, func(vars map[string]any) error {
+		id := text(vars["order_id"])
+		if w.known[id] || vars["known"] == false {
+			return nil
+		}
+		w.known[id] = true
+		for _, name := range slices.Sorted(maps.Keys(w.accounts)) {
+			if other := w.accounts[name]; other != a && len(other.sim.Seed) > 0 {
+				if _, err := other.seed(vars, now); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // SampleOptions are what Sample needs without a world.
@@ -70,14 +91,17 @@ func Sample(connection string, m *connector.Manifest, sample string, o SampleOpt
 	if err != nil {
 		return nil, err
 	}
-	return a.trigger(sample, o.TriggerOptions, o.Now)
+	return a.trigger(sample, o.TriggerOptions, o.Now, 0, nil)
 }
 
-func (a *account) trigger(sample string, o TriggerOptions, now time.Time) ([]Webhook, error) {
+// trigger makes samples about the orders from number first on; others, when set, is told of each.
+func (a *account) trigger(
+	sample string, o TriggerOptions, now time.Time, first int, others func(vars map[string]any) error,
+) ([]Webhook, error) {
 	var hooks []Webhook
 	for i := range max(o.Times, 1) {
-		vars := person(a.rand, i).vars()
-		vars["order_id"] = orderNumber(i)
+		vars := person(a.rand, first+i).vars()
+		vars["order_id"] = orderNumber(first + i)
 		if e := a.sim.Events[sample]; e != nil {
 			maps.Copy(vars, e.Vars)
 		}
@@ -91,6 +115,11 @@ func (a *account) trigger(sample string, o TriggerOptions, now time.Time) ([]Web
 				paths[name] = value
 			default:
 				paths[name] = value
+			}
+		}
+		if others != nil {
+			if err := others(vars); err != nil {
+				return nil, err
 			}
 		}
 		d, _, err := a.draft(sample, map[string]any{"vars": vars}, nil, now.Add(-o.Late))

@@ -85,6 +85,8 @@ type World struct {
 	accounts map[string]*account
 	script   []Fault
 	storm    map[FaultKind]float64
+	orders   int             // how many there were
+	known    map[string]bool // the orders the other systems were told of, or deliberately not
 	stopped  bool
 }
 
@@ -108,7 +110,7 @@ type account struct {
 func New(o Options) *World {
 	return &World{
 		options: o, seed: o.Rand.Uint64(), rand: rand.New(rand.NewPCG(o.Rand.Uint64(), 1)), //nolint:gosec // repeatable
-		accounts: map[string]*account{}, storm: map[FaultKind]float64{},
+		accounts: map[string]*account{}, storm: map[FaultKind]float64{}, known: map[string]bool{},
 	}
 }
 
