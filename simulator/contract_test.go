@@ -14,8 +14,18 @@ import (
 	"waybill/simulator"
 )
 
-// act makes a call as the connector renders it, and judges the answer as it does.
+// act makes a call as the connector renders it, which must succeed.
 func (s *stage) act(connection, action string, input map[string]any, key string) connector.Judged {
+	s.t.Helper()
+	j, said := s.judged(connection, action, input, key)
+	if j.Certainty != waybill.Happened {
+		s.t.Errorf("%s %s with %v: %s: %+v", connection, action, input, said, j)
+	}
+	return j
+}
+
+// judged makes a call as the connector renders it, and judges the answer as it does.
+func (s *stage) judged(connection, action string, input map[string]any, key string) (connector.Judged, []byte) {
 	s.t.Helper()
 	m := manifest(s.t, connection)
 	a := m.Actions[action]
@@ -54,11 +64,7 @@ func (s *stage) act(connection, action string, input map[string]any, key string)
 	if headers["x-simulator-fault"] != "" {
 		s.t.Fatalf("%s %s: %s", connection, action, body)
 	}
-	j := m.Judge(a, connector.Answer{Status: response.StatusCode, Headers: headers, Body: body}, settings)
-	if j.Certainty != waybill.Happened {
-		s.t.Errorf("%s %s with %s: %d %s: %+v", connection, action, req.Body, response.StatusCode, body, j)
-	}
-	return j
+	return m.Judge(a, connector.Answer{Status: response.StatusCode, Headers: headers, Body: body}, settings), body
 }
 
 const ourKey = "0123456789abcdef0123456789abcdef"
@@ -131,5 +137,48 @@ func TestWhatEveryConnectorSendsIsTakenAndItsAnswersAreUnderstood(t *testing.T) 
 	}
 	if !bytes.Contains(jsonOf(s.ledger), []byte(ourKey)) {
 		t.Error("the ledger does not know our key")
+	}
+}
+
+func TestTheFaultsOfEverySystemAreUnderstoodByItsConnector(t *testing.T) {
+	s := newStage(t)
+	intent := dig(s.trigger("stripe", "payment_intent.succeeded", nil), "data.object.id")
+	payment := dig(s.trigger("razorpay", "payment.captured", nil), "payload.payment.entity.id")
+	calls := []struct {
+		connection, action string
+		input              map[string]any
+	}{
+		{"stripe", "refund.create", map[string]any{"payment_id": intent}},
+		{"razorpay", "refund.create", map[string]any{"payment_id": payment}},
+		{"hubspot", "contact.upsert", map[string]any{"email": "asha@example.com"}},
+		{"hubspot", "deal.create", map[string]any{"name": "Order SO-7"}},
+		{"whatsapp", "template.send", map[string]any{"to": "+919876543210", "template": "payment_received", "language": "en"}},
+		{"slack", "message.post", map[string]any{"channel": "C0FINANCE01", "text": "Paid"}},
+		{"http", "request.post", map[string]any{"path": "/orders", "body": map[string]any{"order": "SO-1"}}},
+	}
+	for _, c := range []struct {
+		fault     simulator.FaultKind
+		certainty waybill.Certainty
+		cause     waybill.Cause // empty: any
+	}{
+		{simulator.RateLimited, waybill.NotHappened, waybill.LimitReached},
+		{simulator.TokenExpired, waybill.NotHappened, waybill.SignInExpired},
+		{simulator.ErrorBefore, waybill.InDoubt, ""},
+		{simulator.BusinessNo, waybill.Declined, ""},
+		{simulator.HTML200, waybill.InDoubt, ""},
+	} {
+		for _, call := range calls {
+			if call.connection == "http" && c.fault == simulator.HTML200 {
+				continue // of a receiver nobody knows any 2xx is a yes
+			}
+			s.Script(simulator.Fault{Connection: call.connection, Kind: c.fault})
+			j, said := s.judged(call.connection, call.action, call.input, ourKey)
+			if j.Certainty != c.certainty || (c.cause != "" && j.Cause != c.cause) {
+				t.Errorf("%s %s, %s: judged %s, %s of %s", call.connection, call.action, c.fault, j.Certainty, j.Cause, said)
+			}
+		}
+	}
+	if len(s.ledger) != 0 {
+		t.Errorf("nothing may have happened: %v", s.ledger)
 	}
 }
