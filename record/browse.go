@@ -116,7 +116,7 @@ func (tx *Tx) eventConditions(f waybill.EventFilter, w *where) error {
 		w.and("e.id IN (SELECT event FROM runs WHERE flow = %s)", f.Flow)
 	}
 	if f.Unknown {
-		w.and("e.id IN (SELECT event FROM effects WHERE " + open + " AND state = 'unknown')")
+		w.and("e.id IN (SELECT event FROM effects WHERE " + openEffect + " AND state = 'unknown')")
 	}
 	if err := tx.timeConditions(f.Since, f.Until, w); err != nil {
 		return err
@@ -139,7 +139,7 @@ func stateCondition(state waybill.RunState, w *where) error {
 	case len(outranks) == len(worse):
 		return invalid("there is no state %q", state)
 	case state != waybill.RunDone:
-		w.and("e.id IN (SELECT event FROM runs WHERE state <> 'done' AND state = %s)", state)
+		w.and("e.id IN (SELECT event FROM runs WHERE "+openRun+" AND state = %s)", state)
 	}
 	if len(outranks) > 0 {
 		w.and("NOT EXISTS (SELECT 1 FROM runs r WHERE r.event = e.id AND r.state IN (" + strings.Join(outranks, ", ") + "))")
@@ -285,7 +285,7 @@ func (b *Book) Items(ctx context.Context, f waybill.ListFilter) (out []waybill.I
 	var w where
 	switch waybill.ItemState(f.State) {
 	case waybill.ItemKept, waybill.ItemFetching, waybill.ItemBlocked:
-		w.and("state IN ('kept', 'fetching', 'blocked') AND state = %s", f.State)
+		w.and(openItem+" AND state = %s", f.State)
 	case "":
 	default:
 		w.and("state = %s", f.State)
@@ -323,7 +323,7 @@ func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, s
 	case f.State == string(waybill.RunDone):
 		w.and("state = 'done'")
 	case f.State != "":
-		w.and("state <> 'done' AND state = %s", f.State)
+		w.and(openRun+" AND state = %s", f.State)
 	}
 	if f.Flow != "" {
 		w.and("flow = %s", f.Flow)
@@ -343,7 +343,7 @@ func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Eff
 	var w where
 	switch state := waybill.EffectState(f.State); {
 	case state.Open():
-		w.and(open+" AND state = %s", f.State)
+		w.and(openEffect+" AND state = %s", f.State)
 	case state != "":
 		w.and("state = %s", f.State)
 	}

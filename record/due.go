@@ -1,6 +1,8 @@
 package record
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"waybill"
@@ -9,37 +11,82 @@ import (
 // Work that is due: the queue is the table. Lists are oldest first; what is asked for again while its work is under way
 // comes again, so the caller remembers what it has in hand.
 
+// These are the conditions of the partial indexes, in the same words: only so does SQLite see that an index will do. (In
+// an index, IN would cost a little table for each row written.)
+const (
+	openItem   = "(state = 'kept' OR state = 'fetching' OR state = 'blocked')"
+	openRun    = "state <> 'done'"
+	openEffect = "(state = 'planned' OR state = 'sent' OR state = 'unknown')"
+)
+
+// byDue merges lists that are each in order of due time into the first limit of all. One list for each state is read in the
+// order of the index, so a backlog of any length costs no more than what is taken from it.
+func byDue[T any](tx *Tx, text string, scan func(row) (T, error), now time.Time, limit int, states ...string) ([]T, error) {
+	type dated struct {
+		due int64
+		id  string
+		it  T
+	}
+	var all []dated
+	for _, state := range states {
+		some, err := list(tx, text, func(r row) (dated, error) {
+			it, err := scan(skipped{r, 2})
+			return dated{r.num(0), r.text(1), it}, err
+		}, state, now, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b dated) int {
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
+	})
+	var out []T
+	for _, d := range all[:min(len(all), limit)] {
+		out = append(out, d.it)
+	}
+	return out, nil
+}
+
+// skipped is a row without its first columns.
+type skipped struct {
+	r row
+	n int
+}
+
+func (s skipped) text(i int) string  { return s.r.text(i + s.n) }
+func (s skipped) num(i int) int64    { return s.r.num(i + s.n) }
+func (s skipped) bytes(i int) []byte { return s.r.bytes(i + s.n) }
+
 // DueItems lists kept items whose time has come, and fetching ones that were given a time.
 func (tx *Tx) DueItems(now time.Time, limit int) ([]waybill.Item, error) {
-	return list(tx, "SELECT "+itemColumns+` FROM items WHERE state IN ('kept', 'fetching', 'blocked')
-		AND state IN ('kept', 'fetching') AND due <= $1 ORDER BY due, id LIMIT $2`, scanItem, now, limit)
+	return byDue(tx, "SELECT due, id, "+itemColumns+" FROM items WHERE "+openItem+` AND state = $1 AND due <= $2
+		ORDER BY due, id LIMIT $3`, scanItem, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
 }
 
 // DueRuns lists queued runs that are first in their lane, and running or waiting ones that were given a time.
 func (tx *Tx) DueRuns(now time.Time, limit int) ([]waybill.Run, error) {
-	return list(tx, "SELECT "+runColumns+` FROM runs WHERE state <> 'done'
-		AND state IN ('queued', 'running', 'waiting') AND due <= $1 ORDER BY due, id LIMIT $2`, scanRun, now, limit)
+	return byDue(tx, "SELECT due, id, "+runColumns+" FROM runs WHERE "+openRun+` AND state = $1 AND due <= $2
+		ORDER BY due, id LIMIT $3`, scanRun, now, limit,
+		string(waybill.RunQueued), string(waybill.RunRunning), string(waybill.RunWaiting))
 }
-
-// open is what makes SQLite use the index of open effects: the same words as in its definition.
-const open = "state IN ('planned', 'sent', 'unknown')"
 
 // DueEffects lists planned effects of a connection that are due.
 func (tx *Tx) DueEffects(connection string, now time.Time, limit int) ([]waybill.Effect, error) {
-	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+open+` AND state = 'planned' AND connection = $1
+	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+openEffect+` AND state = 'planned' AND connection = $1
 		AND due <= $2 ORDER BY due, seq LIMIT $3`, scanEffect, connection, now, limit)
 }
 
 // DueLooks lists effects that stand as sent or unknown and whose next look-up is due.
 func (tx *Tx) DueLooks(now time.Time, limit int) ([]waybill.Effect, error) {
-	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+open+` AND state IN ('sent', 'unknown')
+	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+openEffect+` AND state IN ('sent', 'unknown')
 		AND due <= $1 ORDER BY due, seq LIMIT $2`, scanEffect, now, limit)
 }
 
 // SentEffects lists every effect that stands as sent, in the order of planning, after one of them (empty: from the start):
 // for the start after a crash.
 func (tx *Tx) SentEffects(after waybill.EffectID, limit int) ([]waybill.Effect, error) {
-	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+open+` AND state = 'sent'
+	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+openEffect+` AND state = 'sent'
 		AND seq > coalesce((SELECT seq FROM effects WHERE id = $1), 0) ORDER BY seq LIMIT $2`, scanEffect, after, limit)
 }
 
@@ -54,8 +101,8 @@ func (tx *Tx) DueFetches(connection string, now time.Time, limit int) ([]waybill
 func (tx *Tx) BusyConnections() ([]string, error) {
 	return list(tx, `WITH RECURSIVE
 		e (c) AS (
-			SELECT min(connection) FROM effects WHERE `+open+` AND state = 'planned'
-			UNION ALL SELECT (SELECT min(connection) FROM effects WHERE `+open+` AND state = 'planned' AND connection > e.c)
+			SELECT min(connection) FROM effects WHERE `+openEffect+` AND state = 'planned'
+			UNION ALL SELECT (SELECT min(connection) FROM effects WHERE `+openEffect+` AND state = 'planned' AND connection > e.c)
 			FROM e WHERE e.c IS NOT NULL),
 		f (c) AS (
 			SELECT min(connection) FROM fetches WHERE state = 'planned'
@@ -82,16 +129,16 @@ func (tx *Tx) NextDue(after time.Time) (time.Time, error) {
 		}
 	}
 	for _, state := range []waybill.ItemState{waybill.ItemKept, waybill.ItemFetching} {
-		ask("SELECT min(due) FROM items WHERE state IN ('kept', 'fetching', 'blocked') AND state = $2 AND due > $1", state)
+		ask("SELECT min(due) FROM items WHERE "+openItem+" AND state = $2 AND due > $1", state)
 	}
 	for _, state := range []waybill.RunState{waybill.RunQueued, waybill.RunRunning, waybill.RunWaiting} {
-		ask("SELECT min(due) FROM runs WHERE state <> 'done' AND state = $2 AND due > $1", state)
+		ask("SELECT min(due) FROM runs WHERE "+openRun+" AND state = $2 AND due > $1", state)
 	}
 	for _, state := range []waybill.EffectState{waybill.EffectSent, waybill.EffectUnknown} {
-		ask("SELECT min(due) FROM effects WHERE "+open+" AND state = $2 AND due > $1", state)
+		ask("SELECT min(due) FROM effects WHERE "+openEffect+" AND state = $2 AND due > $1", state)
 	}
 	for _, c := range busy {
-		ask("SELECT min(due) FROM effects WHERE "+open+" AND state = 'planned' AND connection = $2 AND due > $1", c)
+		ask("SELECT min(due) FROM effects WHERE "+openEffect+" AND state = 'planned' AND connection = $2 AND due > $1", c)
 		ask("SELECT min(due) FROM fetches WHERE state = 'planned' AND connection = $2 AND due > $1", c)
 	}
 	return at(next), err

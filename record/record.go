@@ -218,12 +218,15 @@ func (b *Book) view(ctx context.Context, s session, read func(*Tx) error) (err e
 			err = e
 		}
 	}()
-	tx := &Tx{s: s, book: b, readonly: true, now: b.o.Now()}
+	tx := &Tx{s: s, book: b, readonly: true, now: b.now()}
 	if err := read(tx); err != nil {
 		return err
 	}
 	return tx.broken
 }
+
+// now is the time as the book keeps it.
+func (b *Book) now() time.Time { return b.o.Now().UTC().Truncate(time.Millisecond) }
 
 func errClosed() error {
 	return &waybill.Error{Kind: waybill.Unavailable, Message: "the book is closed", Hint: "the process is ending"}

@@ -70,32 +70,22 @@ func runDue(r *waybill.Run, first bool) any {
 	}
 }
 
-const runColumns = `id, event, flow, bundle, mode, repeats, owner, lane, lane_at, due_by, created_at, updated_at, ended_at,
+const runColumns = `id, event, flow, bundle, mode, repeats, owner, lane, due_by, created_at, updated_at, ended_at,
 	state, due_at, reason, failed_parts, problem, progress`
 
 func scanRun(r row) (waybill.Run, error) {
-	run, _, err := scanPlacedRun(r)
-	return run, err
-}
-
-func scanPlacedRun(r row) (waybill.Run, int64, error) {
 	return waybill.Run{
 		ID: waybill.RunID(r.text(0)), Event: waybill.EventID(r.text(1)), Flow: r.text(2), Bundle: waybill.BundleID(r.text(3)),
 		Mode: waybill.Mode(r.text(4)), Repeats: waybill.RunID(r.text(5)), Owner: r.text(6), Lane: r.text(7),
-		DueBy: at(r.num(9)), CreatedAt: at(r.num(10)), UpdatedAt: at(r.num(11)), EndedAt: at(r.num(12)),
-		State: waybill.RunState(r.text(13)), DueAt: at(r.num(14)), Reason: r.text(15), FailedParts: int(r.num(16)),
-		Problem: waybill.ProblemID(r.text(17)), Progress: r.bytes(18),
-	}, r.num(8), nil
+		DueBy: at(r.num(8)), CreatedAt: at(r.num(9)), UpdatedAt: at(r.num(10)), EndedAt: at(r.num(11)),
+		State: waybill.RunState(r.text(12)), DueAt: at(r.num(13)), Reason: r.text(14), FailedParts: int(r.num(15)),
+		Problem: waybill.ProblemID(r.text(16)), Progress: r.bytes(17),
+	}, nil
 }
 
 // Run returns a run; of a queued one also whom it queues behind.
 func (tx *Tx) Run(id waybill.RunID) (*waybill.Run, error) {
-	place := int64(0)
-	r, found, err := one(tx, "SELECT "+runColumns+" FROM runs WHERE id = $1", func(r row) (waybill.Run, error) {
-		run, p, err := scanPlacedRun(r)
-		place = p
-		return run, err
-	}, id)
+	r, found, err := one(tx, "SELECT "+runColumns+" FROM runs WHERE id = $1", scanRun, id)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +93,7 @@ func (tx *Tx) Run(id waybill.RunID) (*waybill.Run, error) {
 		return nil, notFound("run", id)
 	}
 	if r.State == waybill.RunQueued && r.Lane != "" {
-		if r.Behind, err = tx.ahead(r.Lane, place, id); err != nil {
+		if r.Behind, err = tx.behindNow(id); err != nil {
 			return nil, err
 		}
 	}

@@ -43,7 +43,7 @@ func (b *Book) Do(ctx context.Context, do func(*Tx) error) error {
 			return errClosed()
 		}
 		a := &act{do: do}
-		b.run([]*act{a}, nil)
+		b.run(&[]*act{a}, nil)
 		return a.err
 	}
 	a := &act{do: do, done: make(chan struct{})}
@@ -111,7 +111,7 @@ func (b *Book) batch(batch *[]*act) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	began := time.Now()
-	*batch = b.run(*batch, func(n int) *act {
+	b.run(batch, func(n int) *act {
 		for n < maxActs && time.Since(began) < maxWork {
 			select {
 			case a, ok := <-b.queue:
@@ -130,13 +130,13 @@ func (b *Book) batch(batch *[]*act) {
 }
 
 // run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held.
-func (b *Book) run(batch []*act, more func(n int) *act) []*act {
+func (b *Book) run(batch *[]*act, more func(n int) *act) {
 	ctx := context.Background()
 	if b.w == nil {
 		w, err := b.store.writer(ctx)
 		if err != nil {
-			fail(batch, unavailable("the book cannot be written now", err))
-			return batch
+			fail(*batch, unavailable("the book cannot be written now", err))
+			return
 		}
 		b.w = w
 	}
@@ -147,48 +147,47 @@ func (b *Book) run(batch []*act, more func(n int) *act) []*act {
 			_ = b.w.rollback()
 		}
 	}()
-	batch, err := b.attempt(ctx, tx, batch, more)
+	err := b.attempt(ctx, tx, batch, more)
 	done = true
 	if err != nil {
 		b.breakDown()
-		fail(batch, err)
-		return batch
+		fail(*batch, err)
+		return
 	}
 	b.store.tend(b.w)
 	b.watchers.tell(tx.changed)
-	return batch
 }
 
 // attempt runs the acts and commits. An error is the storage's own and stands for the whole batch.
-func (b *Book) attempt(ctx context.Context, tx *Tx, batch []*act, more func(n int) *act) ([]*act, error) {
+func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
 	if err := b.w.begin(ctx, true); err != nil {
-		return batch, unavailable("the book cannot be written now", err)
+		return unavailable("the book cannot be written now", err)
 	}
-	for i := 0; i < len(batch); i++ {
-		a := batch[i]
+	for i := 0; i < len(*batch); i++ {
+		a := (*batch)[i]
 		a.err = tx.run(a.do)
 		if tx.broken != nil {
-			return batch, unavailable("the book could not be written", tx.broken)
+			return unavailable("the book could not be written", tx.broken)
 		}
 		if a.err != nil && tx.wrote > 0 {
-			if err := b.again(ctx, tx, batch); err != nil {
-				return batch, unavailable("the book could not be written", err)
+			if err := b.again(ctx, tx, *batch); err != nil {
+				return unavailable("the book could not be written", err)
 			}
 			break
 		}
-		if more != nil && i == len(batch)-1 {
-			if next := more(len(batch)); next != nil {
-				batch = append(batch, next)
+		if more != nil && i == len(*batch)-1 {
+			if next := more(len(*batch)); next != nil {
+				*batch = append(*batch, next)
 			}
 		}
 	}
 	if err := tx.flush(); err != nil {
-		return batch, unavailable("the book could not be written", err)
+		return unavailable("the book could not be written", err)
 	}
 	if err := b.commit(b.w); err != nil {
-		return batch, unavailable("the book could not finish a write, which may or may not have been kept", err)
+		return unavailable("the book could not finish a write, which may or may not have been kept", err)
 	}
-	return batch, nil
+	return nil
 }
 
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
@@ -226,7 +225,7 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 
 // run runs one act and keeps or forgets what it noted beside its rows. A panic is an error of that act.
 func (tx *Tx) run(do func(*Tx) error) (err error) {
-	tx.now = tx.book.o.Now()
+	tx.now = tx.book.now()
 	tx.wrote = 0
 	deltas, hours, changed := len(tx.deltas), len(tx.hours), tx.changed
 	tx.forgetAct()

@@ -43,7 +43,7 @@ CREATE TABLE items (
   events       TEXT NOT NULL, -- ids, a space between them
   problem      TEXT NOT NULL
 ) NARROW;
-CREATE INDEX items_open ON items (state, due, id) WHERE state IN ('kept', 'fetching', 'blocked');
+CREATE INDEX items_open ON items (state, due, id) WHERE state = 'kept' OR state = 'fetching' OR state = 'blocked';
 
 CREATE TABLE delivery_keys (
   hash  BYTES NOT NULL PRIMARY KEY,
@@ -207,7 +207,7 @@ CREATE TABLE effects (
   doc         TEXT NOT NULL, -- what may change
   UNIQUE (event, flow, address, generation)
 );
-CREATE INDEX effects_open ON effects (state, connection, due, seq) WHERE state IN ('planned', 'sent', 'unknown');
+CREATE INDEX effects_open ON effects (state, connection, due, seq) WHERE state = 'planned' OR state = 'sent' OR state = 'unknown';
 
 CREATE TABLE effect_keys (
   era  BIGINT NOT NULL,

@@ -1,0 +1,45 @@
+package record_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"waybill/record"
+	"waybill/record/recordtest"
+)
+
+func open(t *testing.T, dsn string, o record.Options) *record.Book {
+	t.Helper()
+	book, err := record.Open(context.Background(), dsn, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := book.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return book
+}
+
+// TestTheBookKeepsItsPromises runs the shared suite on SQLite as it is served, and in the two forms that tests use.
+func TestTheBookKeepsItsPromises(t *testing.T) {
+	for name, how := range map[string]struct {
+		dsn    func(t *testing.T) string
+		inline bool
+	}{
+		"in a file":         {func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "book.db") }, false},
+		"in a file, inline": {func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "book.db") }, true},
+		"in memory":         {func(*testing.T) string { return "sqlite::memory:" }, false},
+		"in memory, inline": {func(*testing.T) string { return "sqlite::memory:" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recordtest.Run(t, func(t *testing.T) *record.Book {
+				t.Helper()
+				return open(t, how.dsn(t), record.Options{Now: time.Now, Inline: how.inline, Environment: "test"})
+			})
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package recordtest
+
+import (
+	"time"
+
+	"waybill"
+	"waybill/record"
+)
+
+func (k *kit) raise(key string, m waybill.Member) waybill.ProblemID {
+	k.Helper()
+	var id waybill.ProblemID
+	k.do(func(tx *record.Tx) (err error) {
+		id, err = tx.Raise(&waybill.Problem{
+			Key: key, Cause: waybill.MissingValue, Connection: "crm", Action: "contact.upsert", Code: "EMAIL", Title: "No e-mail",
+			Detail: "their words", Owner: "sales-ops",
+		}, m)
+		return err
+	})
+	return id
+}
+
+func (k *kit) problem(id waybill.ProblemID) *waybill.ProblemView {
+	k.Helper()
+	return must[*waybill.ProblemView](k)(k.book.Problem(k.Context(), id))
+}
+
+func (k *kit) clear(m waybill.Member) {
+	k.Helper()
+	k.do(func(tx *record.Tx) error { return tx.Clear(m) })
+}
+
+var peopleCases = []testCase{
+	{"a problem groups and counts what has one cause", func(k *kit) {
+		id := k.raise("k1", waybill.Member{Run: "run_1", At: k.now})
+		same(k, "joins", k.raise("k1", waybill.Member{Effect: "eff_1", At: k.now.Add(time.Second)}), id)
+		same(k, "again", k.raise("k1", waybill.Member{Run: "run_1", At: k.now.Add(2 * time.Second)}), id)
+		v := k.problem(id)
+		same(k, "counts", []int{v.Problem.Count, v.Problem.Total}, []int{2, 2})
+		same(k, "seen", []time.Time{v.Problem.FirstAt, v.Problem.LastAt}, []time.Time{k.now, k.now.Add(2 * time.Second)})
+		same(k, "newest first", v.Members[0].Run, waybill.RunID("run_1"))
+		same(k, "words", []any{v.Problem.Cause, v.Problem.Title, v.Problem.Owner}, []any{waybill.MissingValue, "No e-mail", "sales-ops"})
+		same(k, "another cause", k.raise("k2", waybill.Member{Run: "run_2"}) != id, true)
+	}},
+	{"a problem fixes itself when its last member goes, and regresses when one comes back", func(k *kit) {
+		id := k.raise("k1", waybill.Member{Run: "run_1"})
+		k.raise("k1", waybill.Member{Run: "run_2"})
+		k.clear(waybill.Member{Run: "run_1"})
+		same(k, "still", k.problem(id).Problem.State, waybill.ProblemNew)
+		k.clear(waybill.Member{Run: "run_2"})
+		p := k.problem(id).Problem
+		same(k, "fixed", []any{p.State, p.Count, p.Total, p.FixedAt.IsZero()}, []any{waybill.ProblemFixed, 0, 2, false})
+		same(k, "the same problem", k.raise("k1", waybill.Member{Run: "run_3"}), id)
+		p = k.problem(id).Problem
+		same(k, "regressed", []any{p.State, p.Count, p.Total, p.FixedAt.IsZero()}, []any{waybill.ProblemRegressed, 1, 3, true})
+	}},
+	{"clearing what is in no problem is harmless", func(k *kit) {
+		id := k.raise("k1", waybill.Member{Run: "run_1"})
+		k.clear(waybill.Member{Run: "run_9"})
+		k.clear(waybill.Member{Effect: "eff_9"})
+		k.clear(waybill.Member{})
+		same(k, "count", k.problem(id).Problem.Count, 1)
+	}},
+	{"a member is in one problem at a time, a connection may be in several", func(k *kit) {
+		a := k.raise("k1", waybill.Member{Run: "run_1"})
+		b := k.raise("k2", waybill.Member{Run: "run_1"})
+		same(k, "left", k.problem(a).Problem.State, waybill.ProblemFixed)
+		same(k, "joined", k.problem(b).Problem.Count, 1)
+		c, d := k.raise("k3", waybill.Member{Connection: "crm"}), k.raise("k4", waybill.Member{Connection: "crm"})
+		same(k, "both", []int{k.problem(c).Problem.Count, k.problem(d).Problem.Count}, []int{1, 1})
+		k.clear(waybill.Member{Connection: "crm"})
+		same(k, "both cleared", []int{k.problem(c).Problem.Count, k.problem(d).Problem.Count}, []int{0, 0})
+	}},
+	{"every kind of member comes back as it was", func(k *kit) {
+		members := []waybill.Member{
+			{Item: "itm_1", At: k.now}, {Run: "run_1", Event: "evt_1", At: k.now}, {Effect: "eff_1", At: k.now}, {Fetch: "fet_1", At: k.now},
+			{Connection: "crm", At: k.now},
+		}
+		for _, m := range members {
+			id := k.raise("key of "+string(m.Item)+string(m.Run)+string(m.Effect)+string(m.Fetch)+m.Connection, m)
+			same(k, "member", k.problem(id).Members, []waybill.Member{m})
+		}
+	}},
+	{"somebody takes a problem, and their name stays when it is raised again", func(k *kit) {
+		id := k.raise("k1", waybill.Member{Run: "run_1"})
+		p := k.problem(id).Problem
+		p.Owner, p.State = "asha", waybill.ProblemWorking
+		k.do(func(tx *record.Tx) error { return tx.SetProblem(&p) })
+		k.raise("k1", waybill.Member{Run: "run_2"})
+		p = k.problem(id).Problem
+		same(k, "taken", []any{p.Owner, p.State}, []any{"asha", waybill.ProblemWorking})
+		k.refused(waybill.NotFound, func(tx *record.Tx) error { return tx.SetProblem(&waybill.Problem{ID: "prb_none"}) })
+	}},
+	{"a problem shows the events and effects it holds", func(k *kit) {
+		e, _ := k.plan(k.effect(k.event(), "won", "f1"), false)
+		id := k.raise("k1", waybill.Member{Effect: e.ID, Event: e.Event})
+		v := k.problem(id)
+		same(k, "event", v.Events[0].ID, e.Event)
+		same(k, "effect", v.Effects[0].ID, e.ID)
+	}},
+	{"a connection nothing is known of is working, and what is set is found", func(k *kit) {
+		k.read(func(tx *record.Tx) error {
+			same(k, "new", must[*waybill.ConnectionState](k)(tx.ConnectionState("crm")).Health, waybill.HealthWorking)
+			return nil
+		})
+		s := waybill.ConnectionState{
+			Connection: "crm", Account: "42", Health: waybill.HealthSignInNeeded, Reason: "refused", Cause: waybill.SignInExpired,
+			Since: k.now, Until: k.now.Add(time.Hour), Problem: "prb_1", Parked: []string{"deal.update"}, LastIn: k.now, LastOut: k.now,
+			Failures: 3, Answers: 7,
+		}
+		k.do(func(tx *record.Tx) error { return tx.SetConnectionState(&s) })
+		k.read(func(tx *record.Tx) error {
+			same(k, "set", *must[*waybill.ConnectionState](k)(tx.ConnectionState("crm")), s)
+			return nil
+		})
+	}},
+	{"the bundle published last is current, and earlier ones are kept", func(k *kit) {
+		for _, id := range []waybill.BundleID{"b1", "b2", "b1"} {
+			k.do(func(tx *record.Tx) error { return tx.PublishBundle(id, []byte("content of "+id)) })
+		}
+		k.read(func(tx *record.Tx) error {
+			same(k, "current", must[waybill.BundleID](k)(tx.CurrentBundle()), waybill.BundleID("b1"))
+			same(k, "kept", string(must[[]byte](k)(tx.Bundle("b2"))), "content of b2")
+			_, err := tx.Bundle("b3")
+			same(k, "never", waybill.KindOf(err), waybill.NotFound)
+			return nil
+		})
+	}},
+	{"a setting is what was set last, and nil takes it away", func(k *kit) {
+		get := func() (v []byte) {
+			k.read(func(tx *record.Tx) (err error) {
+				v, err = tx.Setting("link")
+				return err
+			})
+			return v
+		}
+		same(k, "never set", get() == nil, true)
+		for _, v := range []string{"one", "two"} {
+			k.do(func(tx *record.Tx) error { return tx.SetSetting("link", []byte(v)) })
+		}
+		same(k, "set", string(get()), "two")
+		k.do(func(tx *record.Tx) error { return tx.SetSetting("link", nil) })
+		same(k, "taken away", get() == nil, true)
+	}},
+	{"a sealed value is kept, replaced, listed by name and taken away", func(k *kit) {
+		for _, name := range []string{"stripe/key", "crm/token", "stripe/key"} {
+			k.do(func(tx *record.Tx) error { return tx.SetSecret(name, []byte("sealed "+name)) })
+		}
+		k.read(func(tx *record.Tx) error {
+			same(k, "names", must[[]string](k)(tx.SecretNames()), []string{"crm/token", "stripe/key"})
+			same(k, "value", string(must[[]byte](k)(tx.Secret("crm/token"))), "sealed crm/token")
+			return nil
+		})
+		k.do(func(tx *record.Tx) error { return tx.DeleteSecret("crm/token") })
+		k.refused(waybill.NotFound, func(tx *record.Tx) error { return tx.DeleteSecret("crm/token") })
+		k.refused(waybill.NotFound, func(tx *record.Tx) error { _, err := tx.Secret("crm/token"); return err })
+	}},
+	{"a desk value is what an operator wrote last", func(k *kit) {
+		for _, v := range []string{"won", "lost"} {
+			k.do(func(tx *record.Tx) error { return tx.SetDeskValue("deal-stage", "paid", v, "asha") })
+		}
+		k.read(func(tx *record.Tx) error {
+			v, found, err := tx.DeskValue("deal-stage", "paid")
+			same(k, "value", []any{v, found}, []any{"lost", true})
+			if err != nil {
+				return err
+			}
+			_, found, err = tx.DeskValue("deal-stage", "part_paid")
+			same(k, "never written", found, false)
+			same(k, "all", must[map[string]string](k)(tx.DeskValues("deal-stage")), map[string]string{"paid": "lost"})
+			return err
+		})
+	}},
+	{"what people do is kept with its reason, newest first", func(k *kit) {
+		first := waybill.Audited{At: k.now, Who: "asha", Action: "skip", Object: "run_1", Reason: "paid by hand", Before: "blocked", After: "done"}
+		second := waybill.Audited{At: k.now, Who: "ravi", Action: "retry", Object: "run_2"}
+		for _, a := range []*waybill.Audited{&first, &second} {
+			a.ID = k.ids.New("aud")
+			k.do(func(tx *record.Tx) error { return tx.Audit(a) })
+		}
+		all, _, err := k.book.AuditLog(k.Context(), waybill.ListFilter{})
+		if err != nil {
+			k.Fatal(err)
+		}
+		same(k, "log", all, []waybill.Audited{second, first})
+	}},
+}
