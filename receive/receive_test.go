@@ -608,6 +608,45 @@ func TestRejectionsAreCountedAndBounded(t *testing.T) {
 	}
 }
 
+func TestSamplesAreCutShort(t *testing.T) {
+	rig := newRig()
+	req := post("/in/stripe", strings.Repeat("b", 9000))
+	for i := range 60 {
+		req.Header.Set(fmt.Sprintf("X-%d", i), strings.Repeat("v", 400))
+	}
+	rig.send(req)
+	sample := rig.Rejections()[0].Sample
+	if len(sample.Body) != 2<<10 || len(sample.Headers) > 24 || len(sample.Headers[0].Value) > 256 {
+		t.Errorf("%d bytes, %d headers of %d", len(sample.Body), len(sample.Headers), len(sample.Headers[0].Value))
+	}
+}
+
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestNothingIsReadOfWhatIsTurnedAwayByItsHead(t *testing.T) {
+	rig := newRig(func(c *receive.Config) { c.MaxRequests = 2 })
+	req := post("/in/stripe", "")
+	req.Body, req.ContentLength = io.NopCloser(unread{t}), 2<<20
+	if w := rig.send(req); w.Code != 413 {
+		t.Errorf("too long: %d", w.Code)
+	}
+	rig.book.hold, rig.book.entered = make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { rig.send(genuine(t, signed, "/in/stripe", "{}")) })
+	<-rig.book.entered
+	req.ContentLength = 10
+	if w := rig.send(req); w.Code != 429 {
+		t.Errorf("shed: %d", w.Code)
+	}
+	close(rig.book.hold)
+	wg.Wait()
+}
+
 func TestHostileNamesAreMadeHarmless(t *testing.T) {
 	rig := newRig()
 	rig.send(post("/in/%ff%00%0aevil%1b[31m", "{}"))
@@ -628,10 +667,15 @@ func TestNoSecretIsEverKeptOrSampled(t *testing.T) {
 		post("/in/nobody/"+canary+"?token="+canary, "x "+canary),
 		post("/in/stripe?key="+canary, `{"k":"`+canary+`"}`, "Stripe-Signature", "t=1,v1="+canary),
 		post("/in/query?gate=w0", "{}"),
+		post("/in/gate", "{}", "X-Gate", "gate=w0"),
 	} {
 		rig := newRig()
 		w := rig.send(req)
-		out, _ := json.Marshal(map[string]any{"kept": withoutBodies(rig.book.arrivals), "rejected": rig.Rejections(), "answer": w.Body.String(), "headers": w.Header()})
+		list := rig.Rejections()
+		out, _ := json.Marshal(map[string]any{"kept": withoutBodies(rig.book.arrivals), "rejected": list, "answer": w.Body.String(), "headers": w.Header()})
+		for _, r := range list {
+			out = append(out, r.Sample.Body...)
+		}
 		if strings.Contains(string(out), canary) {
 			t.Errorf("%s: %s", req.URL, out)
 		}
