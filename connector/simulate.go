@@ -114,6 +114,8 @@ type SimStep struct {
 	Also  *expr.Object   // what the system adds when that changes anything: times, computed fields; over object
 	Give  *expr.Object   // what As stands for, instead of the object
 	Match *expr.Program  // search: over object
+	Only  string         // get, search: of the group at this dotted path only Names are shown, absent ones as null
+	Names *expr.Program  // of Only: a list
 	Limit *expr.Program  // search: default 100
 	From  *expr.Program  // search: how many to pass over
 	Old   bool           // search: oldest first
@@ -248,6 +250,8 @@ type rawStep struct {
 	Also   *source.Node  `yaml:"also"`
 	Give   *source.Node  `yaml:"give"`
 	Match  *source.Node  `yaml:"match"`
+	Only   string        `yaml:"only"`
+	Names  *source.Node  `yaml:"names"`
 	Limit  *source.Node  `yaml:"limit"`
 	From   *source.Node  `yaml:"from"`
 	Old    bool          `yaml:"oldest_first"`
@@ -520,7 +524,7 @@ func (p *simParser) steps(raw []rawStep, env *expr.Env) ([]*SimStep, *expr.Env) 
 }
 
 func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
-	s := &SimStep{As: raw.As, Old: raw.Old, After: raw.After}
+	s := &SimStep{As: raw.As, Only: raw.Only, Names: p.program(raw.Names, env), Old: raw.Old, After: raw.After}
 	count := 0
 	for verb, node := range map[string]*source.Node{
 		"create": raw.Create, "upsert": raw.Upsert, "update": raw.Update, "get": raw.Get, "search": raw.Search,

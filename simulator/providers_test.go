@@ -178,7 +178,7 @@ func TestHubSpotBehavesAsDocumented(t *testing.T) {
 	}})
 	id := str(t, first, "results.0.id")
 	deal := `{"inputs":[{"id":"wb-1","idProperty":"waybill_key","properties":{"dealname":"Order SO-1","order_no":"SO-1"}}]}`
-	search := `{"filterGroups":[{"filters":[{"propertyName":"order_no","operator":"EQ","value":"SO-1"}]}],"limit":2}`
+	search := `{"filterGroups":[{"filters":[{"propertyName":"order_no","operator":"EQ","value":"SO-1"}]}],"limit":2,"properties":["order_no","hs_is_closed_won"]}`
 	for _, c := range []call{
 		{do: "POST " + at + "contacts/batch/upsert", body: strings.Replace(upsert, `"Asha"`, `"Asha R"`, 1), status: 200, want: map[string]any{
 			"results.0.new": false, "results.0.id": id, "results.0.properties.firstname": "Asha R",
@@ -223,9 +223,17 @@ func TestAHubSpotWebhookCarriesIdsAndTheRecordCanBeRead(t *testing.T) {
 		t.Error("the webhook carries data of the record")
 	}
 	s.call("hubspot", call{do: "GET /crm/objects/2026-03/deals/" + string(jsonOf(id)), status: 200, want: map[string]any{
-		"properties.order_no": "SO-1009", "properties.dealstage": "closedwon", "properties.hs_is_closed_won": "true",
-		"properties.amount": "1299.00",
+		"properties.order_no": nil, "properties.dealstage": "closedwon",
 	}})
+	// Only what is asked for is shown, and what is empty is null.
+	asked := "?properties=order_no,dealstage,hs_is_closed_won,amount,hubspot_owner_id"
+	s.call("hubspot", call{
+		do: "GET /crm/objects/2026-03/deals/" + string(jsonOf(id)) + asked, status: 200, text: `"hubspot_owner_id":null`,
+		want: map[string]any{
+			"properties.order_no": "SO-1009", "properties.dealstage": "closedwon", "properties.hs_is_closed_won": "true",
+			"properties.amount": "1299.00",
+		},
+	})
 }
 
 const template = `{"messaging_product":"whatsapp","to":"919876543210","type":"template","template":{"name":"payment_received",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"waybill/connector"
@@ -131,7 +132,11 @@ func (a *act) one(step *connector.SimStep) error {
 	}
 	if step.Verb == "get" {
 		a.scope["made"] = false
-		return a.bind(step, found.data)
+		data, err := a.shown(step, found.data)
+		if err != nil {
+			return err
+		}
+		return a.bind(step, data)
 	}
 	id, old := "", map[string]any{}
 	switch {
@@ -265,7 +270,7 @@ func (a *act) search(step *connector.SimStep) error {
 	if err != nil {
 		return err
 	}
-	var found []any
+	var found []map[string]any
 	for _, t := range shelf.list {
 		data := t.seen(a.now)
 		if data == nil {
@@ -292,6 +297,9 @@ func (a *act) search(step *connector.SimStep) error {
 	a.scope["page"] = map[string]any{"total": total, "more": last < total, "next": last}
 	results := make([]any, 0, last-first)
 	for _, data := range found[first:last] {
+		if data, err = a.shown(step, data); err != nil {
+			return err
+		}
 		if step.Give == nil {
 			results = append(results, data)
 			continue
@@ -305,6 +313,25 @@ func (a *act) search(step *connector.SimStep) error {
 	}
 	a.scope[step.As] = results
 	return nil
+}
+
+// shown is what a reader gets of an object: of one group only the names asked for.
+func (a *act) shown(step *connector.SimStep, data map[string]any) (map[string]any, error) {
+	if step.Only == "" || step.Names == nil {
+		return data, nil
+	}
+	v, err := step.Names.Eval(a.scope, nil)
+	if err != nil {
+		return nil, err
+	}
+	names, _ := v.([]any)
+	group, _ := at(data, step.Only).(map[string]any)
+	few := make(map[string]any, len(names))
+	for _, name := range names {
+		few[text(name)] = group[text(name)]
+	}
+	out := clone(data)
+	return out, put(out, strings.Split(step.Only, "."), few)
 }
 
 func (a *act) number(p *expr.Program, standard int64) (int64, error) {
