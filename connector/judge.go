@@ -1,10 +1,10 @@
 package connector
 
 import (
+	"fmt"
 	"strings"
 
 	"waybill"
-	"waybill/expr"
 )
 
 // Answer is one answer of the other side, as matchers see it.
@@ -63,7 +63,26 @@ func answerBody(answer Answer) any {
 	if err != nil {
 		return string(answer.Body)
 	}
-	return value
+	return withoutNulls(value)
+}
+
+// withoutNulls leaves out entries that are null: in an answer null is an absent value.
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			if inner == nil {
+				delete(v, name)
+				continue
+			}
+			withoutNulls(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			withoutNulls(inner)
+		}
+	}
+	return v
 }
 
 func success(a *Action, answer Answer, vars map[string]any) Judged {
@@ -71,7 +90,7 @@ func success(a *Action, answer Answer, vars map[string]any) Judged {
 	if a.Answer == nil {
 		return j
 	}
-	output, err := a.Answer.Eval(vars, nil)
+	output, err := a.output(vars)
 	if err == nil && !answer.Cut {
 		j.Output = output
 		return j
@@ -167,23 +186,35 @@ func (m *Matcher) judge(a *Action, status int, vars map[string]any) Judged {
 	if j.Certainty == waybill.Happened {
 		j.Found = true
 		if a.Answer != nil {
-			j.Output = outputOr(a.Answer, vars)
+			if output, err := a.output(vars); err == nil {
+				j.Output = output
+			}
 		}
 	}
-	said := j.Message
-	if said == "" {
-		said = "it does not say why"
+	or := func(said, unsaid string) string {
+		if said == "" {
+			return unsaid
+		}
+		return said
 	}
-	j.Words = strings.NewReplacer("{code}", j.Code, "{message}", said, "{field}", text(m.Field, vars)).Replace(m.Words)
+	fill := strings.NewReplacer("{code}", or(j.Code, "no code"), "{message}", or(j.Message, "it does not say why"),
+		"{field}", or(text(m.Field, vars), "a field"))
+	j.Words, j.Fix = fill.Replace(m.Words), fill.Replace(m.Fix)
 	return j
 }
 
-func outputOr(o *expr.Object, vars map[string]any) any {
-	value, err := o.Eval(vars, nil)
-	if err != nil {
-		return nil
+// output gives an action's output; it fits its schema.
+func (a *Action) output(vars map[string]any) (any, error) {
+	value, err := a.Answer.Eval(vars, nil)
+	if err != nil || a.Output == nil {
+		return value, err
 	}
-	return value
+	fields, _ := value.(map[string]any)
+	out, misfits := a.Output.Conform(fields)
+	if len(misfits) > 0 {
+		return nil, fmt.Errorf("%s: %s", misfits[0].Path, misfits[0].Words)
+	}
+	return out, nil
 }
 
 // CheckInputs says what is wrong with the inputs of an action, in words: an unknown, missing or unfitting one.

@@ -163,8 +163,11 @@ func (c *testCase) expect(name, got string) {
 	if *update {
 		if string(c.file(name)) != got {
 			c.changed = true
-			c.archive.files = slices.DeleteFunc(c.archive.files, func(f member) bool { return f.name == name })
-			c.archive.files = append(c.archive.files, member{name: name, data: []byte(got + "\n")})
+			at := slices.IndexFunc(c.archive.files, func(f member) bool { return f.name == name })
+			if at < 0 {
+				c.archive.files, at = append(c.archive.files, member{name: name}), len(c.archive.files)
+			}
+			c.archive.files[at].data = []byte(got + "\n")
 		}
 		return
 	}

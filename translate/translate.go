@@ -192,7 +192,7 @@ func (t *Translator) Translate(in Input) Result {
 		}
 	}
 	if len(w.result.Events) == 0 && len(w.result.Settles) == 0 {
-		w.result.NotUsed = fmt.Sprintf("%s sends %s; %s", t.manifest.Title, item.Type, strings.Join(w.reasons, "; "))
+		w.result.NotUsed = fmt.Sprintf("%s sends %s; %s", t.manifest.Title, item.Type, w.reason)
 	}
 	return w.result
 }
@@ -206,11 +206,11 @@ func (t *Translator) unused(typ string) string {
 
 // work is the translation of one item.
 type work struct {
-	t       *Translator
-	in      *Input
-	vars    map[string]any
-	result  Result
-	reasons []string // why mappings made nothing
+	t      *Translator
+	in     *Input
+	vars   map[string]any
+	result Result
+	reason string // why the first mapping that made nothing did not
 }
 
 // fetch says which read a mapping still needs.
@@ -252,7 +252,7 @@ func (w *work) mapping(m *connector.Mapping) {
 			return
 		}
 		if !ok {
-			w.reason(m.Otherwise)
+			w.because(m.Otherwise)
 			return
 		}
 	}
@@ -269,7 +269,7 @@ func (w *work) mapping(m *connector.Mapping) {
 		return
 	}
 	if !told {
-		w.reason("nothing is paid yet")
+		w.because("nothing is paid yet")
 		return
 	}
 	data, misfits := derived.Definition.Conform(derived.Data)
@@ -280,9 +280,9 @@ func (w *work) mapping(m *connector.Mapping) {
 	w.event(m, derived.Definition, data)
 }
 
-func (w *work) reason(words string) {
-	if words != "" && !slices.Contains(w.reasons, words) {
-		w.reasons = append(w.reasons, words)
+func (w *work) because(words string) {
+	if w.reason == "" {
+		w.reason = words
 	}
 }
 
