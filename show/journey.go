@@ -30,6 +30,7 @@ type journeyPage struct {
 	Related  []eventRow
 	Audit    []auditRow
 	Subject  *waybill.Subject
+	End      string // the last station's name
 }
 
 // head is the label on top: the waybill itself.
@@ -176,6 +177,14 @@ func (s *Server) journeyPage(j *waybill.Journey) journeyPage {
 		p.Related = append(p.Related, s.eventRow(row, nil))
 	}
 	p.Head = s.head(j, p.Runs)
+	switch {
+	case len(p.Runs) == 0:
+		p.End = "Nothing to do"
+	case p.Head.Tone.Tone == toneUnknown.Tone:
+		p.End = tonePerson.Word
+	default:
+		p.End = p.Head.Tone.Word
+	}
 	p.Stops = s.stops(&p)
 	return p
 }
@@ -273,11 +282,7 @@ func (s *Server) stops(p *journeyPage) []stop {
 			}
 		}
 	}
-	end := stop{p.Head.Tone.Word, p.Head.Took, p.Head.Tone, "end"}
-	if end.Tone.Tone == "unknown" {
-		end.Label = "Needs a person"
-	}
-	return append(list, end)
+	return append(list, stop{p.End, p.Head.Took, p.Head.Tone, "end"})
 }
 
 func (s *Server) runView(v waybill.RunView) runView {

@@ -13,7 +13,8 @@ type overviewPage struct {
 	Sentence    string
 	Mood        tone
 	Figures     []figure
-	Problems    []problemCard
+	Problems    []problemCard // that need a person
+	Alone       []problemCard // that go on by themselves
 	Flows       []flowRow
 	Connections []connectionRow
 	Small       []smallFigure
@@ -61,10 +62,16 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := overviewPage{Connections: conns, Flows: s.flowRows(o), Mood: mood(o)}
 	o.Flows = make([]waybill.FlowFigures, len(p.Flows)) // the sentence speaks of the workspace's flows, seen or not
-	p.Sentence = watch.Sentence(*o)
-	for _, one := range o.Problems {
-		p.Problems = append(p.Problems, s.problemCard(one))
+	for i, one := range o.Problems {
+		card := s.problemCard(one)
+		o.Problems[i].Title = card.Words.Title
+		if one.Cause.Outage() && one.Cause != waybill.SignInExpired {
+			p.Alone = append(p.Alone, card)
+		} else {
+			p.Problems = append(p.Problems, card)
+		}
 	}
+	p.Sentence = watch.Sentence(*o)
 	if o.Received == 0 && o.Events == 0 && o.Blocked == 0 && len(o.Problems) == 0 {
 		p.First = s.firstSteps(o, conns)
 	}

@@ -82,15 +82,32 @@ type errorPage struct {
 	Status  int
 }
 
-// problem writes a problem document (RFC 9457).
+// refusal is a problem document (RFC 9457), with what to do as one more member.
+type refusal struct {
+	Type   string `json:"type" doc:"about:blank: the status says it"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty" doc:"what happened"`
+	Hint   string `json:"hint,omitempty" doc:"what to do"`
+}
+
+func newRefusal(status int, message, hint string) *refusal {
+	return &refusal{"about:blank", http.StatusText(status), status, message, hint}
+}
+
+func (p *refusal) Error() string { return p.Detail }
+
+// GetStatus and ContentType make it an answer of the API.
+func (p *refusal) GetStatus() int { return p.Status }
+
+// ContentType is that of a problem document.
+func (p *refusal) ContentType(string) string { return "application/problem+json" }
+
+// problem answers with a problem document.
 func problem(w http.ResponseWriter, status int, message, hint string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	doc := map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": message}
-	if hint != "" {
-		doc["hint"] = hint
-	}
-	_ = json.NewEncoder(w).Encode(doc) // the other side has gone if this fails
+	_ = json.NewEncoder(w).Encode(newRefusal(status, message, hint)) // the other side has gone if this fails
 }
 
 // sentence makes a message of an error start like a sentence.

@@ -24,6 +24,24 @@ var (
 	toneStopped = tone{"Stopped", "stopped", "stopped", "A person ended it, or there was nothing to do."}
 )
 
+// Dot is the plain picture for a station's dot: the icon without its circle.
+func (t tone) Dot() string {
+	switch t.Tone {
+	case "done":
+		return "tick"
+	case "unknown":
+		return "ask"
+	case "person":
+		return "bang"
+	case "waiting":
+		return "dots"
+	case "working":
+		return "next"
+	default:
+		return "dash"
+	}
+}
+
 // said is a tone with another word.
 func (t tone) said(word, meaning string) tone {
 	t.Word = word

@@ -10,29 +10,30 @@ import (
 // Sentence says how the whole place is, for the top of the first page and for a phone's lock screen:
 // "All 6 flows are working. 2 things need a person."
 //
-// A flow is not working when work of it is open and a system it needs is out; that shows as an open problem whose cause
-// is an outage. What waits for a person is said whether or not the flows work.
+// A system that is out, an open problem whose cause is an outage, is said first: it holds up the flows that need it. What
+// waits for a person is said whether or not the flows work.
 func Sentence(o waybill.Overview) string {
 	if len(o.Flows) == 0 && o.Received == 0 && o.Blocked == 0 {
 		return "Nothing is set up yet. Add a flow, and what happens will show here."
 	}
-	parts := []string{working(o)}
-	if o.Blocked > 0 {
-		parts = append(parts, count(o.Blocked, "thing needs a person.", "things need a person."))
+	return working(o) + " " + needs(o)
+}
+
+// needs is the second part: what waits for a person, and if nothing does, the next thing worth knowing.
+func needs(o waybill.Overview) string {
+	switch {
+	case o.Blocked > 0:
+		return count(o.Blocked, "thing needs a person.", "things need a person.")
+	case o.Unknown > 0:
+		return count(o.Unknown, "answer was lost: it may or may not have happened.",
+			"answers were lost: they may or may not have happened.")
+	case o.Late > 0:
+		return count(o.Late, "is later than promised.", "are later than promised.")
+	case o.Received == 0 && o.Events == 0:
+		return "Nothing has come in since yesterday."
+	default:
+		return "Nothing needs a person."
 	}
-	if o.Unknown > 0 {
-		parts = append(parts, count(o.Unknown, "answer was lost: it may or may not have happened.",
-			"answers were lost: they may or may not have happened."))
-	}
-	if o.Late > 0 {
-		parts = append(parts, count(o.Late, "is later than promised.", "are later than promised."))
-	}
-	if len(parts) == 1 && o.Received == 0 && o.Events == 0 {
-		parts = append(parts, "Nothing has come in since yesterday.")
-	} else if len(parts) == 1 {
-		parts = append(parts, "Nothing needs a person.")
-	}
-	return strings.Join(parts, " ")
 }
 
 // working is the first part: the flows, and the systems that hold them up.
@@ -40,7 +41,7 @@ func working(o waybill.Overview) string {
 	held := outages(o)
 	switch {
 	case len(held) == 1:
-		return capital(held[0]) + "; its work waits and goes on by itself."
+		return capital(held[0]) + "; its work is kept and waits."
 	case len(held) > 1:
 		return fmt.Sprintf("%d systems are out; their work is kept and waits.", len(held))
 	case len(o.Flows) == 0:

@@ -2,6 +2,7 @@ package showtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func Rich(now time.Time) *Book {
 	b.others(now)
 	b.problems(now)
 	b.lists(now)
+	slices.SortFunc(b.Rows, func(x, y waybill.EventRow) int { return strings.Compare(string(y.ID), string(x.ID)) })
 	return b
 }
 

@@ -1,0 +1,332 @@
+package show_test
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"waybill"
+	"waybill/show"
+	"waybill/show/showtest"
+)
+
+// payloads are texts that want to be more than text, each in the way of another place.
+var payloads = []string{
+	`"><img src=x onerror=alert(1)><script>alert(2)</script><b id=pwned>`,
+	`'-alert(1)-'</textarea></title></style><svg/onload=alert(3)><i id=pwned>`,
+	`javascript:alert(1)//{{7*7}}${7*7}<%= 7 %><a hx-get="/x" hx-trigger="load" id=pwned>`,
+	"\u202etxt.exe\u2066 \x00\x1b[31m </pre><u id=pwned>",
+}
+
+func TestEveryPageIsWholeWithUsualEmptyAndHostileData(t *testing.T) {
+	books := map[string]*showtest.Book{"usual": showtest.Rich(now), "empty": showtest.Empty()}
+	for i, payload := range payloads {
+		books["hostile "+string(rune('1'+i))] = showtest.Hostile(now, payload)
+	}
+	for name, b := range books {
+		p := open(t, b)
+		for _, role := range []show.Role{show.Viewer, show.Operator} {
+			who := p.signIn(t, "asha", role)
+			for _, page := range everyPage {
+				res := p.ask(t, http.MethodGet, page.Path, "", who)
+				html := text(t, res)
+				if res.StatusCode != http.StatusOK && (name == "usual" && page.Name != "missing" || res.StatusCode != http.StatusNotFound) {
+					t.Errorf("%s, %s: %d", name, page.Name, res.StatusCode)
+				}
+				if err := balanced(html); err != "" {
+					t.Errorf("%s, %s as %s: %s", name, page.Name, role, err)
+				}
+				for _, mark := range []string{"<img", "<b id=pwned", "<i id=pwned", "<u id=pwned", "id=pwned>", "onerror=alert(1)>", "\u202e", "\u2066", "ZgotmplZ", "<no value>", "%!"} {
+					if strings.Contains(html, mark) {
+						t.Errorf("%s, %s: the page holds %q", name, page.Name, mark)
+					}
+				}
+			}
+		}
+	}
+}
+
+var tag = regexp.MustCompile(`(?s)<!--.*?-->|<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>`)
+
+// balanced reports the first tag that is not closed in its place.
+func balanced(html string) string {
+	void := map[string]bool{"meta": true, "link": true, "input": true, "br": true, "img": true, "hr": true}
+	var stack []string
+	ids := map[string]bool{}
+	for _, m := range tag.FindAllStringSubmatch(html, -1) {
+		name := strings.ToLower(m[2])
+		if id := regexp.MustCompile(`\sid="([^"]*)"`).FindStringSubmatch(m[3]); id != nil {
+			if ids[id[1]] {
+				return "the id " + id[1] + " is there twice"
+			}
+			ids[id[1]] = true
+		}
+		switch {
+		case name == "" || void[name] || strings.HasSuffix(m[3], "/"):
+		case m[1] == "":
+			stack = append(stack, name)
+		case len(stack) == 0 || stack[len(stack)-1] != name:
+			return "</" + name + "> closes " + strings.Join(stack, " > ")
+		default:
+			stack = stack[:len(stack)-1]
+		}
+	}
+	if len(stack) > 0 {
+		return strings.Join(stack, " > ") + " is not closed"
+	}
+	return ""
+}
+
+func TestEveryAnswerCarriesTheStrictPolicy(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	want := "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	for _, path := range []string{"/", "/events", "/nothing-here", "/healthz", "/api/v1/overview", "/static/none.js", "/sign-in"} {
+		h := p.ask(t, http.MethodGet, path, "", asha).Header
+		if h.Get("Content-Security-Policy") != want || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") == "" {
+			t.Errorf("%s answers with %v", path, h)
+		}
+	}
+}
+
+func TestNoTemplateHoldsScriptStyleOrAnotherHost(t *testing.T) {
+	files, err := filepath.Glob("pages/*.html")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("templates: %v, %v", files, err)
+	}
+	banned := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script(?:[^>]*>)[^<]|javascript:|https?://|srcdoc|<iframe|hx-on|hx-vals`)
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := banned.FindString(string(raw)); m != "" {
+			t.Errorf("%s holds %q", f, m)
+		}
+	}
+	for _, f := range []string{"static/app.css", "static/app.js"} {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := regexp.MustCompile(`(?i)https?://|@import|url\(|eval\(|innerHTML|new Function`).FindString(string(raw)); m != "" {
+			t.Errorf("%s holds %q", f, m)
+		}
+		if n := strings.Count(string(raw), "\n"); strings.HasSuffix(f, ".js") && n > 600 {
+			t.Errorf("%s has %d lines; the budget is 600", f, n)
+		}
+	}
+}
+
+func TestWhatIsNotOursIsUnchanged(t *testing.T) {
+	sums, err := os.ReadFile("static/CHECKSUMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(sums)) {
+		want, name, ok := strings.Cut(strings.TrimSpace(line), "  ")
+		if !ok {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join("static", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := sha256.Sum256(raw)
+		if hex.EncodeToString(got[:]) != want {
+			t.Errorf("%s is not the file that was published", name)
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d files are checked, want 3", n)
+	}
+}
+
+var asset = regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`)
+
+func TestTheFirstPageWeighsLittle(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	small := func(r *http.Request) { asha(r); r.Header.Set("Accept-Encoding", "gzip") }
+	for _, path := range []string{"/", "/events", "/events/" + showtest.ID("evt", 9000)} {
+		res := p.ask(t, http.MethodGet, path, "", small)
+		raw := text(t, res)
+		total := len(raw)
+		z, err := gzip.NewReader(strings.NewReader(raw))
+		if err != nil {
+			t.Fatalf("%s is not compressed: %v", path, err)
+		}
+		html, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links := asset.FindAllStringSubmatch(string(html), -1)
+		if len(links) != 5 {
+			t.Errorf("%s loads %d files", path, len(links))
+		}
+		for _, link := range links {
+			got := p.ask(t, http.MethodGet, link[1], "", small)
+			if got.StatusCode != http.StatusOK || !strings.Contains(got.Header.Get("Cache-Control"), "immutable") {
+				t.Errorf("%s answers %d, %s", link[1], got.StatusCode, got.Header.Get("Cache-Control"))
+			}
+			total += len(text(t, got))
+		}
+		if total > 60<<10 {
+			t.Errorf("%s weighs %d bytes compressed with all it needs; the budget is 60 kB of the 120 allowed", path, total)
+		}
+	}
+}
+
+func TestTheFragmentIsThePagesOwnBlock(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	whole := text(t, p.ask(t, http.MethodGet, "/problems", "", asha))
+	part := text(t, p.ask(t, http.MethodGet, "/problems", "", asha, func(r *http.Request) { r.Header.Set("HX-Request", "true") }))
+	if strings.Contains(part, "<html") || !strings.Contains(whole, strings.TrimSpace(part)) {
+		t.Errorf("the fragment is not part of the page:\n%s", part)
+	}
+}
+
+func TestNumbersOfTheDataAreShownToTheLastDigit(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", 9000), "", p.signIn(t, "asha", show.Viewer)))
+	for _, want := range []string{"9007199254740993", "₹1,29,900.00"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the journey does not show %s", want)
+		}
+	}
+}
+
+func TestTheJourneySaysHowSureEachEffectIsAndWhatIsSafe(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	rows := []struct {
+		n    int
+		want []string
+	}{
+		{9000, []string{"Confirmed by HubSpot", "answer 200", "webhook: delivered", "Told 2 more times", "order.balance.minor &gt; 0", "Nothing came", "X-Razorpay-Signature, secret 1 of 1"}},
+		{8990, []string{"Sent, answer lost", "It did not happen", "May repeat: the customer could get the message twice.", "connection reset by peer", "curl -X", "$AUTHORIZATION", "Is a retry safe?"}},
+		{8970, []string{"Declined by HubSpot", "INVALID_EMAIL", "Edit and retry", "ravi@example", "Stop this run"}},
+		{9010, []string{"Not done yet", "Next try", "in 7 s", "asked us to wait 10 s", "uses up no try"}},
+	}
+	for _, row := range rows {
+		html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", row.n), "", asha))
+		for _, want := range row.want {
+			if !strings.Contains(html, want) && want != "Nothing came" {
+				t.Errorf("the journey of %d does not say %q", row.n, want)
+			}
+		}
+	}
+	if html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", 8990), "", p.signIn(t, "ravi", show.Viewer))); strings.Contains(html, `action="/acts"`) {
+		t.Error("a viewer sees buttons")
+	}
+}
+
+func TestAButtonDoesItAndSaysSo(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	back := "/events/" + showtest.ID("evt", 8990)
+	res := p.ask(t, http.MethodPost, "/acts", "object="+showtest.ID("eff", 8992)+"&verb=it+happened&reason=I+saw+it&back="+back, asha)
+	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != back {
+		t.Fatalf("the button answers %d and goes to %s", res.StatusCode, res.Header.Get("Location"))
+	}
+	if len(p.book.Acts) != 1 || p.book.Acts[0].Who != "asha" || p.book.Acts[0].Verb != waybill.VerbHappened || p.book.Acts[0].Reason != "I saw it" {
+		t.Errorf("the desk was told %+v", p.book.Acts)
+	}
+	said := func(r *http.Request) {
+		asha(r)
+		for _, c := range res.Cookies() {
+			r.AddCookie(c)
+		}
+	}
+	page := p.ask(t, http.MethodGet, back, "", said)
+	if html := text(t, page); !strings.Contains(html, "It is on the audit list with your name.") {
+		t.Error("the next page does not say what happened")
+	}
+	if c := page.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 {
+		t.Errorf("the sentence would be said again: %v", c)
+	}
+}
+
+func TestAButtonThatCannotBeDoneSaysWhyAndChangesNothing(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	for form, want := range map[string]string{
+		"object=team&verb=stop&back=/connections/team":                  "has changed meanwhile",
+		"object=&verb=stop&back=/":                                      "needs a verb and an object",
+		"object=team&verb=resume&inputs=%7Bbad&back=//evil.example/pwn": "no valid JSON",
+	} {
+		res := p.ask(t, http.MethodPost, "/acts", form, asha)
+		if strings.Contains(res.Header.Get("Location"), "evil") {
+			t.Errorf("%s goes to %s", form, res.Header.Get("Location"))
+		}
+		html := text(t, p.ask(t, http.MethodGet, "/", "", asha, func(r *http.Request) { r.AddCookie(res.Cookies()[0]) }))
+		if !strings.Contains(html, want) || !strings.Contains(html, `class="said bad"`) {
+			t.Errorf("%s: the next page does not say %q", form, want)
+		}
+	}
+	if len(p.book.Acts) != 0 {
+		t.Errorf("the desk was told %+v", p.book.Acts)
+	}
+}
+
+func TestSearchingForAnIDGoesThere(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Viewer)
+	for id, want := range map[string]string{showtest.ID("eff", 1): "/events/", showtest.ID("prb", 1): "/problems/"} {
+		if got := p.ask(t, http.MethodGet, "/events?q="+id, "", asha).Header.Get("Location"); got != want+id {
+			t.Errorf("searching for %s goes to %q", id, got)
+		}
+	}
+}
+
+func TestTheListSaysHowManyAreNewWithoutMovingItsRows(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Viewer)
+	if got := text(t, p.ask(t, http.MethodGet, "/events/new?top="+showtest.ID("evt", 8970), "", asha, func(r *http.Request) { r.Header.Set("HX-Request", "true") })); !strings.Contains(got, "3 new") {
+		t.Errorf("the bar is %s", got)
+	}
+	list := text(t, p.ask(t, http.MethodGet, "/events", "", asha))
+	if strings.Contains(list, `<main id="main" data-live`) {
+		t.Error("the list of events would be drawn again under the cursor")
+	}
+}
+
+func TestFiltersStayInTheAddress(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	html := text(t, p.ask(t, http.MethodGet, "/events?flow=payment-to-crm&q=SO-1001&since=24h", "", p.signIn(t, "asha", show.Viewer)))
+	for _, want := range []string{`href="/events?q=SO-1001&amp;since=24h"`, "Customer email", "asha@example.com", `<option value="24h" selected>`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the list does not hold %q", want)
+		}
+	}
+}
+
+func TestTheFirstDayShowsTheFirstSteps(t *testing.T) {
+	p := open(t, showtest.Empty())
+	html := text(t, p.ask(t, http.MethodGet, "/", "", p.signIn(t, "asha", show.Admin)))
+	for _, want := range []string{"The first steps", "waybill trigger razorpay", "All 6 flows are working. Nothing has come in since yesterday."} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the first page of the first day does not say %q", want)
+		}
+	}
+}
+
+func TestTheThemeIsKeptWithoutScript(t *testing.T) {
+	p := open(t, showtest.Empty())
+	asha := p.signIn(t, "asha", show.Viewer)
+	res := p.ask(t, http.MethodPost, "/theme", "theme=dark&back=/events", asha)
+	html := text(t, p.ask(t, http.MethodGet, "/events", "", asha, func(r *http.Request) { r.AddCookie(res.Cookies()[0]) }))
+	if !strings.Contains(html, `data-theme="dark"`) {
+		t.Error("the page is not dark")
+	}
+}
