@@ -1,7 +1,9 @@
 // Package expr is the expression language of Waybill: CEL behind our own types, with static types from JSON Schema,
 // cost and memory limits, a business function library, and issues in plain words. It is the only importer of cel-go.
 //
-// Expressions are pure: no clock, no randomness, no I/O, no secrets. Evaluation is safe for concurrent use.
+// Expressions are pure: no clock, no randomness, no I/O, no secrets. Evaluation is safe for concurrent use. A field that
+// its schema does not require is optional by type: it is read with .? or after has(); an expression that forgets is
+// refused when it is compiled. Expr must not know what flows, connectors or events are.
 package expr
 
 import "waybill/source"
@@ -85,105 +87,47 @@ const (
 type absent struct{}
 
 // Absent is the one absent value.
-var Absent any = absent{}
+var Absent any = absent{} //nolint:gochecknoglobals // a constant in all but name
 
-// Env knows names, types and functions; it is immutable.
-type Env struct{}
+// The limits of one expression.
+const (
+	MaxSize   = 8 << 10 // characters
+	MaxNodes  = 5000
+	MaxCost   = 100_000 // CEL's cost units when evaluated
+	MaxMemory = 4 << 20 // elements and characters held at once
+)
 
-// NewEnv returns an environment with the function library and no names.
-func NewEnv(cfg Config) (*Env, error) { panic("unwritten") }
-
-// With returns an environment that also knows vars.
-func (e *Env) With(vars ...Var) *Env { panic("unwritten") }
-
-// Names lists the variables, sorted.
-func (e *Env) Names() []string { panic("unwritten") }
-
-// Functions lists the names that functions and methods have, sorted; step ids differ from them.
-func (e *Env) Functions() []string { panic("unwritten") }
-
-// Program compiles a bare expression (when, lane, each and other expression-only fields).
-func (e *Env) Program(text source.Text, to Target) (*Program, source.Faults) { panic("unwritten") }
-
-// Template compiles one scalar: plain text is literal; exactly one ${...} keeps the expression's type; else it is text
-// with typed interpolation, each value encoded for its target and never evaluated twice; $${ is a literal ${.
-func (e *Env) Template(n *source.Node, to Target) (*Template, source.Faults) { panic("unwritten") }
-
-// Object compiles a YAML value whose scalars are templates against a schema: unknown entries, missing required ones and
-// wrong types are faults. An absent value leaves its entry out.
-func (e *Env) Object(n *source.Node, to Target) (*Object, source.Faults) { panic("unwritten") }
-
-// Program is a compiled expression.
-type Program struct{}
-
-// Eval gives the value: nil, bool, int64, float64, string, time.Time, time.Duration, []any, map[string]any, or Absent.
-// Money is map[string]any{"minor": int64, "currency": string}. vars hold the same kinds of value.
-func (p *Program) Eval(vars map[string]any, r Reads) (any, error) { panic("unwritten") }
-
-// Bool is Eval for a condition.
-func (p *Program) Bool(vars map[string]any, r Reads) (bool, error) { panic("unwritten") }
-
-// Str is Eval for text; Absent gives "".
-func (p *Program) Str(vars map[string]any, r Reads) (string, error) { panic("unwritten") }
-
-// Text returns the expression as written; Span its place.
-func (p *Program) Text() string      { panic("unwritten") }
-func (p *Program) Span() source.Span { panic("unwritten") }
-
-// Schema returns the static type of its value; nil is any.
-func (p *Program) Schema() *Schema { panic("unwritten") }
-
-// MayBeAbsent reports whether the value is an optional, so that Eval may give Absent.
-func (p *Program) MayBeAbsent() bool { panic("unwritten") }
-
-// Proves lists the optional paths that are present whenever the expression is true: order.customer.phone.
-func (p *Program) Proves() []string { panic("unwritten") }
-
-// Uses lists the paths it reads.
-func (p *Program) Uses() []string { panic("unwritten") }
-
-// NeedsBook reports whether it calls table() or pairing().
-func (p *Program) NeedsBook() bool { panic("unwritten") }
-
-// Explain says why a condition was false: the smallest clause that decided, and what its names stood for.
-func (p *Program) Explain(vars map[string]any, r Reads) (clause string, values map[string]string) {
-	panic("unwritten")
+// Codes are this package's codes.
+var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+	"E201": {Title: "expression cannot be read", Text: "The expression is not complete or holds something CEL does not know. " +
+		"Look for a missing bracket, a text whose quote is not closed, or a word such as `and` where CEL writes &&."},
+	"E202": {Title: "unknown name", Text: "An expression may use the event by its noun, the outputs of earlier steps by their " +
+		"ids, and the functions of the library."},
+	"E203": {Title: "unknown field", Text: "The object has no field of that name. Fields come from the event's or action's schema."},
+	"E204": {Title: "types do not fit", Text: "A function or operator was given values of kinds it does not take. Whole numbers " +
+		"and decimals do not mix in arithmetic; text joins only with text: use string(x), double(x) or int(x)."},
+	"E205": {Title: "may be absent", Text: "The schema does not require this field, so it may be missing. Read it with .? " +
+		"(the entry is then left out when it is absent), give a default with .orValue(...), or use it where has(...) has " +
+		"shown that it is there."},
+	"E206": {Title: "wrong kind of result", Text: "The expression gives another kind of value than its place takes."},
+	"E207": {Title: "unknown type", Text: "The type of this value is not known before it is there, and it goes where a known type " +
+		"is needed. Convert it: string(x), int(x), double(x), bool(x), timestamp(x), phone(x), email(x)."},
+	"E208": {Title: "unknown function", Text: "No function or method of that name exists. `waybill eval` lists the library."},
+	"E209": {Title: "${ is not closed", Text: "Every ${ needs its }. A } inside a quoted text does not count. Write $${ for the " +
+		"two characters themselves."},
+	"E210": {Title: "wrong value", Text: "The value written here is not what its place takes."},
+	"E211": {Title: "table does not cover every value", Text: "The value has a fixed list of possibilities, and the table has no " +
+		"row for some of them and no `otherwise`. Add rows, or an otherwise."},
+	"E212": {Title: "unknown table", Text: "table() takes the name of a file in tables/, written as plain text."},
+	"E213": {Title: "unknown connection", Text: "pairing() takes names of connections of this workspace, written as plain text."},
+	"E214": {Title: "expression too large", Text: "An expression may have at most 8,192 characters and 5,000 parts. Split it into " +
+		"steps with `set`."},
+	"E215": {Title: "unknown entry", Text: "The target takes no entry of that name."},
+	"E216": {Title: "missing entry", Text: "The target needs an entry that is not given."},
+	"E217": {Title: "comparison that is never true", Text: "The value has a fixed list of possibilities, and the text it is compared " +
+		"with is none of them."},
+	"E218": {Title: "invalid literal", Text: "A pattern, time or time span written in the expression is not valid."},
 }
-
-// Template is a compiled scalar.
-type Template struct{}
-
-// Eval gives its value, as Program.Eval does.
-func (t *Template) Eval(vars map[string]any, r Reads) (any, error) { panic("unwritten") }
-
-// Literal reports whether it is plain text without expressions.
-func (t *Template) Literal() (string, bool) { panic("unwritten") }
-
-// Text returns the template as written; Span its place.
-func (t *Template) Text() string      { panic("unwritten") }
-func (t *Template) Span() source.Span { panic("unwritten") }
-
-// NeedsBook reports whether any part calls table() or pairing(); Uses lists the paths it reads.
-func (t *Template) NeedsBook() bool { panic("unwritten") }
-func (t *Template) Uses() []string  { panic("unwritten") }
-
-// Object is a compiled YAML value.
-type Object struct{}
-
-// Eval gives its value; entries whose value is Absent are left out.
-func (o *Object) Eval(vars map[string]any, r Reads) (any, error) { panic("unwritten") }
-
-// Lines says of each leaf which expression gave which value, for the journey's mapping view.
-func (o *Object) Lines(vars map[string]any, r Reads) []Line { panic("unwritten") }
-
-// NeedsBook reports whether any part calls table() or pairing().
-func (o *Object) NeedsBook() bool { panic("unwritten") }
-
-// Uses lists the paths it reads.
-func (o *Object) Uses() []string { panic("unwritten") }
-
-// Has reports whether the object has an entry of that name at its top, which may still be left out when evaluated.
-func (o *Object) Has(key string) bool { panic("unwritten") }
 
 // Line is one leaf of an Object: its path, its expression as written and its value in words.
 type Line struct {
