@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"waybill/show"
@@ -109,11 +111,7 @@ func TestPicturesOfEveryPage(t *testing.T) {
 		for _, width := range []int64{1280, 360} {
 			shoot := func(name, address string) {
 				scheme(t, ctx, theme)
-				if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-					Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 500,
-				}); err != nil {
-					t.Fatal(err)
-				}
+				size(t, ctx, width)
 				if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
@@ -135,5 +133,203 @@ func TestPicturesOfEveryPage(t *testing.T) {
 				shoot("first", empty.URL+"/")
 			}
 		}
+	}
+}
+
+// watchful is run in every page before anything else: it keeps what a hostile text would do.
+const watchful = `
+window.__seen = [];
+for (const f of ["alert", "confirm", "prompt", "print"]) window[f] = () => __seen.push("called " + f);
+addEventListener("securitypolicyviolation", (e) => __seen.push("blocked by the policy: " + e.violatedDirective + " " + e.blockedURI + " " + e.sourceFile));
+addEventListener("error", (e) => __seen.push("error: " + e.message));
+addEventListener("unhandledrejection", (e) => { if (!String(e.reason).includes("abort")) __seen.push("rejected: " + e.reason); });
+`
+
+// report is what a page tells about itself.
+type report struct {
+	Seen     []string
+	Injected int
+	Foreign  []string
+	Wide     string
+	Styled   bool
+	Script   bool
+	Text     string
+}
+
+const look = `(() => (document.querySelectorAll("details").forEach((d) => { d.open = true; }), {
+  seen: __seen,
+  injected: document.querySelectorAll("#pwned, img, iframe, object, embed, base, main script, main style").length,
+  foreign: performance.getEntriesByType("resource").map((r) => r.name).filter((n) => !n.startsWith(location.origin)),
+  wide: document.documentElement.scrollWidth > innerWidth
+    ? [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".tabs, .scroll, pre, .track"))
+        .map((e) => e.tagName + "." + e.className).slice(0, 3).join(", ") || "something" : "",
+  styled: getComputedStyle(document.querySelector("main")).display === "grid",
+  script: typeof htmx === "object",
+  text: document.querySelector("main").innerText,
+}))()`
+
+func size(t *testing.T, ctx context.Context, width int64) { //nolint:revive // the helper's t comes first
+	t.Helper()
+	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 500,
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestInABrowserHostileTextIsOnlyText opens every page with payloads in every field: nothing runs, nothing is added,
+// nothing is asked of another host, and no page is wider than a phone.
+func TestInABrowserHostileTextIsOnlyText(t *testing.T) {
+	ctx := browser(t)
+	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watchful}); err != nil {
+		t.Fatal(err)
+	}
+	size(t, ctx, 360)
+	books := []*showtest.Book{showtest.Rich(now)}
+	for _, payload := range payloads {
+		books = append(books, showtest.Hostile(now, payload))
+	}
+	for i, b := range books {
+		srv := serve(t, b)
+		for _, p := range everyPage {
+			if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+p.Path)); err != nil {
+				t.Fatalf("%s: %v", p.Name, err)
+			}
+			got, err := chromedp.Run(ctx, chromedp.Evaluate[report](look))
+			if err != nil {
+				t.Fatalf("%s: %v", p.Name, err)
+			}
+			if len(got.Seen) > 0 || got.Injected > 0 || len(got.Foreign) > 0 {
+				t.Errorf("%s with payload %d: seen %q, %d nodes injected, asked %q", p.Name, i, got.Seen, got.Injected, got.Foreign)
+			}
+			if !got.Styled || !got.Script {
+				t.Errorf("%s with payload %d: the policy stops our own style (%v) or script (%v)", p.Name, i, got.Styled, got.Script)
+			}
+			if got.Wide != "" {
+				t.Errorf("%s with payload %d is wider than a phone of 360: %s", p.Name, i, got.Wide)
+			}
+			if i == 1 && p.Name == "journey-done" && !strings.Contains(got.Text, "<script>alert(2)</script>") {
+				t.Errorf("the payload is not shown as text: the test tests nothing\n%s", got.Text)
+			}
+		}
+	}
+}
+
+// contrast finds texts whose colour is too near to what is behind them (WCAG AA: 4.5, or 3 for large ones).
+const contrast = `(() => {
+  document.querySelectorAll("details").forEach((d) => { d.open = true; });
+  const c = document.createElement("canvas"); c.width = c.height = 1;
+  const g = c.getContext("2d", { willReadFrequently: true });
+  const rgba = (s) => { g.clearRect(0, 0, 1, 1); g.fillStyle = s; g.fillRect(0, 0, 1, 1); const d = g.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255]; };
+  const over = (a, b) => [0, 1, 2].map((i) => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
+  const lum = (x) => { const f = x.slice(0, 3).map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * f[0] + .7152 * f[1] + .0722 * f[2]; };
+  const behind = (e) => { const list = []; for (; e; e = e.parentElement) list.unshift(rgba(getComputedStyle(e).backgroundColor)); return list.reduce((b, a) => over(a, b), [255, 255, 255, 1]); };
+  const bad = new Set();
+  for (const e of document.querySelectorAll("body *")) {
+    if (!e.checkVisibility() || e.closest("svg, .hush, .skip") || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+    const s = getComputedStyle(e), back = behind(e), front = over(rgba(s.color), back);
+    const [hi, lo] = [lum(front), lum(back)].sort((a, b) => b - a);
+    const ratio = (hi + .05) / (lo + .05), large = parseFloat(s.fontSize) >= 24 || parseFloat(s.fontSize) >= 18.66 && s.fontWeight >= 700;
+    if (ratio < (large ? 3 : 4.5)) bad.add(e.tagName + "." + e.className + " " + ratio.toFixed(2) + " “" + e.textContent.trim().slice(0, 30) + "”");
+  }
+  const unnamed = [...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea")].filter((e) =>
+    !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label"))).map((e) => "no name: " + e.outerHTML.slice(0, 80));
+  return [...bad, ...unnamed];
+})()`
+
+func TestInABrowserEveryTextCanBeReadInBothThemes(t *testing.T) {
+	ctx := browser(t)
+	srv := serve(t, showtest.Rich(now))
+	size(t, ctx, 1280)
+	for _, theme := range []string{"light", "dark"} {
+		scheme(t, ctx, theme)
+		for _, p := range everyPage {
+			if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+p.Path)); err != nil {
+				t.Fatalf("%s: %v", p.Name, err)
+			}
+			bad, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrast))
+			if err != nil {
+				t.Fatalf("%s: %v", p.Name, err)
+			}
+			for _, one := range bad {
+				t.Errorf("%s, %s: %s", p.Name, theme, one)
+			}
+		}
+	}
+}
+
+func TestInABrowserThePageFollowsWhatHappens(t *testing.T) {
+	ctx := browser(t)
+	b := showtest.Rich(now)
+	srv := serve(t, b)
+	size(t, ctx, 1280)
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/problems"), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody opens the keys' help and the list changes: the page is drawn anew around it.
+	b.SetTitle(0, "A new title of the first problem")
+	b.Change("problem")
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`document.querySelector("article h2").innerText === "A new title of the first problem"`)); err != nil {
+		t.Fatalf("the page does not follow: %v", err)
+	}
+	// Paused, it does not; going on, it catches up.
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#pause")), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=paused]"))); err != nil {
+		t.Fatal(err)
+	}
+	b.SetTitle(0, "A second title")
+	b.Change("problem")
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#pause"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`document.querySelector("article h2").innerText === "A second title"`)); err != nil {
+		t.Fatalf("the page does not catch up: %v", err)
+	}
+	// The list of events only says that there are new ones.
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/events"), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {
+		t.Fatal(err)
+	}
+	b.AddRow(now)
+	b.Change("event")
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`document.querySelector(".newer")?.innerText.includes("1 new")`)); err != nil {
+		t.Fatalf("the list does not say that there is a new event: %v", err)
+	}
+	n, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.querySelectorAll("tr[data-row]").length`))
+	if err != nil || n != 48 {
+		t.Errorf("the list has %d rows now, want 48 as before (%v)", n, err)
+	}
+}
+
+func TestInABrowserKeysGoWhereTheySay(t *testing.T) {
+	ctx := browser(t)
+	srv := serve(t, showtest.Rich(now))
+	size(t, ctx, 1280)
+	at := func(mark string) { // the page with this mark is there, and its script runs
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(mark)), chromedp.WaitVisible(chromedp.CSS("#pause"))); err != nil {
+			got, _ := chromedp.Run(ctx, chromedp.Location())
+			t.Fatalf("the keys lead to %s, where there is no %s (%v)", got, mark, err)
+		}
+	}
+	press := func(keys ...string) {
+		t.Helper()
+		for _, k := range keys {
+			if err := chromedp.Do(ctx, chromedp.KeyEvent(k)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/")); err != nil {
+		t.Fatal(err)
+	}
+	at(".hello")
+	press("g", "e")
+	at("form.filters")
+	press("j", "j", "\r")
+	at("header.waybill")
+	press("g", "p")
+	at("article.problem")
+	press("/")
+	if got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.activeElement.id`)); err != nil || got != "find" {
+		t.Errorf("/ goes to %q (%v)", got, err)
 	}
 }

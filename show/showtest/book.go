@@ -53,6 +53,8 @@ func (b *Book) Overview(context.Context, time.Time) (*waybill.Overview, error) {
 
 // Events filters by state, unknown, flow, connection and a text in subject, type or data.
 func (b *Book) Events(_ context.Context, f waybill.EventFilter) ([]waybill.EventRow, string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	var list []waybill.EventRow
 	for _, r := range b.Rows {
 		text := strings.ToLower(string(r.ID) + " " + r.Subject + " " + r.Type + " " + string(r.Data))
@@ -79,6 +81,8 @@ func (b *Book) Journey(_ context.Context, id string) (*waybill.Journey, error) {
 
 // Problems lists the open or the fixed problems.
 func (b *Book) Problems(_ context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	var list []waybill.Problem
 	for _, v := range b.Trouble {
 		if f.State == "" || v.Problem.State.Open() == (f.State == "open") {
@@ -186,6 +190,22 @@ func (b *Book) Change(kinds ...string) int {
 		}
 	}
 	return len(b.watchers)
+}
+
+// SetTitle gives a problem another title, as if it had changed.
+func (b *Book) SetTitle(i int, title string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.Trouble[i].Problem.Title = title
+}
+
+// AddRow puts a new event on top of the list, as if it had just come in.
+func (b *Book) AddRow(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	row := b.Rows[0]
+	row.ID, row.AcceptedAt = waybill.EventID(ID("evt", 9999)), now
+	b.Rows = append([]waybill.EventRow{row}, b.Rows...)
 }
 
 // Place returns where this is.
