@@ -11,8 +11,8 @@ import (
 // Looking things up by a value: hashes are kept in eras, because a random entry in a small table costs a third of one in a
 // big table. A look-up walks the eras from the newest.
 const (
-	searchEra = 12 // 4,096 events
-	keyEra    = 16 // 65,536 effects: a reference that is not ours is looked for in all of them
+	searchEra = 10 // 1,024 events
+	keyEra    = 12 // 4,096 effects: a reference that is not ours is looked for in all of them
 )
 
 // The forms in which a value is looked up.

@@ -167,6 +167,7 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 		a := (*batch)[i]
 		a.err = tx.run(a.do)
 		if tx.broken != nil {
+			a.err = nil // it did not refuse: it gets the batch's answer
 			return unavailable("the book could not be written", tx.broken)
 		}
 		if a.err != nil && tx.wrote > 0 {
@@ -209,6 +210,7 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 		}
 		a.err = tx.run(a.do)
 		if tx.broken != nil {
+			a.err = nil
 			return tx.broken
 		}
 		if a.err != nil {
