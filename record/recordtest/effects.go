@@ -114,9 +114,13 @@ var effectCases = []testCase{
 	}},
 	{"an illegal move of an effect is refused, and one from another state", func(k *kit) {
 		e, _ := k.plan(k.effect(k.event(), "won", "f1"), false)
-		e.State = waybill.EffectConfirmed
+		e.State = waybill.EffectUndone
 		k.refused(waybill.Conflict, func(tx *record.Tx) error { return tx.MoveEffect(e, waybill.EffectPlanned) })
+		e.State = waybill.EffectConfirmed
 		k.refused(waybill.Conflict, func(tx *record.Tx) error { return tx.MoveEffect(e, waybill.EffectSent) })
+		k.moveEffect(e.ID, waybill.EffectSkipped)
+		e.State = waybill.EffectPlanned
+		k.refused(waybill.Conflict, func(tx *record.Tx) error { return tx.MoveEffect(e, waybill.EffectSkipped) })
 		e.ID = "eff_none"
 		k.refused(waybill.NotFound, func(tx *record.Tx) error { return tx.MoveEffect(e, waybill.EffectSent) })
 	}},
