@@ -164,7 +164,7 @@ func apiEffectOf(e waybill.Effect) apiEffect {
 		Cause: string(e.Cause), Proof: e.Proof, Key: e.Key, ObjectType: e.Object.Type, ObjectID: e.Object.ID, Inputs: rawJSON(e.Inputs), Answer: rawJSON(e.Answer),
 		Tries: e.Tries, Problem: string(e.Problem), Undoes: string(e.Undoes), PlannedAt: e.PlannedAt, SentAt: e.SentAt, SettledAt: e.SettledAt, Fingerprint: e.Fingerprint,
 	}
-	if e.State == waybill.EffectPlanned {
+	if e.State == waybill.EffectPlanned && !held(e) {
 		out.NextTryAt = e.DueAt
 	}
 	return out

@@ -31,6 +31,7 @@ type journeyPage struct {
 	Audit    []auditRow
 	Subject  *waybill.Subject
 	End      string // the last station's name
+	Pressing string // the station whose buttons somebody is waited for to press
 }
 
 // head is the label on top: the waybill itself.
@@ -191,18 +192,37 @@ func (s *Server) journeyPage(j *waybill.Journey) journeyPage {
 
 // addButtons asks what can be done for everything on the page that has not ended.
 func (s *Server) addButtons(ctx context.Context, p *journeyPage) {
-	if p.Item != nil && p.Item.State == waybill.ItemBlocked {
+	if p.Item != nil && p.Item.State != waybill.ItemTranslated {
 		p.ItemDo = s.buttonsFor(ctx, string(p.Item.ID))
+		p.press(p.ItemDo, p.Item.State == waybill.ItemBlocked)
 	}
 	for i := range p.Runs {
 		run := &p.Runs[i]
-		if !run.State.Ended() {
-			run.Choices = s.buttonsFor(ctx, string(run.ID))
+		if run.State.Ended() {
+			continue
 		}
+		offered := map[waybill.Verb]bool{} // by a step: there it is clear what they are for
 		for _, part := range run.Parts {
-			if e := part.Effect; e != nil && e.State != waybill.EffectConfirmed && e.State != waybill.EffectUndone && !run.State.Ended() {
+			if e := part.Effect; e != nil && e.State != waybill.EffectConfirmed && e.State != waybill.EffectUndone {
 				e.Choices = s.buttonsFor(ctx, string(e.ID))
+				for _, c := range e.Choices.Choices {
+					offered[c.Verb] = true
+				}
+				p.press(e.Choices, true)
 			}
+		}
+		run.Choices = s.buttonsFor(ctx, string(run.ID))
+		run.Choices.Choices = slices.DeleteFunc(run.Choices.Choices, func(c choice) bool { return offered[c.Verb] })
+		p.press(run.Choices, run.State == waybill.RunBlocked)
+	}
+}
+
+// press notes where the first buttons are that somebody is waited for to press.
+func (p *journeyPage) press(b buttons, wanted bool) {
+	if wanted && p.Pressing == "" && len(b.Choices) > 0 {
+		p.Pressing = b.Object
+		if strings.HasPrefix(b.Object, "itm_") {
+			p.Pressing = "understood"
 		}
 	}
 }
@@ -335,7 +355,7 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 	for _, f := range v.Lookups {
 		view.Lookups = append(view.Lookups, s.fetchView(f))
 	}
-	if e.State == waybill.EffectPlanned && e.DueAt.After(s.now()) {
+	if e.State == waybill.EffectPlanned && e.DueAt.After(s.now()) && !held(e) {
 		view.TryAt = e.DueAt
 	}
 	view.Line = effectLine(e, system)

@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"strings"
 	"time"
+
+	"waybill"
 )
 
 func (s *Server) zone() *time.Location {
@@ -37,6 +39,9 @@ func (s *Server) full(t time.Time) template.HTML {
 func (s *Server) timeTag(t time.Time, say func(t, now time.Time) (text, hover string)) template.HTML {
 	if t.IsZero() {
 		return `<span class="none">–</span>`
+	}
+	if !t.Before(waybill.Held()) {
+		return `<span class="none">when a person decides</span>`
 	}
 	t = t.In(s.zone())
 	text, hover := say(t, s.now().In(s.zone()))

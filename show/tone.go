@@ -96,10 +96,18 @@ func itemTone(s waybill.ItemState) tone {
 	}
 }
 
+// held reports whether a planned effect waits for a person rather than for a time.
+func held(e waybill.Effect) bool {
+	return e.State == waybill.EffectPlanned && !e.DueAt.Before(waybill.Held())
+}
+
 // certainty is how sure it is that an effect happened, in the words of the journey.
 func certainty(e waybill.Effect, system string) tone {
 	switch e.State {
 	case waybill.EffectPlanned:
+		if held(e) {
+			return tonePerson.said("Not sent", "It is held until a person decides. Nothing has left this machine that could have done it.")
+		}
 		if e.Tries > 0 || !e.SentAt.IsZero() {
 			return toneWaiting.said("Not done yet", "It was tried, and it is known that it did not happen. It will be tried again.")
 		}

@@ -14,7 +14,8 @@ func (b *Book) row(n int, r waybill.EventRow) waybill.EventID {
 	return r.ID
 }
 
-func run(n int, event waybill.EventID, flow, owner string, state waybill.RunState, at time.Time) waybill.Run {
+func run(n int, event waybill.EventID, flow string, state waybill.RunState, at time.Time) waybill.Run {
+	owner := map[string]string{"payment-to-crm": "finance-ops", "new-lead": "sales"}[flow]
 	r := waybill.Run{
 		ID: waybill.RunID(ID("run", n)), Event: event, Flow: flow, Bundle: workspace().Here.Bundle, Mode: waybill.ModeLive, State: state, Owner: owner,
 		CreatedAt: at, UpdatedAt: at, DueBy: at.Add(time.Minute),
@@ -33,7 +34,7 @@ func (b *Book) done(now time.Time) {
 		State: waybill.RunDone, Runs: 1, Evidence: 2, Reason: "The deal is won and the customer is thanked",
 	})
 	a, item := arrival(9000, "razorpay", "order.paid", orderBody, at)
-	r := run(9000, id, "payment-to-crm", "finance-ops", waybill.RunDone, at)
+	r := run(9000, id, "payment-to-crm", waybill.RunDone, at)
 	r.Reason = "The deal is won and the customer is thanked"
 	won := effect(9001, at.Add(300*time.Millisecond), "crm", "deal.update", "won")
 	won.Object, won.Proof = waybill.Object{Type: "deal", ID: "9182736455"}, "answer 200"
@@ -84,7 +85,7 @@ func (b *Book) unknown(now time.Time) {
 		Data: []byte(`{"id":"SO-1007","paid_total":{"minor":450000,"currency":"INR"},"customer":{"email":"ravi@example.com"}}`), Reason: "It is not known if the customer was thanked",
 	})
 	a, item := arrival(8990, "stripe", "payment_intent.succeeded", `{"id":"evt_3Q","type":"payment_intent.succeeded","livemode":false}`, at)
-	r := run(8990, id, "payment-to-crm", "finance-ops", waybill.RunBlocked, at)
+	r := run(8990, id, "payment-to-crm", waybill.RunBlocked, at)
 	r.Reason, r.Problem = "It is not known if the customer was thanked", waybill.ProblemID(ID("prb", 1))
 	won := effect(8991, at.Add(200*time.Millisecond), "crm", "deal.update", "won")
 	won.Object, won.Proof = waybill.Object{Type: "deal", ID: "9182736502"}, "answer 200"
@@ -133,7 +134,7 @@ func (b *Book) declined(now time.Time) {
 		Reason: "HubSpot does not take the e-mail address ravi@example"})
 	a, item := arrival(8970, "website", "lead", `{"name":"Ravi","email":"ravi@example","phone":"98123 45678"}`, at)
 	a.Via = waybill.ViaForm
-	r := run(8970, id, "new-lead", "sales", waybill.RunBlocked, at)
+	r := run(8970, id, "new-lead", waybill.RunBlocked, at)
 	r.Reason, r.Problem = "HubSpot does not take the e-mail address ravi@example", waybill.ProblemID(ID("prb", 2))
 	e := effect(8971, at.Add(200*time.Millisecond), "crm", "contact.upsert", "contact")
 	e.Flow, e.State, e.Cause, e.Reason = "new-lead", waybill.EffectDeclined, waybill.DeclinedValue, "HubSpot does not take the e-mail address ravi@example"
@@ -167,7 +168,7 @@ func (b *Book) waiting(now time.Time) {
 	data := []byte(`{"id":"L-2050","name":"Asha","email":"asha@example.com","source":"website"}`)
 	id := b.row(9010, waybill.EventRow{Type: "lead.created", Connection: "website", Subject: "Lead L-2050", AcceptedAt: at, State: waybill.RunWaiting, Runs: 1, Data: data, Reason: "Waits for HubSpot, which asks us to slow down"})
 	a, item := arrival(9010, "website", "lead", `{"name":"Asha","email":"asha@example.com"}`, at)
-	r := run(9010, id, "new-lead", "sales", waybill.RunWaiting, at)
+	r := run(9010, id, "new-lead", waybill.RunWaiting, at)
 	r.Reason = "Waits for HubSpot, which asks us to slow down"
 	e := effect(9011, at.Add(200*time.Millisecond), "crm", "contact.upsert", "contact")
 	e.Flow, e.State, e.Cause, e.Reason, e.DueAt = "new-lead", waybill.EffectPlanned, waybill.LimitReached, "HubSpot asked us to wait; it did not take the call", now.Add(7*time.Second)
