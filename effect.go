@@ -41,7 +41,8 @@ const (
 
 // effectMoves are the legal moves of an effect (blueprint section 3).
 var effectMoves = map[EffectState][]EffectState{
-	EffectPlanned:   {EffectSent, EffectSkipped},
+	// A planned effect that was sent before and may have happened (Doubted) can turn out to have: proof is never refused.
+	EffectPlanned:   {EffectSent, EffectSkipped, EffectUnknown, EffectConfirmed, EffectDeclined},
 	EffectSent:      {EffectConfirmed, EffectDeclined, EffectUnknown, EffectPlanned},
 	EffectUnknown:   {EffectConfirmed, EffectDeclined, EffectPlanned, EffectSkipped},
 	EffectConfirmed: {EffectUndone},

@@ -302,9 +302,10 @@ func (e *Engine) fetched(j *job, x deliver.Exchange) {
 	}
 	var after *advance
 	var again *piece
+	var before *waybill.Effect
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
-			after, again = nil, nil
+			after, again, before = nil, nil, nil
 			attempt := x.Attempt
 			attempt.Fetch, attempt.Number, attempt.Note = f.ID, j.fetch.Tries+1, dec.Reason
 			if err := tx.AddAttempt(&attempt); err != nil {
@@ -316,6 +317,8 @@ func (e *Engine) fetched(j *job, x deliver.Exchange) {
 			var err error
 			switch {
 			case f.State == waybill.FetchPlanned && !dec.Ask:
+			case f.Effect != "" && strings.HasSuffix(f.Address, beforeMark):
+				before, err = e.keepBefore(tx, &f)
 			case f.Effect != "":
 				after, err = e.looked(tx, &f, j, x)
 			case f.Item != "":
@@ -341,6 +344,9 @@ func (e *Engine) fetched(j *job, x deliver.Exchange) {
 			}
 			if again != nil {
 				e.hand(again)
+			}
+			if before != nil {
+				e.queue(&job{effect: before})
 			}
 			if f.State == waybill.FetchPlanned {
 				e.schedule(f.Connection, dec)

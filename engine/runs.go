@@ -64,7 +64,7 @@ func (e *Engine) resolve(b *begun, p *flow.Progress, moves []flow.Move) *advance
 			nb.run.State, nb.run.Reason, nb.run.FailedParts = waybill.RunDone, m.Done.Reason, m.Done.FailedParts
 			nb.run.EndedAt = now
 		case m.Block != nil:
-			e.blockRun(a, blame{cause: m.Block.Cause, code: m.Block.Code, words: m.Block.Words, action: m.Block.Address})
+			e.blockRun(a, e.blameStep(b, m.Block))
 		case m.Wait != nil:
 			nb.run.State, nb.run.Reason = waybill.RunWaiting, m.Wait.Reason
 		}
@@ -85,10 +85,12 @@ type blame struct {
 
 // problem makes the problem that blame belongs to.
 func (e *Engine) problem(b blame, flowName string) *waybill.Problem {
-	return &waybill.Problem{
+	p := &waybill.Problem{
 		Key: watch.Key(b.cause, b.connection, b.action, b.code), Cause: b.cause, Connection: b.connection, Action: b.action,
-		Code: b.code, Flow: flowName, Title: b.words, Detail: b.words, Owner: b.owner, Lesser: b.lesser,
+		Code: b.code, Flow: flowName, Detail: b.words, Owner: b.owner, Lesser: b.lesser,
 	}
+	p.Title = watch.Title(*p, e.words())
+	return p
 }
 
 // blockRun puts the run on a person's list.

@@ -156,7 +156,7 @@ func (e *Engine) unbusy(eff *waybill.Effect) {
 // nobody is ahead of it.
 func (e *Engine) reserve(a *advance) {
 	eff := a.effect
-	if eff == nil || eff.Repeat != waybill.RepeatKey && eff.Repeat != waybill.RepeatNatural {
+	if eff == nil || eff.Repeat != waybill.RepeatKey && eff.Repeat != waybill.RepeatNatural || needsBefore(eff, a.action) {
 		return
 	}
 	limits := e.limits(eff.Connection)
@@ -269,6 +269,10 @@ func (e *Engine) send(j *job) {
 		e.exchange(j)
 		return
 	}
+	if needsBefore(j.effect, j.action) {
+		e.readBefore(j)
+		return
+	}
 	var deciding waybill.GateAnswer
 	var after *advance
 	sent := *j.effect
@@ -357,6 +361,9 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 		return e.goOn(tx, run, answerOf(eff))
 	default: // ask, refuse
 		eff.DueAt = waybill.Held()
+		if eff.Doubted {
+			eff.State = waybill.EffectUnknown // it may have happened, and is not sent again by itself
+		}
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}

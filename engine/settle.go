@@ -289,7 +289,7 @@ func (e *Engine) applySettles(tx *record.Tx, u *understood, s translate.SettlesF
 			return fmt.Errorf("note the message: %w", err)
 		}
 	}
-	if eff.State != waybill.EffectSent && eff.State != waybill.EffectUnknown {
+	if eff.State != waybill.EffectSent && eff.State != waybill.EffectUnknown && !(eff.State == waybill.EffectPlanned && eff.Doubted) {
 		return nil
 	}
 	from := eff.State
