@@ -2,7 +2,6 @@ package show
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -365,8 +364,8 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 // effectLine says in one sentence where an effect stands and what that rests on.
 func effectLine(e waybill.Effect, system string) string {
 	switch {
-	case e.State == waybill.EffectConfirmed && e.Object.ID != "":
-		return strings.TrimSpace(fmt.Sprintf("%s has it as %s %s", system, strings.ToLower(sayName(e.Object.Type)), e.Object.ID))
+	case e.State == waybill.EffectConfirmed && e.Proof != "":
+		return "It happened: " + e.Proof
 	case e.State == waybill.EffectConfirmed:
 		return "It is known to have happened"
 	case e.Reason != "":

@@ -213,7 +213,7 @@ func TestTheJourneySaysHowSureEachEffectIsAndWhatIsSafe(t *testing.T) {
 		n    int
 		want []string
 	}{
-		{9000, []string{"Confirmed by HubSpot", "answer 200", "webhook: delivered", "Told 2 more times", "order.balance.minor &gt; 0", "Nothing came", "X-Razorpay-Signature, secret 1 of 1"}},
+		{9000, []string{"Confirmed by HubSpot", "It happened: answer 200", "9182736455", "webhook: delivered", "Told 2 more times", "order.balance.minor &gt; 0", "Nothing came", "X-Razorpay-Signature, secret 1 of 1"}},
 		{8990, []string{"Sent, answer lost", "It did not happen", "May repeat: the customer could get the message twice.", "connection reset by peer", "curl -X", "$AUTHORIZATION", "Is a retry safe?"}},
 		{8970, []string{"Declined by HubSpot", "INVALID_EMAIL", "Edit and retry", "ravi@example", "Stop this run"}},
 		{9010, []string{"Not done yet", "Next try", "in 7 s", "asked us to wait 10 s", "uses up no try"}},
