@@ -131,7 +131,8 @@ func (a *Access) link(ctx context.Context, name string, role Role, life time.Dur
 	return "/sign-in/once/" + token, err
 }
 
-// Token makes a bearer token for a program. It is shown this once only.
+// Token makes a bearer token for a program. It is shown this once only. An earlier token of the same name stops working:
+// to make one anew is to rotate it.
 func (a *Access) Token(ctx context.Context, name string, role Role) (string, error) {
 	if !role.Valid() || name == "" {
 		return "", &waybill.Error{Kind: waybill.Invalid, Message: "a token has a name and a role", Hint: "use viewer, operator or admin"}
@@ -140,6 +141,7 @@ func (a *Access) Token(ctx context.Context, name string, role Role) (string, err
 	defer a.mu.Unlock()
 	token, hash := a.secret()
 	return "wbt_" + token, change(ctx, a.store, tokensSetting, func(list []keptSecret) []keptSecret {
+		list = slices.DeleteFunc(list, func(s keptSecret) bool { return s.Name == name })
 		return append(list, keptSecret{Hash: hash, Name: name, Role: role, Made: a.now()})
 	})
 }

@@ -211,7 +211,7 @@ func TestASessionEndsWhenItIsNotUsed(t *testing.T) {
 		t.Fatalf("a live page of 5 hours ago answers %d", res.StatusCode)
 	}
 	p.at = p.at.Add(4 * time.Hour)
-	if res := p.ask(t, http.MethodGet, "/", "", live); res.StatusCode != http.StatusUnauthorized {
+	if res := p.ask(t, http.MethodGet, "/", "", live); res.StatusCode != http.StatusUnauthorized || res.Header.Get("HX-Redirect") != "/sign-in" {
 		t.Errorf("nobody used it for 9 hours but a live page; it answers %d", res.StatusCode)
 	}
 }

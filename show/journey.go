@@ -78,6 +78,7 @@ type runView struct {
 	Version string
 	Stale   bool // it runs on an earlier version of the workspace
 	Parts   []part
+	Left    int // parts that are not shown
 	Choices buttons
 	Late    bool
 }
@@ -327,7 +328,29 @@ func (s *Server) runView(v waybill.RunView) runView {
 		run.Parts = append(run.Parts, part{Fetch: &view})
 	}
 	slices.SortStableFunc(run.Parts, func(a, b part) int { return a.planned().Compare(b.planned()) })
+	run.Parts, run.Left = fewer(run.Parts)
 	return run
+}
+
+// maxParts is how many steps of one run a page shows in full.
+const maxParts = 100
+
+// fewer keeps the steps that are not settled, and of the settled ones the first, so that a page of a run with a thousand
+// parts can be read. It returns how many settled ones it left out.
+func fewer(parts []part) ([]part, int) {
+	over := len(parts) - maxParts
+	left := 0
+	for i := len(parts) - 1; i >= 0 && left < over; i-- {
+		if e := parts[i].Effect; e == nil || e.State == waybill.EffectConfirmed || e.State == waybill.EffectSkipped || e.State == waybill.EffectUndone {
+			parts = slices.Delete(parts, i, i+1)
+			left++
+		}
+	}
+	if len(parts) > 2*maxParts {
+		left += len(parts) - 2*maxParts
+		parts = parts[:2*maxParts]
+	}
+	return parts, left
 }
 
 func (p part) planned() time.Time {

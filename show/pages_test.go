@@ -330,3 +330,24 @@ func TestTheThemeIsKeptWithoutScript(t *testing.T) {
 		t.Error("the page is not dark")
 	}
 }
+
+func TestARunWithAThousandPartsShowsWhatNeedsLooking(t *testing.T) {
+	b := showtest.Rich(now)
+	j := b.Journeys[showtest.ID("evt", 8990)]
+	unknown := j.Runs[0].Effects[1]
+	var effects []waybill.EffectView
+	for i := range 1000 {
+		e := j.Runs[0].Effects[0]
+		e.Effect.ID = waybill.EffectID(showtest.ID("eff", 20000+i))
+		effects = append(effects, e)
+	}
+	j.Runs[0].Effects = append(effects, unknown)
+	p := open(t, b)
+	html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", 8990), "", p.signIn(t, "asha", show.Operator)))
+	if !strings.Contains(html, "901 more parts") || !strings.Contains(html, `id="`+showtest.ID("eff", 8992)+`"`) {
+		t.Error("the page does not hold the part that needs looking, or does not say what it leaves out")
+	}
+	if len(html) > 1<<20 {
+		t.Errorf("the page has %d bytes", len(html))
+	}
+}

@@ -93,6 +93,7 @@ func (s *Server) guard(rt route) http.Handler {
 		case r.Method == http.MethodGet && r.Header.Get("HX-Request") == "":
 			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		default:
+			w.Header().Set("HX-Redirect", "/sign-in") // a live page whose session ended
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	})

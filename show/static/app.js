@@ -54,7 +54,15 @@
     if (paused) { kinds.forEach((k) => missed.add(k)); lamp("Paused"); return; }
     changed(kinds);
   });
-  document.addEventListener("hello", () => lamp(paused ? "Paused" : "Live"));
+  // The stream greets each time it is opened: what changed while it was not (a hidden tab, a restart) is asked for.
+  let greeted = false;
+  document.addEventListener("hello", () => {
+    lamp(paused ? "Paused" : "Live");
+    const all = new Set($$("[data-live]").flatMap((part) => part.dataset.live.split(" ")));
+    if (greeted && paused) all.forEach((k) => missed.add(k));
+    else if (greeted) changed(all);
+    greeted = true;
+  });
   document.addEventListener("htmx:sse:error", () => lamp("Offline"));
   document.addEventListener("htmx:sse:after:connection", () => lamp(paused ? "Paused" : "Live"));
 
