@@ -190,3 +190,58 @@ func understand(
 	_, _, err = tx.PlanEffect(effect, false)
 	return err
 }
+
+// BenchmarkBigBook fills a book with b.N events (run it with -benchtime 1000000x) and says how the cost of one event grows,
+// and what the pages cost on it.
+func BenchmarkBigBook(b *testing.B) {
+	book, ids := openBench(b)
+	tenth := max(b.N/10, 1)
+	var costs []float64
+	var done int64
+	for part := range 10 {
+		var next atomic.Int64
+		var group sync.WaitGroup
+		before := cpuTime(b)
+		for range callers {
+			group.Go(func() {
+				for n := next.Add(1); n <= int64(tenth); n = next.Add(1) {
+					if err := cycle(b.Context(), book, ids, done+n); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+		done += int64(tenth)
+		costs = append(costs, float64((cpuTime(b)-before).Microseconds())/float64(tenth))
+		b.Logf("%d0 %%: %.0f µs-cpu/event", part+1, costs[part])
+	}
+	b.ReportMetric(costs[0], "µs-cpu/event-first-tenth")
+	b.ReportMetric(costs[9], "µs-cpu/event-last-tenth")
+	slowest := func(name string, ask func() error) {
+		worst := time.Duration(0)
+		for range 20 {
+			began := time.Now()
+			if err := ask(); err != nil {
+				b.Fatal(name, err)
+			}
+			worst = max(worst, time.Since(began))
+		}
+		b.ReportMetric(float64(worst.Microseconds())/1000, "ms-"+name)
+	}
+	slowest("overview", func() error {
+		_, err := book.Overview(b.Context(), time.Now().Add(-24*time.Hour))
+		return err
+	})
+	for name, f := range map[string]waybill.EventFilter{
+		"newest": {}, "blocked": {State: waybill.RunBlocked}, "oldest-by-email": {Query: "customer1@example.com"},
+		"nothing": {Query: "nobody@example.com"}, "type": {Type: "refund.created"}, "unknown": {Unknown: true},
+	} {
+		slowest(name, func() error {
+			_, _, err := book.Events(b.Context(), f)
+			return err
+		})
+	}
+	b.ReportMetric(0, "ns/op")
+}

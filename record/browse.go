@@ -3,6 +3,8 @@ package record
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +48,12 @@ func (w *where) text() string {
 	return " WHERE " + strings.Join(w.terms, " AND ")
 }
 
+// limit is the end of a list's statement. It is a parameter too, so that there are few different statements to keep.
+func (w *where) limit(n int) string {
+	w.args = append(w.args, n)
+	return fmt.Sprintf(" LIMIT $%d", len(w.args))
+}
+
 // page cuts a list that was read with one row too many, and returns the cursor to the next one.
 func page[T any](all []T, limit int, id func(*T) string) ([]T, string) {
 	if len(all) <= limit {
@@ -73,8 +81,8 @@ func (tx *Tx) events(f waybill.EventFilter) ([]waybill.EventRow, string, error) 
 	var found []waybill.EventRow
 	var err error
 	if q := strings.TrimSpace(f.Query); q == "" {
-		found, err = list(tx, "SELECT "+eventRowColumns+" FROM events e"+w.text()+
-			fmt.Sprintf(" ORDER BY e.seq DESC LIMIT %d", limit+1), scanEventRow, w.args...)
+		found, err = list(tx, "SELECT "+eventRowColumns+" FROM events e"+w.text()+" ORDER BY e.seq DESC"+w.limit(limit+1),
+			scanEventRow, w.args...)
 	} else {
 		found, err = tx.lookUp(q, &w, limit+1)
 	}
@@ -113,18 +121,60 @@ func (tx *Tx) eventConditions(f waybill.EventFilter, w *where) error {
 		w.and("e.connection = %s", f.Connection)
 	}
 	if f.Flow != "" {
-		w.and("e.id IN (SELECT event FROM runs WHERE flow = %s)", f.Flow)
+		if err := tx.among(w, "SELECT event FROM runs WHERE flow = %s", f.Flow); err != nil {
+			return err
+		}
 	}
 	if f.Unknown {
-		w.and("e.id IN (SELECT event FROM effects WHERE " + openEffect + " AND state = 'unknown')")
+		if err := tx.among(w, "SELECT event FROM effects WHERE "+openEffect+" AND state = %s", waybill.EffectUnknown); err != nil {
+			return err
+		}
 	}
 	if err := tx.timeConditions(f.Since, f.Until, w); err != nil {
 		return err
 	}
-	return stateCondition(f.State, w)
+	return tx.stateCondition(f.State, w)
 }
 
-func stateCondition(state waybill.RunState, w *where) error {
+// few is how many rows are gathered and sorted. More than that are met soon enough by going through the list itself.
+const few = 2000
+
+// among narrows a list of events to those that a query for one value names: by gathering them when they are few, else by
+// asking for each event whether it is one.
+func (tx *Tx) among(w *where, query string, value any) error {
+	rare, err := tx.rare(query, value)
+	if err != nil {
+		return err
+	}
+	if rare {
+		w.and("e.id IN ("+query+")", value)
+	} else {
+		w.and("EXISTS ("+query+" AND event = e.id)", value)
+	}
+	return nil
+}
+
+// rare reports whether a query for one value finds few rows.
+func (tx *Tx) rare(query string, value any) (bool, error) {
+	n, _, err := one(tx, fmt.Sprintf("SELECT count(*) FROM ("+query+" LIMIT %d) AS some", "$1", few+1), num0, value)
+	return n <= few, err
+}
+
+// inState narrows a list to a state. The index of open ones is used when they are few: it would have to sort them all.
+func (tx *Tx) inState(w *where, table, words string, state any) error {
+	rare, err := tx.rare("SELECT state FROM "+table+" WHERE "+words+" AND state = %s", state)
+	if err != nil {
+		return err
+	}
+	if rare {
+		w.and(words+" AND state = %s", state)
+	} else {
+		w.and("state = %s", state)
+	}
+	return nil
+}
+
+func (tx *Tx) stateCondition(state waybill.RunState, w *where) error {
 	if state == "" {
 		return nil
 	}
@@ -261,10 +311,9 @@ func (tx *Tx) lookUp(typed string, w *where, limit int) ([]waybill.EventRow, err
 	if err != nil {
 		return nil, err
 	}
-	h := q.hashes()
+	hashes := q.hashes()
 	for era := newest >> searchEra; era >= 0 && len(rows) < limit; era-- {
-		seqs, err := list(tx, `SELECT DISTINCT seq FROM search_keys WHERE era = $1 AND hash IN ($2, $3, $4) ORDER BY seq DESC`,
-			num0, era, h[0], h[1], h[2])
+		seqs, err := tx.inEra(era, hashes)
 		if err != nil {
 			return nil, err
 		}
@@ -280,104 +329,112 @@ func (tx *Tx) lookUp(typed string, w *where, limit int) ([]waybill.EventRow, err
 	return rows, nil
 }
 
-// Items lists items, newest first, by state and connection.
-func (b *Book) Items(ctx context.Context, f waybill.ListFilter) (out []waybill.Item, next string, err error) {
-	var w where
-	switch waybill.ItemState(f.State) {
-	case waybill.ItemKept, waybill.ItemFetching, waybill.ItemBlocked:
-		w.and(openItem+" AND state = %s", f.State)
-	case "":
-	default:
-		w.and("state = %s", f.State)
+// inEra returns the places of an era that one of the hashes names, the last first, each once.
+func (tx *Tx) inEra(era int64, hashes []int64) ([]int64, error) {
+	var all []int64
+	for _, h := range hashes {
+		seqs, err := list(tx, "SELECT seq FROM search_keys WHERE era = $1 AND hash = $2", num0, era, h)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, seqs...)
 	}
-	if f.Connection != "" {
-		w.and("connection = %s", f.Connection)
-	}
-	if f.Event != "" {
-		w.and("id IN (SELECT item FROM evidence WHERE event = %s)", f.Event)
-	}
-	return listed(ctx, b, &w, f, "SELECT "+itemColumns+" FROM items", scanItem,
-		func(it *waybill.Item) string { return string(it.ID) })
+	slices.Sort(all)
+	all = slices.Compact(all)
+	slices.Reverse(all)
+	return all, nil
 }
 
-// listed reads a list in the order of ids, which is that of time.
+// listed reads a list in the order of ids, which is that of time. conditions narrow it.
 func listed[T any](
-	ctx context.Context, b *Book, w *where, f waybill.ListFilter, text string, scan func(row) (T, error), id func(*T) string,
-) (out []T, next string, err error) {
-	limit := limitOf(f.Limit)
-	if f.Before != "" {
-		w.and("id < %s", f.Before)
-	}
+	ctx context.Context, b *Book, f waybill.ListFilter, text string, scan func(row) (T, error), conditions func(*Tx, *where) error,
+) (out []T, err error) {
 	err = b.View(ctx, func(tx *Tx) error {
-		out, err = list(tx, text+w.text()+fmt.Sprintf(" ORDER BY id DESC LIMIT %d", limit+1), scan, w.args...)
+		var w where
+		if err := conditions(tx, &w); err != nil {
+			return err
+		}
+		if f.Before != "" {
+			w.and("id < %s", f.Before)
+		}
+		out, err = list(tx, text+w.text()+" ORDER BY id DESC"+w.limit(limitOf(f.Limit)+1), scan, w.args...)
 		return err
 	})
-	out, next = page(out, limit, id)
+	return out, err
+}
+
+// equal narrows a list by columns that have a value asked for.
+func (w *where) equal(columns map[string]string) {
+	for _, column := range slices.Sorted(maps.Keys(columns)) {
+		if v := columns[column]; v != "" {
+			w.and(column+" = %s", v)
+		}
+	}
+}
+
+// Items lists items, newest first, by state and connection; by event those that told it again.
+func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item, string, error) {
+	out, err := listed(ctx, b, f, "SELECT "+itemColumns+" FROM items", scanItem, func(tx *Tx, w *where) error {
+		w.equal(map[string]string{"connection": f.Connection})
+		if f.Event != "" {
+			w.and("id IN (SELECT item FROM evidence WHERE event = %s)", f.Event)
+		}
+		switch state := waybill.ItemState(f.State); state {
+		case waybill.ItemKept, waybill.ItemFetching, waybill.ItemBlocked:
+			return tx.inState(w, "items", openItem, state)
+		default:
+			w.equal(map[string]string{"state": f.State})
+			return nil
+		}
+	})
+	out, next := page(out, limitOf(f.Limit), func(it *waybill.Item) string { return string(it.ID) })
 	return out, next, err
 }
 
 // Runs lists runs, newest first, by state, flow, event and the connection their event came from.
 func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, string, error) {
-	var w where
-	switch {
-	case f.State == string(waybill.RunDone):
-		w.and("state = 'done'")
-	case f.State != "":
-		w.and(openRun+" AND state = %s", f.State)
-	}
-	if f.Flow != "" {
-		w.and("flow = %s", f.Flow)
-	}
-	if f.Event != "" {
-		w.and("event = %s", f.Event)
-	}
-	if f.Connection != "" {
-		w.and("EXISTS (SELECT 1 FROM events e WHERE e.id = runs.event AND e.connection = %s)", f.Connection)
-	}
-	return listed(ctx, b, &w, f, "SELECT "+runColumns+" FROM runs", scanRun,
-		func(r *waybill.Run) string { return string(r.ID) })
+	out, err := listed(ctx, b, f, "SELECT "+runColumns+" FROM runs", scanRun, func(tx *Tx, w *where) error {
+		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event)})
+		if f.Connection != "" {
+			w.and("EXISTS (SELECT 1 FROM events e WHERE e.id = runs.event AND e.connection = %s)", f.Connection)
+		}
+		if state := waybill.RunState(f.State); state != "" && state != waybill.RunDone {
+			return tx.inState(w, "runs", openRun, state)
+		}
+		w.equal(map[string]string{"state": f.State})
+		return nil
+	})
+	out, next := page(out, limitOf(f.Limit), func(r *waybill.Run) string { return string(r.ID) })
+	return out, next, err
 }
 
 // Effects lists effects, newest first, by state, flow, connection and event.
 func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Effect, string, error) {
-	var w where
-	switch state := waybill.EffectState(f.State); {
-	case state.Open():
-		w.and(openEffect+" AND state = %s", f.State)
-	case state != "":
-		w.and("state = %s", f.State)
-	}
-	if f.Flow != "" {
-		w.and("flow = %s", f.Flow)
-	}
-	if f.Event != "" {
-		w.and("event = %s", f.Event)
-	}
-	if f.Connection != "" {
-		w.and("connection = %s", f.Connection)
-	}
-	return listed(ctx, b, &w, f, "SELECT "+effectColumns+" FROM effects", scanEffect,
-		func(e *waybill.Effect) string { return string(e.ID) })
+	out, err := listed(ctx, b, f, "SELECT "+effectColumns+" FROM effects", scanEffect, func(tx *Tx, w *where) error {
+		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event), "connection": f.Connection})
+		if state := waybill.EffectState(f.State); state.Open() {
+			return tx.inState(w, "effects", openEffect, state)
+		}
+		w.equal(map[string]string{"state": f.State})
+		return nil
+	})
+	out, next := page(out, limitOf(f.Limit), func(e *waybill.Effect) string { return string(e.ID) })
+	return out, next, err
 }
 
 // Problems lists problems, newest first: those of a state; "open" for all that are not fixed.
 func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
-	var w where
-	switch f.State {
-	case "":
-	case "open":
-		w.and("state <> 'fixed'")
-	default:
-		w.and("state = %s", f.State)
-	}
-	if f.Connection != "" {
-		w.and("connection = %s", f.Connection)
-	}
-	if f.Flow != "" {
-		w.and("flow = %s", f.Flow)
-	}
-	return listed(ctx, b, &w, f, "SELECT "+problemColumns+" FROM problems", scanProblem,
-		func(p *waybill.Problem) string { return string(p.ID) })
+	out, err := listed(ctx, b, f, "SELECT "+problemColumns+" FROM problems", scanProblem, func(_ *Tx, w *where) error {
+		w.equal(map[string]string{"connection": f.Connection, "flow": f.Flow})
+		if f.State == "open" {
+			w.and("state <> 'fixed'")
+		} else {
+			w.equal(map[string]string{"state": f.State})
+		}
+		return nil
+	})
+	out, next := page(out, limitOf(f.Limit), func(p *waybill.Problem) string { return string(p.ID) })
+	return out, next, err
 }
 
 // Problem returns a problem with what it holds.
@@ -391,10 +448,10 @@ func (b *Book) Problem(ctx context.Context, id waybill.ProblemID) (v *waybill.Pr
 
 // AuditLog lists what people did, newest first. State narrows it to one kind of act.
 func (b *Book) AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error) {
-	var w where
-	if f.State != "" {
-		w.and("action = %s", f.State)
-	}
-	return listed(ctx, b, &w, f, "SELECT "+auditColumns+" FROM audit", scanAudit,
-		func(a *waybill.Audited) string { return a.ID })
+	out, err := listed(ctx, b, f, "SELECT "+auditColumns+" FROM audit", scanAudit, func(_ *Tx, w *where) error {
+		w.equal(map[string]string{"action": f.State})
+		return nil
+	})
+	out, next := page(out, limitOf(f.Limit), func(a *waybill.Audited) string { return a.ID })
+	return out, next, err
 }

@@ -309,7 +309,7 @@ func (tx *Tx) Stamp(account, object, key string) (waybill.Stamp, waybill.EffectI
 	var s waybill.Stamp
 	by, _, err := one(tx, "SELECT stamp, effect FROM stamps WHERE hash = $1", func(r row) (string, error) {
 		return r.text(1), undoc(r.text(0), &s)
-	}, hash16(account, object, key))
+	}, hash12(account, object, key))
 	return s, waybill.EffectID(by), err
 }
 
@@ -320,7 +320,7 @@ func (tx *Tx) SetStamp(account, object, key string, s waybill.Stamp, by waybill.
 		return err
 	}
 	_, err = tx.exec(`INSERT INTO stamps (hash, effect, stamp) VALUES ($1, $2, $3)
-		ON CONFLICT (hash) DO UPDATE SET effect = excluded.effect, stamp = excluded.stamp`, hash16(account, object, key), by, text)
+		ON CONFLICT (hash) DO UPDATE SET effect = excluded.effect, stamp = excluded.stamp`, hash12(account, object, key), by, text)
 	return err
 }
 

@@ -21,27 +21,40 @@ type eventDoc struct {
 // evidence for the first event instead, and returns that one's id and false. An event without a fact key is always new.
 // Without an account the connection stands in for it. An AcceptedAt of none becomes now.
 func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
+	var key []byte
 	if e.FactKey != "" {
 		scope := e.Account
 		if scope == "" {
 			scope = "connection " + e.Connection
 		}
-		hash := hash16(scope, e.Type, e.FactKey)
-		changed, err := tx.exec("INSERT INTO fact_keys (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING", hash, e.ID)
+		key = hash12(scope, e.Type, e.FactKey)
+		first, found, err := one(tx, "SELECT event FROM fact_keys WHERE hash = $1", num0, key)
 		if err != nil {
 			return "", false, err
 		}
-		if changed == 0 {
-			return tx.putEvidence(hash, e)
+		if found {
+			id, err := tx.putEvidence(first, e)
+			return id, false, err
 		}
 	}
-	if err := tx.writeEvent(e); err != nil {
+	seq, err := tx.writeEvent(e)
+	if err != nil {
 		return "", false, err
+	}
+	if key != nil {
+		changed, err := tx.exec("INSERT INTO fact_keys (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING", key, seq)
+		if err == nil && changed == 0 { // as with delivery keys: only where several nodes write one book
+			err = conflict("the fact %s is being told by another", e.FactKey)
+		}
+		if err != nil {
+			return "", false, err
+		}
 	}
 	return e.ID, true, nil
 }
 
-func (tx *Tx) writeEvent(e *waybill.Event) error {
+// writeEvent writes the row of an event and what it is found by, and returns its place.
+func (tx *Tx) writeEvent(e *waybill.Event) (int64, error) {
 	accepted := e.AcceptedAt
 	if accepted.IsZero() {
 		accepted = tx.now
@@ -51,27 +64,27 @@ func (tx *Tx) writeEvent(e *waybill.Event) error {
 		Mapping: e.Mapping, Search: e.Search,
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	considered, err := docConsidered(e.Considered)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	seq, changed, err := tx.insert(`INSERT INTO events
 		(id, type, connection, account, fact_key, subject, parent, occurred_at, accepted_at, data, considered, doc)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		e.ID, e.Type, e.Connection, e.Account, e.FactKey, e.Subject, e.Parent, e.OccurredAt, accepted, e.Data, considered, text)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if changed == 0 {
-		return conflict("event %s is in the book already", e.ID)
+		return 0, conflict("event %s is in the book already", e.ID)
 	}
 	for _, hash := range eventHashes(e) {
 		_, err := tx.exec("INSERT INTO search_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			seq>>searchEra, hash, seq)
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if tx.accepted == nil {
@@ -81,34 +94,29 @@ func (tx *Tx) writeEvent(e *waybill.Event) error {
 	tx.hours = append(tx.hours, hourOf{ms(accepted) - ms(accepted)%hour, seq})
 	tx.count("event", e.Type, 1)
 	tx.changed |= eventChanged
-	return nil
+	return seq, nil
 }
 
 // putEvidence notes that an item told what an event tells already. The event's own item, mapped again, tells nothing new.
-func (tx *Tx) putEvidence(hash []byte, e *waybill.Event) (waybill.EventID, bool, error) {
-	id, _, err := one(tx, "SELECT event FROM fact_keys WHERE hash = $1", text0, hash)
+func (tx *Tx) putEvidence(seq int64, e *waybill.Event) (waybill.EventID, error) {
+	told, found, err := one(tx, "SELECT "+eventColumns+" FROM events WHERE seq = $1", scanEvent, seq)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	first := waybill.EventID(id)
-	if e.Item == "" {
-		return first, false, nil
+	if !found {
+		return "", notFound("the event that told", e.FactKey)
 	}
-	told, err := tx.Event(first)
-	if err != nil {
-		return "", false, err
-	}
-	if told.Item == e.Item {
-		return first, false, nil
+	if e.Item == "" || told.Item == e.Item {
+		return told.ID, nil
 	}
 	typ, _, err := one(tx, "SELECT type FROM items WHERE id = $1", text0, e.Item)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	_, err = tx.exec("INSERT INTO evidence (event, item, type, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-		first, e.Item, typ, tx.now)
+		told.ID, e.Item, typ, tx.now)
 	tx.changed |= eventChanged
-	return first, false, err
+	return told.ID, err
 }
 
 // docConsidered renders what flows made of an event; nothing for none, which is the usual first write.

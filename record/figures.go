@@ -15,6 +15,9 @@ const (
 	hour   = int64(time.Hour / time.Millisecond)
 )
 
+// keepMinutes is how long figures of single minutes are kept; those of hours are kept for good.
+const keepMinutes = 48 * hour
+
 type figure struct {
 	name string
 	what string // the connection or flow
@@ -150,6 +153,19 @@ func (tx *Tx) flushFigures() error {
 			return err
 		}
 	}
+	return tx.forgetMinutes()
+}
+
+// forgetMinutes takes old figures of minutes away, once in an hour.
+func (tx *Tx) forgetMinutes() error {
+	this := ms(tx.now) / hour
+	if tx.book.forgotten.Load() == this {
+		return nil
+	}
+	if _, err := tx.exec("DELETE FROM figures WHERE width = 60000 AND start < $1", ms(tx.now)-keepMinutes); err != nil {
+		return err
+	}
+	tx.book.forgotten.Store(this)
 	return nil
 }
 
@@ -158,9 +174,13 @@ func (tx *Tx) standing(name string) (map[string]int, error) {
 	return tx.figureMap("SELECT what, n FROM figures WHERE width = 0 AND start = 0 AND name = $1", name)
 }
 
-// since returns what happened since t, by connection or flow: whole hours where they are whole, minutes at the start.
+// since returns what happened since t, by connection or flow: whole hours where they are whole, minutes at the start. When
+// those minutes are no longer kept, the hour is counted from its beginning.
 func (tx *Tx) since(name string, t time.Time) (map[string]int, error) {
 	start := ms(t) - ms(t)%minute
+	if start < ms(tx.now)-keepMinutes+hour {
+		start -= start % hour
+	}
 	whole := (start + hour - 1) / hour * hour
 	return tx.figureMap(`SELECT what, sum(n) FROM (
 			SELECT what, n FROM figures WHERE width = 3600000 AND start >= $2 AND name = $3

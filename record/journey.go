@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"waybill"
 )
@@ -170,17 +171,28 @@ func (tx *Tx) told(j *waybill.Journey) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range j.Event.Search {
-		found, err := tx.SubjectBy(j.Event.Noun, waybill.Alias(k))
-		if err != nil {
-			return err
-		}
-		if found != nil {
-			j.Subject = found
-			return nil
+	j.Subject, err = tx.subjectOf(j.Event)
+	return err
+}
+
+// subjectOf finds what an event is about by the names it tells: its search keys and what it is called ("Order SO-1001"),
+// each as a kind of its own and as the id in the connection the event came by.
+func (tx *Tx) subjectOf(e *waybill.Event) (*waybill.Subject, error) {
+	typ, name, _ := strings.Cut(e.Subject, " ")
+	typ = strings.ToLower(typ)
+	names := make([]waybill.Alias, 0, 2*len(e.Search)+2)
+	names = append(names, waybill.Alias{Kind: e.Connection, Value: name}, waybill.Alias{Kind: typ, Value: name})
+	for _, k := range e.Search {
+		names = append(names, waybill.Alias(k), waybill.Alias{Kind: e.Connection, Value: k.Value})
+	}
+	for _, t := range []string{typ, e.Noun} {
+		for _, n := range names {
+			if found, err := tx.SubjectBy(t, n); found != nil || err != nil {
+				return found, err
+			}
 		}
 	}
-	return nil
+	return nil, nil //nolint:nilnil // most events are about nothing that is kept
 }
 
 // happened fills in the runs with their effects, exchanges and look-ups.

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waybill"
@@ -54,7 +55,8 @@ type Book struct {
 
 	readers chan session // free connections for reading; nil places are opened when taken
 
-	watchers watchers
+	watchers  watchers
+	forgotten atomic.Int64 // the hour in which old figures were taken away last
 }
 
 // Open opens or creates the book at dsn: sqlite:PATH, or sqlite::memory: for one that ends with the process. A book is

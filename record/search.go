@@ -69,15 +69,14 @@ func newQuery(q string) query {
 	return out
 }
 
-// hashes are three look-up hashes, one for each form; a form that it cannot have repeats the first.
-func (q query) hashes() [3]int64 {
-	h := hash8(byText, q.text)
-	out := [3]int64{h, h, h}
+// hashes are its look-up hashes, one for each form it may have.
+func (q query) hashes() []int64 {
+	out := []int64{hash8(byText, q.text)}
 	if q.phone != "" {
-		out[1] = hash8(byPhone, tail(q.phone))
+		out = append(out, hash8(byPhone, tail(q.phone)))
 	}
 	if q.amount {
-		out[2] = hash8(byAmount, strconv.FormatInt(q.minor, 10))
+		out = append(out, hash8(byAmount, strconv.FormatInt(q.minor, 10)))
 	}
 	return out
 }

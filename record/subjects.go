@@ -136,7 +136,7 @@ func (tx *Tx) setAlias(typ string, a waybill.Alias, id waybill.SubjectID) error 
 	return err
 }
 
-func aliasHash(typ string, a waybill.Alias) []byte { return hash16(typ, a.Kind, a.Value) }
+func aliasHash(typ string, a waybill.Alias) []byte { return hash12(typ, a.Kind, a.Value) }
 
 func addAlias(list []waybill.Alias, a waybill.Alias) []waybill.Alias {
 	if slices.Contains(list, a) {

@@ -99,14 +99,15 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 	default:
 		return "", invalid("an item cannot come in as %q", it.State)
 	}
-	first, err := tx.claimKey(it)
+	key := deliveryKey(it)
+	first, again, err := tx.keyHolder(key, it)
 	if err != nil {
 		return "", err
 	}
 	if first != "" {
 		it.State, it.DuplicateOf, it.Reason = waybill.ItemNotUsed, first, "known already: the same delivery came before"
 	}
-	changed, err := tx.exec(`INSERT INTO items
+	seq, changed, err := tx.insert(`INSERT INTO items
 		(id, arrival, idx, connection, account, type, delivery_key, key_until, pointer, occurred_at, received_at,
 		 duplicate_of, state, due, due_at, reason, events, problem)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
@@ -119,42 +120,62 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 	if changed == 0 {
 		return "", conflict("item %s is in the book already", it.ID)
 	}
-	if first == "" {
-		tx.countItem("", it.State)
+	if first != "" {
+		return first, nil
 	}
-	return first, nil
+	tx.countItem("", it.State)
+	return "", tx.claimKey(key, again, seq, it)
 }
 
-// claimKey takes the item's delivery key, or returns the item that has it. A key past its end is taken over.
-func (tx *Tx) claimKey(it *waybill.Item) (waybill.ItemID, error) {
+// deliveryKey is an item's key in the book; nil when it has none.
+func deliveryKey(it *waybill.Item) []byte {
 	if it.DeliveryKey == "" {
-		return "", nil
+		return nil
 	}
 	scope := it.Account
 	if scope == "" {
 		scope = "connection " + it.Connection
 	}
-	hash := hash16(scope, it.DeliveryKey)
-	changed, err := tx.exec("INSERT INTO delivery_keys (hash, item, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-		hash, it.ID, it.KeyUntil)
-	if err != nil || changed == 1 {
-		return "", err
+	return hash12(scope, it.DeliveryKey)
+}
+
+// keyHolder returns the item that has a delivery key. One whose key is past its end does not count, but is there again.
+func (tx *Tx) keyHolder(key []byte, it *waybill.Item) (first waybill.ItemID, again bool, err error) {
+	if key == nil {
+		return "", false, nil
 	}
-	type holder struct {
-		item  waybill.ItemID
-		until int64
+	type holder struct{ seq, until int64 }
+	h, found, err := one(tx, "SELECT item, until FROM delivery_keys WHERE hash = $1", func(r row) (holder, error) {
+		return holder{r.num(0), r.num(1)}, nil
+	}, key)
+	if err != nil || !found {
+		return "", false, err
 	}
-	h, _, err := one(tx, "SELECT item, until FROM delivery_keys WHERE hash = $1", func(r row) (holder, error) {
-		return holder{waybill.ItemID(r.text(0)), r.num(1)}, nil
-	}, hash)
-	if err != nil {
-		return "", err
+	if h.until != 0 && ms(it.ReceivedAt) >= h.until {
+		return "", true, nil
 	}
-	if h.until == 0 || ms(it.ReceivedAt) < h.until {
-		return h.item, nil
+	id, found, err := one(tx, "SELECT id FROM items WHERE seq = $1", text0, h.seq)
+	if err == nil && !found {
+		id = "(past retention)"
 	}
-	_, err = tx.exec("UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1", hash, it.ID, it.KeyUntil)
-	return "", err
+	return waybill.ItemID(id), false, err
+}
+
+// claimKey writes an item's delivery key; again takes over one past its end. Nobody else can have written it meanwhile, but
+// where several nodes write one book the later one's act is refused here.
+func (tx *Tx) claimKey(key []byte, again bool, seq int64, it *waybill.Item) error {
+	if key == nil {
+		return nil
+	}
+	text := "INSERT INTO delivery_keys (hash, item, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+	if again {
+		text = "UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1"
+	}
+	changed, err := tx.exec(text, key, seq, it.KeyUntil)
+	if err == nil && changed == 0 {
+		return conflict("the delivery %s is being kept by another", it.DeliveryKey)
+	}
+	return err
 }
 
 // sameBody returns the arrival that holds the bytes a brings, when the arrival of the item first does.

@@ -107,10 +107,11 @@ func text0(r row) (string, error)  { return r.text(0), nil }
 func num0(r row) (int64, error)    { return r.num(0), nil }
 func bytes0(r row) ([]byte, error) { return r.bytes(0), nil }
 
-// hash16 is a key of 16 bytes for what must be unique: SHA-256 over the parts, each with its length before it.
-func hash16(parts ...string) []byte {
+// hash12 is a key of 12 bytes for what must be unique: SHA-256 over the parts, each with its length before it. Among a
+// milliard of keys two would be the same once in a hundred milliard books.
+func hash12(parts ...string) []byte {
 	sum := sumOf(parts)
-	return sum[:16]
+	return sum[:12]
 }
 
 // hash8 is a key of 8 bytes for what is looked up and then compared.

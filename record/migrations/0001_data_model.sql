@@ -24,7 +24,8 @@ CREATE TABLE arrivals (
 );
 
 CREATE TABLE items (
-  id           TEXT NOT NULL PRIMARY KEY,
+  seq          SERIAL,
+  id           TEXT NOT NULL UNIQUE,
   arrival      TEXT NOT NULL,
   idx          BIGINT NOT NULL,
   connection   TEXT NOT NULL,
@@ -42,12 +43,12 @@ CREATE TABLE items (
   reason       TEXT NOT NULL,
   events       TEXT NOT NULL, -- ids, a space between them
   problem      TEXT NOT NULL
-) NARROW;
+);
 CREATE INDEX items_open ON items (state, due, id) WHERE state = 'kept' OR state = 'fetching' OR state = 'blocked';
 
 CREATE TABLE delivery_keys (
   hash  BYTES NOT NULL PRIMARY KEY,
-  item  TEXT NOT NULL,
+  item  BIGINT NOT NULL, -- its seq: a third of the width of its id, in the table that grows with all history
   until BIGINT NOT NULL
 ) NARROW;
 
@@ -98,7 +99,7 @@ CREATE TABLE event_hours (
 
 CREATE TABLE fact_keys (
   hash  BYTES NOT NULL PRIMARY KEY,
-  event TEXT NOT NULL
+  event BIGINT NOT NULL -- its seq
 ) NARROW;
 
 CREATE TABLE evidence (
