@@ -64,8 +64,14 @@ func scheme(t *testing.T, ctx context.Context, theme string) { //nolint:revive /
 // serve starts a dashboard over a book, signed in by being on this machine.
 func serve(t *testing.T, b *showtest.Book) *httptest.Server {
 	t.Helper()
+	srv, _ := start(t, b, true)
+	return srv
+}
+
+func start(t *testing.T, b *showtest.Book, auto bool) (*httptest.Server, *show.Access) {
+	t.Helper()
 	o := b.Options(now)
-	o.Auto = true
+	o.Auto = auto
 	s, err := show.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +79,7 @@ func serve(t *testing.T, b *showtest.Book) *httptest.Server {
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	t.Cleanup(s.Stop)
-	return srv
+	return srv, s.Access()
 }
 
 // everyPage are the pages with something on them.
@@ -107,6 +113,11 @@ func TestPicturesOfEveryPage(t *testing.T) {
 	}
 	ctx := browser(t)
 	rich, empty := serve(t, showtest.Rich(now)), serve(t, showtest.Empty())
+	outside, access := start(t, showtest.Empty(), false)
+	link, err := access.OneTimeLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1280, 360} {
 			shoot := func(name, address string) {
@@ -114,6 +125,11 @@ func TestPicturesOfEveryPage(t *testing.T) {
 				size(t, ctx, width)
 				if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 					t.Fatalf("%s: %v", name, err)
+				}
+				if strings.HasSuffix(name, "-open") {
+					if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](`[...document.querySelectorAll("details")].map((d) => d.open = true).length`)); err != nil {
+						t.Fatal(err)
+					}
 				}
 				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 				if err != nil {
@@ -129,8 +145,13 @@ func TestPicturesOfEveryPage(t *testing.T) {
 					shoot(p.Name, rich.URL+p.Path)
 				}
 			}
+			if only := os.Getenv("WAYBILL_SHOTS_ONLY"); only == "" || only == "journey-open" {
+				shoot("journey-open", rich.URL+"/events/"+showtest.ID("evt", 8970))
+			}
 			if only := os.Getenv("WAYBILL_SHOTS_ONLY"); only == "" || only == "first" {
 				shoot("first", empty.URL+"/")
+				shoot("sign-in", outside.URL+"/sign-in")
+				shoot("welcome", outside.URL+link)
 			}
 		}
 	}
