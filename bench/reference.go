@@ -37,7 +37,10 @@ func referenceSQLite(ctx context.Context, s settings, dir string) (result, error
 		return result{}, err
 	}
 	defer conn.Close()
-	if err := sqlitex.ExecuteScript(conn, "PRAGMA synchronous=FULL; CREATE TABLE t(id INTEGER PRIMARY KEY, key TEXT UNIQUE, body BLOB);", nil); err != nil {
+	if err := sqlitex.ExecuteTransient(conn, "PRAGMA synchronous=FULL", nil); err != nil {
+		return result{}, err
+	}
+	if err := sqlitex.ExecuteScript(conn, "CREATE TABLE t(id INTEGER PRIMARY KEY, key TEXT UNIQUE, body BLOB);", nil); err != nil {
 		return result{}, err
 	}
 	type row struct {

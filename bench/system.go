@@ -48,8 +48,8 @@ func workspace(dir string, s *sink, effects int) error {
         amount: ${payment.amount.decimal()}
         currency: ${payment.amount.currency}
         order: ${payment.?order_id.orValue("")}
-        email: ${payment.?customer.?email.orValue("")}
-        at: ${string(payment.occurred_at)}
+        email: ${payment.customer.?email.orValue("")}
+        method: ${payment.?method.orValue("unknown")}
 `, i, path)
 	}
 	if effects > 0 {

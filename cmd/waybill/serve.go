@@ -53,6 +53,11 @@ production the connections' own blocks and sealed secrets are used. A process an
 }
 
 func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
+	stop, err := m.profile()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	log := slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	ws, faults, err := m.load(dir, f.env)
 	if err != nil {
