@@ -327,7 +327,7 @@ const choosing = `  - id: which
       otherwise:
         steps:
           - end: too small to mention
-  - {id: last, do: crm.note.add, with: {body: "${thanks.hasValue() ? 'yes' : 'no'}"}}
+  - {id: rest, do: crm.note.add, with: {body: "${thanks.hasValue() ? 'yes' : 'no'}"}}
 `
 
 func TestAChoiceTakesTheFirstCaseThatFits(t *testing.T) {
@@ -337,7 +337,7 @@ func TestAChoiceTakesTheFirstCaseThatFits(t *testing.T) {
 		want  string
 	}{
 		"the first that fits":         {200000, "effect which.gold.thanks crm.note.add body=gold"},
-		"a case without steps":        {20000, "effect last crm.note.add body=last"},
+		"a case without steps":        {20000, "effect rest crm.note.add body=last"},
 		"otherwise, which may end it": {2000, "done 0 failed too small to mention"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -357,7 +357,7 @@ const looping = `  - id: items
         if_it_fails: carry_on
         with: {name: "${item.name}"}
       - {id: note, do: crm.note.add, with: {body: "${item.name} as ${update.?id.orValue('nothing')}"}}
-  - {id: last, do: crm.note.add, with: {body: done}}
+  - {id: rest, do: crm.note.add, with: {body: done}}
 `
 
 func TestALoopMakesItsStepsForEveryItemUnderItsKey(t *testing.T) {
@@ -366,13 +366,13 @@ func TestALoopMakesItsStepsForEveryItemUnderItsKey(t *testing.T) {
 	r.want(yes("items[sku-1].update", map[string]any{"id": "d1"}), "effect items[sku-1].note crm.note.add body=Cup as d1")
 	r.want(yes("items[sku-1].note", nil), "effect items[sku-2].update crm.deal.create name=Pot")
 	r.want(result("items[sku-2].update", flow.Failed), "effect items[sku-2].note crm.note.add body=Pot as nothing")
-	r.want(yes("items[sku-2].note", nil), "effect last crm.note.add body=done")
-	r.want(yes("last", nil), "done 1 failed done, 1 part failed")
+	r.want(yes("items[sku-2].note", nil), "effect rest crm.note.add body=done")
+	r.want(yes("rest", nil), "done 1 failed done, 1 part failed")
 }
 
 func TestALoopOverNothingIsPassed(t *testing.T) {
 	r := begin(t, sound(t, steps(looping)), order(func(d map[string]any) { delete(d, "items") }))
-	r.want(nil, "effect last crm.note.add body=done")
+	r.want(nil, "effect rest crm.note.add body=done")
 }
 
 func TestALoopWithOneKeyTwiceBlocksBeforeItsFirstItem(t *testing.T) {
@@ -382,7 +382,7 @@ func TestALoopWithOneKeyTwiceBlocksBeforeItsFirstItem(t *testing.T) {
 	}))
 	r.want(nil, "block items our mapping wrong")
 	r.p = r.flow.Skip(r.p, "items")
-	r.want(nil, "effect last crm.note.add body=done")
+	r.want(nil, "effect rest crm.note.add body=done")
 }
 
 func TestALoopOverTooManyItemsBlocks(t *testing.T) {

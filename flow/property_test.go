@@ -23,7 +23,7 @@ steps:
     as: item
     by: item.?sku.orValue('none')
     steps:
-      - id: size
+      - id: large
         choose:
           many: {when: item.quantity > 1, steps: [{id: bulk, do: crm.note.add, if_it_fails: carry_on, with: {body: "${item.name}"}}]}
           otherwise: {steps: [{id: single, do: crm.deal.update, with: {id: "${deal.id}", stage: "${table('deal-stage', order.status)}"}}]}
@@ -31,7 +31,7 @@ steps:
       - {id: told, do: crm.note.add, with: {body: "${seen.name} ${seen.n}"}}
   - {id: won, emit: deal.won, with: {id: "${deal.id}", status: won}}
   - {id: look, get: crm.deal.find, if_none: {wait: 1m}, with: {order_no: "${order.id}"}}
-  - {id: last, do: crm.deal.update, with: {id: "${look.id}"}, undo: restore}
+  - {id: rest, do: crm.deal.update, with: {id: "${look.id}"}, undo: restore}
 `
 
 // TestARunReplaysToTheSameMoves: whatever answers and choices come, in whatever order, giving them again to the same
@@ -43,7 +43,7 @@ func TestARunReplaysToTheSameMoves(t *testing.T) {
 		p, q := f.Start(), f.Start()
 		for range rapid.IntRange(1, 40).Draw(rt, "calls") {
 			var a *flow.Answer
-			address := rapid.SampledFrom([]string{p.Awaits(), p.Awaits(), p.Awaits(), "deal", "items[sku-1].size.many.bulk", ""}).Draw(rt, "address")
+			address := rapid.SampledFrom([]string{p.Awaits(), p.Awaits(), p.Awaits(), "deal", "items[sku-1].large.many.bulk", ""}).Draw(rt, "address")
 			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0:
 			case 1:
