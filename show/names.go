@@ -3,6 +3,7 @@ package show
 import (
 	"cmp"
 	"strings"
+	"sync"
 	"time"
 
 	"waybill"
@@ -70,6 +71,37 @@ type ActionCard struct {
 	Proves string // answer, handed_over, callback: what a good answer proves
 	Undo   string // how it is undone, in words; empty when it cannot be
 	Notes  []string
+}
+
+// remembered is Names that makes its cards once for each version of the workspace: a list asks for them on every row.
+type remembered struct {
+	Names
+	mu     sync.Mutex
+	bundle waybill.BundleID
+	flows  []FlowCard
+	conns  []ConnectionCard
+}
+
+func (r *remembered) cards() ([]FlowCard, []ConnectionCard) {
+	now := r.Place().Bundle
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now == "" || now != r.bundle {
+		r.bundle, r.flows, r.conns = now, r.Names.Flows(), r.Names.Connections()
+	}
+	return r.flows, r.conns
+}
+
+// Flows returns the cards of the current version.
+func (r *remembered) Flows() []FlowCard {
+	flows, _ := r.cards()
+	return flows
+}
+
+// Connections returns the cards of the current version.
+func (r *remembered) Connections() []ConnectionCard {
+	_, conns := r.cards()
+	return conns
 }
 
 // words finds things in Names, and satisfies watch.Names.

@@ -109,7 +109,7 @@ func New(o Options) (*Server, error) {
 	}
 	https := strings.HasPrefix(o.PublicURL, "https://")
 	s := &Server{
-		reader: o.Reader, lists: o.Lists, desk: o.Desk, names: o.Names, changes: o.Changes,
+		reader: o.Reader, lists: o.Lists, desk: o.Desk, names: &remembered{Names: o.Names}, changes: o.Changes,
 		access: newAccess(o, https), ready: o.Ready, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
 		stop: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}
