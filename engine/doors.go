@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"sync"
+
 	"waybill"
 	"waybill/receive"
 	"waybill/record"
@@ -12,10 +14,13 @@ import (
 type Doors struct {
 	e         *Engine
 	PublicURL string
+
+	mu      sync.Mutex
+	unknown map[string]waybill.BundleID // names that were looked for in vain, by the version that served then
 }
 
 // Doors returns the directory of this engine's addresses.
-func (e *Engine) Doors(publicURL string) *Doors { return &Doors{e: e, PublicURL: publicURL} }
+func (e *Engine) Doors(publicURL string) *Doors { return &Doors{e: e, PublicURL: publicURL, unknown: map[string]waybill.BundleID{}} }
 
 // Door returns what is at /in/{name}. A connection that was in an earlier workspace and no longer is keeps its door,
 // marked as removed: what comes is kept for a person.
@@ -24,13 +29,20 @@ func (d *Doors) Door(name string) (*receive.Door, bool) {
 	if c := v.ws.Connections[name]; c != nil {
 		return d.open(c, false), c.Manifest.Webhook != nil
 	}
+	if d.strange(v.id, name) {
+		return nil, false
+	}
 	var old waybill.BundleID
 	err := d.e.view(func(tx *record.Tx) error {
 		b, err := tx.Setting(doorSetting(name))
 		old = waybill.BundleID(b)
 		return err
 	})
-	if err != nil || old == "" {
+	if err != nil {
+		return nil, false
+	}
+	if old == "" {
+		d.remember(v.id, name)
 		return nil, false
 	}
 	before, err := d.e.version(old)
@@ -45,11 +57,29 @@ func (d *Doors) Door(name string) (*receive.Door, bool) {
 	return d.open(c, true), true
 }
 
+// maxUnknown bounds the names remembered as unknown; guessing names costs no more than a look at a map.
+const maxUnknown = 4096
+
+func (d *Doors) strange(version waybill.BundleID, name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unknown[name] == version
+}
+
+func (d *Doors) remember(version waybill.BundleID, name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.unknown) >= maxUnknown {
+		clear(d.unknown)
+	}
+	d.unknown[name] = version
+}
+
 func (d *Doors) open(c *workspace.Connection, removed bool) *receive.Door {
 	e := d.e
 	settings := c.Manifest.Defaults(c.Settings)
 	door := &receive.Door{
-		Name: c.Name, Manifest: c.Manifest, Settings: settings, Accounts: []receive.Account{{Connection: c.Name, ID: c.Account}},
+		Name: c.Name, Manifest: c.Manifest, Settings: settings, Accounts: []receive.Account{{Connection: c.Name, ID: e.account(c.Name)}},
 		Secrets: map[string][]verify.Secret{}, PublicURL: d.PublicURL, Environment: e.o.Environment, Removed: removed,
 	}
 	if c.Manifest.Webhook == nil {

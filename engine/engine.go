@@ -66,7 +66,8 @@ type Engine struct {
 	current  *version
 	governor *deliver.Governor
 	senders  map[string]*sender
-	busy     map[string]int // objects an effect of kind state is being written to
+	busy     map[string]int    // objects an effect of kind state is being written to
+	pinned   map[string]string // the account ids learnt at first use
 	random   *rand.Rand
 	stopping bool
 	idle     func() // cancels the next sweep
@@ -96,6 +97,7 @@ func New(o Options) (*Engine, error) {
 		versions: map[waybill.BundleID]*version{},
 		senders:  map[string]*sender{},
 		busy:     map[string]int{},
+		pinned:   map[string]string{},
 		random:   o.Random,
 		claims:   newClaims(),
 		rules:    deliver.Rules(),

@@ -31,6 +31,9 @@ func (e *Engine) restoreConnections(_ context.Context) error {
 				return err
 			}
 			e.mu.Lock()
+			if s.Account != "" {
+				e.pinned[name] = s.Account
+			}
 			e.governor.Restore(*s)
 			e.mu.Unlock()
 		}
@@ -49,11 +52,6 @@ func (e *Engine) healthChanged(name string, s waybill.ConnectionState) {
 			now := s
 			now.Connection, now.Account = name, old.Account
 			now.LastIn, now.LastOut = old.LastIn, old.LastOut
-			if now.Account == "" {
-				if t, ok := e.target(name); ok {
-					now.Account = t.Account
-				}
-			}
 			if err := tx.Clear(waybill.Member{Connection: name}); err != nil {
 				return err
 			}

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"waybill"
 	"waybill/record"
@@ -22,7 +24,10 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 		if it.ID == "" {
 			it.ID = waybill.ItemID(e.ids.New("itm"))
 		}
-		it.Arrival, it.Index, it.Connection, it.Account, it.ReceivedAt = a.ID, i, a.Connection, a.Account, a.ReceivedAt
+		it.Arrival, it.Index, it.ReceivedAt = a.ID, i, a.ReceivedAt
+		if it.Connection == "" { // a callback of several accounts names each item's own
+			it.Connection, it.Account = a.Connection, a.Account
+		}
 		if it.State == "" {
 			it.State = waybill.ItemKept
 		}
@@ -38,6 +43,7 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 	if err != nil {
 		return waybill.Receipt{}, fmt.Errorf("keep the arrival: %w", err)
 	}
+	e.pin(&a)
 	for i := range receipt.Fresh {
 		if it := receipt.Fresh[i]; it.State == waybill.ItemKept {
 			e.hand(&piece{item: it, arrival: &a})
@@ -54,6 +60,9 @@ func (e *Engine) listBlocked(tx *record.Tx, a *waybill.Arrival, r waybill.Receip
 			continue
 		}
 		cause := waybill.FormatChanged
+		if named, _, ok := strings.Cut(it.Reason, ": "); ok && slices.Contains(waybill.Causes, waybill.Cause(named)) {
+			cause = waybill.Cause(named) // receive begins the reason with its cause
+		}
 		if it.Type == "" {
 			it.Type = "unreadable"
 		}
@@ -76,4 +85,46 @@ func (e *Engine) Reject(list []waybill.Rejection) {
 		return
 	}
 	e.commit(intent{apply: func(tx *record.Tx) error { return tx.CountRejections(list) }})
+}
+
+// pin remembers an account's own id at its first genuine arrival, where the workspace does not state it: from then on
+// another account's arrivals do not count as this connection's.
+func (e *Engine) pin(a *waybill.Arrival) {
+	for i := range a.Items {
+		name, account := a.Items[i].Connection, a.Items[i].Account
+		if account == "" || a.Items[i].State == waybill.ItemBlocked {
+			continue
+		}
+		c := e.today().ws.Connections[name]
+		if c == nil || c.Account != "" {
+			continue
+		}
+		e.mu.Lock()
+		_, known := e.pinned[name]
+		if !known {
+			e.pinned[name] = account
+		}
+		e.mu.Unlock()
+		if known {
+			continue
+		}
+		e.commit(intent{apply: func(tx *record.Tx) error {
+			s, err := tx.ConnectionState(name)
+			if err != nil || s.Account != "" {
+				return err
+			}
+			s.Connection, s.Account = name, account
+			return tx.SetConnectionState(s)
+		}})
+	}
+}
+
+// account is a connection's own id: as the workspace states it, else as it was pinned, else not known yet.
+func (e *Engine) account(name string) string {
+	if c := e.today().ws.Connections[name]; c != nil && c.Account != "" {
+		return c.Account
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.pinned[name]
 }

@@ -109,7 +109,7 @@ func (e *Engine) target(name string) (*deliver.Target, bool) {
 	if c == nil {
 		return nil, false
 	}
-	account := c.Account
+	account := e.account(name)
 	if account == "" {
 		account = c.Name
 	}
