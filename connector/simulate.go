@@ -411,9 +411,29 @@ func (p *simParser) object(n *source.Node, env *expr.Env) *expr.Object {
 	if n == nil {
 		return nil
 	}
-	o, faults := env.Object(n, expr.Target{Lenient: true})
+	o, faults := env.Object(withNulls(n), expr.Target{Lenient: true})
 	p.faults = append(p.faults, faults...)
 	return o
+}
+
+// withNulls writes null as an expression: in what a provider sends it is a value, elsewhere a forgotten one.
+func withNulls(n *source.Node) *source.Node {
+	out := *n
+	switch n.Kind {
+	case source.Null:
+		out.Kind, out.Tag, out.Text = source.Scalar, "!!str", "${null}"
+	case source.List:
+		out.Items = make([]*source.Node, len(n.Items))
+		for i, item := range n.Items {
+			out.Items[i] = withNulls(item)
+		}
+	case source.Map:
+		out.Entries = slices.Clone(n.Entries)
+		for i := range out.Entries {
+			out.Entries[i].Value = withNulls(n.Entries[i].Value)
+		}
+	}
+	return &out
 }
 
 func (p *simParser) template(n *source.Node, env *expr.Env) *expr.Template {
