@@ -178,8 +178,7 @@ func programOptions(a *ast.AST) []cel.ProgramOption {
 			grows = true
 		case ast.CallKind:
 			name := e.AsCall().FunctionName()
-			grows = grows || !(steady[name] || strings.ContainsAny(name, "_!@") && !wordByte(name[len(name)-1]) || name == "@in" ||
-				operatorWords[name] != "" || name == "_||_" || name == "_&&_")
+			grows = grows || !(steady[name] || name == "@in" || strings.IndexByte("_!-", name[0]) >= 0) // or an operator
 		}
 	}))
 	if !grows {
@@ -268,11 +267,11 @@ func (p *Program) explain(err error) error {
 		}
 	}
 	message, hint := runtimeWords(err.Error())
-	return &waybill.Error{
+	return failure(span, err.Error(), message, &waybill.Error{
 		Kind:    waybill.Invalid,
 		Message: fmt.Sprintf("%s:%d:%d: %s, in: %s", span.File, span.Line, span.Col, message, cut(p.text.Value, 120)),
 		Hint:    hint,
-	}
+	})
 }
 
 func runtimeWords(message string) (words, hint string) {
