@@ -215,7 +215,7 @@ func (p *parser) request(a *Action, raw *rawAction) {
 	p.oneOf(r.Method.Value, methods, r.Method.Span, "method")
 	to := expr.Target{Lenient: true}
 	a.Request = RequestRule{
-		Method: r.Method.Value, Path: p.template(r.Path, env, expr.PathSegment), Query: p.named(r.Query, env),
+		Method: r.Method.Value, Path: p.path(r.Path, env), Query: p.named(r.Query, env),
 		Headers: p.named(r.Headers, env), Form: p.object(r.Form, env, to), JSON: p.object(r.JSON, env, to),
 		Text:  p.template(r.Text, env, expr.Plain),
 		Whole: r.Path != nil && (strings.HasPrefix(r.Path.Text, "https://") || strings.HasPrefix(r.Path.Text, "http://")),
@@ -245,6 +245,15 @@ func (p *parser) request(a *Action, raw *rawAction) {
 			a.Request.Merge = append(a.Request.Merge, MergeRule{At: e.Key, Value: p.template(value, env, expr.Plain)})
 		}
 	}
+}
+
+// path compiles a path: values within it are encoded as one segment; a path that is one whole value is taken as it is,
+// and checked when it is rendered.
+func (p *parser) path(n *source.Node, env *expr.Env) *expr.Template {
+	if n != nil && strings.HasPrefix(n.Text, "${") && strings.HasSuffix(n.Text, "}") && strings.Count(n.Text, "${") == 1 {
+		return p.template(n, env, expr.Plain)
+	}
+	return p.template(n, env, expr.PathSegment)
 }
 
 // references checks and compiles what names other actions: the look-up and the undo.

@@ -27,27 +27,48 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out into the cases, to be read before it is committed")
 
-func loadManifest(t testing.TB, name string) *connector.Manifest {
+func environment(t testing.TB) *expr.Env {
 	t.Helper()
 	env, err := expr.NewEnv(expr.Config{Zone: "Asia/Kolkata", Region: "IN", Currency: "INR"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, faults := connector.Load(connectors.All(), name, env)
+	return env
+}
+
+func loadManifest(t testing.TB, name string) *connector.Manifest {
+	t.Helper()
+	file := name + "/manifest.yaml"
+	text, err := fs.ReadFile(connectors.All(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, faults := connector.Parse(file, text, environment(t))
 	if faults.Bad() {
-		var out strings.Builder
-		_ = source.Render(&out, faults, func(file string) []byte {
-			text, _ := fs.ReadFile(connectors.All(), file)
-			return text
-		})
-		t.Fatalf("faults:\n%s", out.String())
+		t.Fatalf("faults:\n%s", drawn(t, faults))
 	}
 	return m
+}
+
+func drawn(t testing.TB, faults source.Faults) string {
+	t.Helper()
+	var out strings.Builder
+	err := source.Render(&out, faults, func(file string) []byte {
+		text, _ := fs.ReadFile(connectors.All(), file)
+		return text
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 func TestEveryManifestIsWithoutFault(t *testing.T) {
 	for _, name := range connectors.Names {
 		m := loadManifest(t, name)
+		if _, faults := connector.Load(connectors.All(), name, environment(t)); len(faults) > 0 {
+			t.Errorf("how %s is played has faults:\n%s", name, drawn(t, faults))
+		}
 		if m.Name != name {
 			t.Errorf("the folder %s holds the connector %s", name, m.Name)
 		}

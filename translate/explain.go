@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -166,31 +167,28 @@ func decimal(minor int64, currency string) string {
 	return sign + whole + "." + part
 }
 
-// block says that an expression of a mapping could not be followed.
-func (w *work) block(m *connector.Mapping, p *expr.Program, err error) {
-	line := m.Span.Line
-	if p != nil {
-		line = p.Span().Line
+// block says that an expression of a mapping could not be followed: a value that is not there is told from one of
+// another kind, and both from an expression that is wrong.
+func (w *work) block(m *connector.Mapping, err error) {
+	var f *expr.Failure
+	if !errors.As(err, &f) {
+		w.wrong(m, waybill.MappingWrong, "", err.Error(), m.Span.Line)
+		return
 	}
-	cause, code := reasonOf(err)
-	w.wrong(m, cause, code, err.Error(), line)
-}
-
-// reasonOf tells a value that is not there from one of another kind from an expression that is wrong.
-func reasonOf(err error) (waybill.Cause, string) {
-	text := err.Error()
-	if _, field, found := strings.Cut(text, "no such key: "); found {
-		field, _, _ = strings.Cut(field, " ")
-		return waybill.MissingValue, field
-	}
+	cause := waybill.MappingWrong
 	switch {
-	case strings.Contains(text, "no such key"), strings.Contains(text, "index out of bounds"):
-		return waybill.MissingValue, ""
-	case strings.Contains(text, "no such overload"), strings.Contains(text, "type conversion"), strings.Contains(text, "convert"):
-		return waybill.FormatChanged, ""
-	default:
-		return waybill.MappingWrong, ""
+	case f.Lacks:
+		cause = waybill.MissingValue
+	case f.Misfit:
+		cause = waybill.FormatChanged
 	}
+	code, words := "", f.Words
+	for _, leaf := range m.Leaves {
+		if leaf.Line == f.Span.Line {
+			code, words = leaf.Path, leaf.Path+": "+f.Words
+		}
+	}
+	w.wrong(m, cause, code, words, f.Span.Line)
 }
 
 // misfit says that the data of an event does not fit the catalogue's schema.

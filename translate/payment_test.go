@@ -15,7 +15,6 @@ import (
 	"waybill/connector"
 	"waybill/connectors"
 	"waybill/expr"
-	"waybill/source"
 	"waybill/translate"
 )
 
@@ -25,14 +24,14 @@ func manifest(t testing.TB, name string) *connector.Manifest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, faults := connector.Load(connectors.All(), name, env)
+	file := name + "/manifest.yaml"
+	text, err := fs.ReadFile(connectors.All(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, faults := connector.Parse(file, text, env)
 	if faults.Bad() {
-		var out strings.Builder
-		_ = source.Render(&out, faults, func(file string) []byte {
-			text, _ := fs.ReadFile(connectors.All(), file)
-			return text
-		})
-		t.Fatal(out.String())
+		t.Fatal(faults)
 	}
 	return m
 }

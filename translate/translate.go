@@ -225,7 +225,7 @@ func (w *work) fetch(m *connector.Mapping) *FetchNeeded {
 	if f.When != nil {
 		needed, err := f.When.Bool(w.vars, w.in.Reads)
 		if err != nil {
-			w.block(m, f.When, err)
+			w.block(m, err)
 			return nil
 		}
 		if !needed {
@@ -236,7 +236,7 @@ func (w *work) fetch(m *connector.Mapping) *FetchNeeded {
 	if f.With != nil {
 		value, err := f.With.Eval(w.vars, w.in.Reads)
 		if err != nil {
-			w.block(m, nil, err)
+			w.block(m, err)
 			return nil
 		}
 		inputs, _ = value.(map[string]any)
@@ -248,7 +248,7 @@ func (w *work) mapping(m *connector.Mapping) {
 	if m.When != nil {
 		ok, err := m.When.Bool(w.vars, w.in.Reads)
 		if err != nil {
-			w.block(m, m.When, err)
+			w.block(m, err)
 			return
 		}
 		if !ok {
@@ -259,7 +259,7 @@ func (w *work) mapping(m *connector.Mapping) {
 	w.settles(m)
 	value, err := m.Data.Eval(w.vars, w.in.Reads)
 	if err != nil {
-		w.block(m, nil, err)
+		w.block(m, err)
 		return
 	}
 	data, _ := value.(map[string]any)
@@ -338,7 +338,7 @@ func (w *work) text(m *connector.Mapping, p *expr.Program) (string, bool) {
 	}
 	value, err := p.Eval(w.vars, w.in.Reads)
 	if err != nil {
-		w.block(m, p, err)
+		w.block(m, err)
 		return "", false
 	}
 	return connector.AsText(value), true
