@@ -118,8 +118,12 @@ func TestPicturesOfEveryPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	widths := []int64{1280, 360}
+	if os.Getenv("WAYBILL_SHOTS_MORE") != "" {
+		widths = append(widths, 768, 1600)
+	}
 	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{1280, 360} {
+		for _, width := range widths {
 			shoot := func(name, address string) {
 				scheme(t, ctx, theme)
 				size(t, ctx, width)
@@ -304,6 +308,22 @@ func TestInABrowserThePageFollowsWhatHappens(t *testing.T) {
 	}
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`document.querySelector("article h2").innerText === "A second title"`)); err != nil {
 		t.Fatalf("the page does not catch up: %v", err)
+	}
+	// What somebody opened stays open, and what they type is not taken from them.
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/events/"+showtest.ID("evt", 8990)), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {
+		t.Fatal(err)
+	}
+	const typing = `(() => { const d = document.querySelector(".acts details"); d.open = true; document.querySelector(".attempt").open = true;
+		const reason = d.querySelector("input[name=reason]"); reason.value = "I saw it"; reason.focus(); reason.blur(); document.querySelector(".waybill").dataset.old = "yes"; return true; })()`
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](typing)); err != nil {
+		t.Fatal(err)
+	}
+	b.Change("effect")
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`!document.querySelector(".waybill").dataset.old`)); err != nil {
+		t.Fatalf("the journey does not follow: %v", err)
+	}
+	if kept, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelector(".acts details").open && document.querySelector(".attempt").open && document.querySelector("input[name=reason]").value === "I saw it"`)); err != nil || !kept {
+		t.Errorf("following what happens closed what was open or lost what was typed (%v)", err)
 	}
 	// The list of events only says that there are new ones.
 	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/events"), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {

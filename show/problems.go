@@ -2,6 +2,7 @@ package show
 
 import (
 	"net/http"
+	"strings"
 
 	"waybill"
 	"waybill/watch"
@@ -36,7 +37,10 @@ type problemPage struct {
 // problemCard explains a problem.
 func (s *Server) problemCard(p waybill.Problem) problemCard {
 	say := words{s.names}
-	c := problemCard{Problem: p, Words: watch.Explain(p, say), Owner: say.owner(p.Owner), Tone: problemTone(p)}
+	c := problemCard{Problem: p, Words: watch.Explain(p, say), Tone: problemTone(p)}
+	if c.Owner = say.Owner(p.Owner); p.Owner == "" {
+		c.Owner, _, _ = strings.Cut(c.Words.Who, ".")
+	}
 	if p.Connection != "" {
 		c.System = say.System(p.Connection)
 	}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,7 +92,7 @@ func (s *Server) functions() template.FuncMap {
 	return template.FuncMap{
 		"clock": s.clock, "ago": s.ago, "full": s.full, "between": between, "spell": spell,
 		"icon": icon, "spark": spark, "bar": bar, "barcode": barcode,
-		"file": s.files.address, "say": sayName, "shorten": shorten, "count": count, "lower": strings.ToLower, "base": path.Base,
+		"file": s.files.address, "say": sayName, "shorten": shorten, "count": count, "n": func(n int) string { return grouped(strconv.Itoa(n), false) }, "lower": strings.ToLower, "base": path.Base,
 		"body": showBody, "share": func(tone string, n int) share { return share{tone, n} },
 		"eventPath": func(id waybill.EventID) string { return "/events/" + string(id) },
 		"acts":      func(f frame, b buttons) acts { return acts{f.Path, b} },
@@ -110,7 +111,7 @@ func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return grouped(fmt.Sprint(n), false) + " " + many
+	return grouped(strconv.Itoa(n), false) + " " + many
 }
 
 // show answers with a page, or, for a live page that asks for its own fragment, with its block "main" alone.
