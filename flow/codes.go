@@ -45,6 +45,8 @@ var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table 
 		"tables and pairings may change, and the reason on the page must stay true."},
 	"E324": {Title: "result that is not there", Text: "When a look-up finds nothing and `if_none: create` makes the thing, the " +
 		"result of the last step there becomes the result of the look-up, so that step must give one."},
+	"E325": {Title: "expression not written as one", Text: "Plain YAML is text, letter by letter. ${ } encloses an expression: " +
+		"${order.id}. Only when, lane, each and by hold expressions without it."},
 }
 
 const later = "It comes with a later version of Waybill; remove it for now."

@@ -222,6 +222,7 @@ func (c *compiler) inputs(def *stepDef, verb source.Text, schema *expr.Schema, a
 	if schema == nil {
 		schema = &expr.Schema{Type: "object"}
 	}
+	c.slips(with)
 	var missing []string
 	given := *schema
 	given.Required = nil
