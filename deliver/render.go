@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
 	"slices"
@@ -26,6 +27,9 @@ func Render(t *Target, action *connector.Action, inputs map[string]any, key stri
 	if err != nil {
 		return Rendered{}, err
 	}
+	if t.Planned.IsZero() && bytes.Contains(req.Body, []byte(noTime)) {
+		return Rendered{}, &waybill.Error{Kind: waybill.Internal, Message: "render " + action.Name + ": it states when it was planned, and nobody said"}
+	}
 	if err := checkAddress(t, action, req.URL, inputs); err != nil {
 		return Rendered{}, fmt.Errorf("render the address of %s: %w", action.Name, err)
 	}
@@ -38,6 +42,9 @@ func Render(t *Target, action *connector.Action, inputs map[string]any, key stri
 	}
 	return Rendered{Request: req, Object: action.ObjectOf(call, nil), Fingerprint: fingerprint}, nil
 }
+
+// noTime is how a time that nobody set is written.
+const noTime = "0001-01-01T00:00:00Z"
 
 func (t *Target) call(inputs map[string]any, key string) connector.Call {
 	return connector.Call{

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -75,6 +76,12 @@ actions:
         cause: duplicate there
         words: It is done already.
         certainty: happened
+  note.add:
+    title: Add a note
+    kind: add
+    repeat: never
+    request: {method: POST, path: /notes, json: {at: "${planned_at}"}}
+    undo: {cannot: By hand.}
   charge.create:
     title: Charge
     kind: money
@@ -389,5 +396,17 @@ func BenchmarkRender(b *testing.B) {
 		if _, err := deliver.Render(target, action, inputs, "0123456789abcdef"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestATimeOfOursIsNeverMadeUp(t *testing.T) {
+	target := crm(t)
+	got, err := deliver.Render(target, target.Manifest.Actions["note.add"], nil, "k")
+	if err != nil || string(got.Request.Body) != `{"at":"2026-11-02T10:00:00Z"}` {
+		t.Errorf("%s, %v", got.Request.Body, err)
+	}
+	target.Planned = time.Time{}
+	if got, err := deliver.Render(target, target.Manifest.Actions["note.add"], nil, "k"); err == nil {
+		t.Errorf("rendered as %s", got.Request.Body)
 	}
 }
