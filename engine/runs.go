@@ -131,7 +131,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 
 // render freezes the effect's request, with the key of its generation.
 func (e *Engine) render(t *deliver.Target, action *connector.Action, inputs map[string]any, eff *waybill.Effect) error {
-	eff.Key = deliver.Key(action, eff)
+	eff.Key, t.Planned = deliver.Key(action, eff), eff.PlannedAt
 	r, err := deliver.Render(t, action, inputs, eff.Key)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (e *Engine) read(p *piece) (*understood, error) {
 	case res.NeedFetch != nil:
 		return u, e.planItemFetch(u, res.NeedFetch)
 	case len(res.Events) > 0:
-		u.item.State = waybill.ItemTranslated
+		u.item.State, u.item.Reason = waybill.ItemTranslated, ""
 		for i := range res.Events {
 			ev := res.Events[i]
 			ev.ID = waybill.EventID(e.ids.New("evt"))
