@@ -73,7 +73,9 @@ func amounts(data map[string]any) (map[string]any, string, error) {
 		status = "overpaid"
 	}
 	out := maps.Clone(data)
-	out["due"], out["paid_total"], out["refunded_total"] = due.value(), paid.value(), refunded.value()
+	if _, given := out["refunded_total"]; !given {
+		out["refunded_total"] = refunded.value()
+	}
 	out["balance"] = amount{due.minor - paid.minor + refunded.minor, due.currency}.value()
 	if said, _ := data["status"].(string); said == "" {
 		out["status"] = status

@@ -212,11 +212,14 @@ func (c *conformer) text(s *Schema, v any, path []string) (any, bool) {
 func (c *conformer) money(v any, path []string) (any, bool) {
 	m, _ := v.(map[string]any)
 	minor, ok := m["minor"].(int64)
-	currency, _ := m["currency"].(string)
-	currency = strings.ToUpper(currency)
+	written, _ := m["currency"].(string)
+	currency := strings.ToUpper(written)
 	if !ok || len(currency) != 3 {
 		c.misfit(path, false, "money is wanted ({minor, currency}), but this is %s", valueWords(v))
 		return nil, false
+	}
+	if len(m) == 2 && currency == written {
+		return m, true // it is money already; nothing changes it
 	}
 	return map[string]any{"minor": minor, "currency": currency}, true
 }
