@@ -19,7 +19,11 @@ func (f *Flow) Next(p *Progress, _ *waybill.Event, data map[string]any, a *Answe
 			Address: p.Address, Cause: waybill.OurSide, Words: "the run stands at a step that this version of the flow does not have",
 		}}}
 	}
-	m := &machine{flow: f, p: p.Clone(), reads: r, items: map[int][]any{}}
+	m := &machine{flow: f, p: p.Clone(), items: map[int][]any{}}
+	if r != nil {
+		m.asked = &watched{Reads: r}
+		m.reads = m.asked
+	}
 	if len(m.p.Frames) == 0 {
 		m.p.Frames = []frame{{}}
 	}
@@ -52,6 +56,7 @@ type machine struct {
 	p     *Progress
 	vars  map[string]any
 	reads expr.Reads
+	asked *watched // reads again, as far as tables had no answer; nil without a book
 	moves []Move
 	items map[int][]any // of each loop under way, by depth
 	told  bool          // the moves say how the run stands now

@@ -258,7 +258,7 @@ func TestAnExpressionThatFailsBlocksWithItsPlace(t *testing.T) {
 		t.Fatalf("got %v", tellAll(moves))
 	}
 	b := moves[0].Block
-	if b.Address != "a" || !strings.Contains(b.Words, "flows/test.yaml:7") {
+	if b.Address != "a" || b.Cause != waybill.MissingValue || !strings.Contains(b.Words, "flows/test.yaml:7") {
 		t.Errorf("got %+v", b)
 	}
 	r.p = f.Edit(p, "a", map[string]any{"id": "by hand"})
@@ -268,10 +268,12 @@ func TestAnExpressionThatFailsBlocksWithItsPlace(t *testing.T) {
 func TestATableThatAsksBlocksTheRunUntilItAnswers(t *testing.T) {
 	f := sound(t, steps("  - {id: a, do: crm.deal.update, with: {id: x, stage: \"${table('deal-stage', order.status)}\"}}\n"))
 	r := begin(t, f, order(func(d map[string]any) { d["status"] = "refunded" }))
-	got := r.next(nil)
-	if len(got) != 1 || !strings.HasPrefix(got[0], "block a ") {
-		t.Fatalf("got %v", got)
+	_, moves := f.Next(r.p, paidInFull, r.data, nil, reads)
+	if b := moves[0].Block; b == nil || b.Cause != waybill.MissingValue || b.Code != "table deal-stage: refunded" ||
+		!strings.Contains(b.Words, "flows/test.yaml:6") || strings.Count(b.Words, "flows/test.yaml") != 1 {
+		t.Fatalf("got %+v", moves[0].Block)
 	}
+	r.want(nil, "block a missing value")
 	reads.stages["refunded"] = "closedlost"
 	defer delete(reads.stages, "refunded")
 	r.want(nil, "effect a crm.deal.update id=x stage=closedlost")

@@ -163,6 +163,9 @@ func (m *machine) item(s *step, items []any, n int) {
 
 // enter makes one step.
 func (m *machine) enter(s *step) {
+	if m.asked != nil {
+		m.asked.table = ""
+	}
 	if m.p.Skip {
 		m.drop(s)
 		m.advance()
@@ -370,25 +373,43 @@ func (m *machine) finale(s *step) {
 
 // stop blocks the run at a step whose expression failed: our mapping is wrong, or a value it needs is not there.
 func (m *machine) stop(s *step, span source.Span, what string, err error) {
-	e := trouble(span, what, err)
-	m.block(s, causeOf(err), fmt.Sprintf("%s:%d", span.File, span.Line), e.Error())
-}
-
-// causeOf tells a value that is not there from an expression that cannot work.
-func causeOf(err error) waybill.Cause {
-	if waybill.KindOf(err) == waybill.NotFound {
-		return waybill.MissingValue
+	cause, code := waybill.MappingWrong, fmt.Sprintf("%s:%d", span.File, span.Line)
+	var failed *expr.Failure
+	if errors.As(err, &failed) && failed.Lacks {
+		cause = waybill.MissingValue
 	}
-	return waybill.MappingWrong
+	if m.asked != nil && m.asked.table != "" { // one problem for each value that a table lacks, wherever it is used
+		cause, code = waybill.MissingValue, "table "+m.asked.table+": "+shortText(m.asked.key)
+	}
+	m.block(s, cause, code, trouble(span, what, err).Error())
 }
 
-// trouble says where an expression failed, and how.
+// trouble says where an expression failed, and how. A failure of the expression language says where itself.
 func trouble(span source.Span, what string, err error) error {
+	var failed *expr.Failure
+	if errors.As(err, &failed) {
+		return err
+	}
 	at := fmt.Sprintf("%s:%d:%d", span.File, span.Line, span.Col)
 	if what != "" {
 		at += ": " + what
 	}
 	return &waybill.Error{Kind: waybill.Invalid, Message: at, Hint: waybill.HintOf(err), Err: err}
+}
+
+// watched passes reads of the book on and remembers the value that a table had no answer for.
+type watched struct {
+	expr.Reads
+	table, key string
+}
+
+// Table asks the book.
+func (w *watched) Table(name, key string) (string, bool, error) {
+	value, ok, err := w.Reads.Table(name, key)
+	if err == nil && !ok {
+		w.table, w.key = name, key
+	}
+	return value, ok, err
 }
 
 // NeedsBook reports whether the next part of the run reads tables or pairings. It may say yes for a part that a
