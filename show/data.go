@@ -216,6 +216,15 @@ func amountOf(data []byte) string {
 	return ""
 }
 
+// expression is a value's source as people read it: without the braces where it is one expression and nothing else.
+func expression(source string) string {
+	inner, ok := strings.CutPrefix(source, "${")
+	if !ok || !strings.HasSuffix(inner, "}") || strings.Contains(inner, "${") {
+		return source
+	}
+	return strings.TrimSpace(strings.TrimSuffix(inner, "}"))
+}
+
 // shorten cuts a text to n runes, with an ellipsis.
 func shorten(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {

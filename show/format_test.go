@@ -140,7 +140,7 @@ func TestTimesAreSaidInWords(t *testing.T) {
 		want string
 	}{
 		{0, "now"},
-		{-5 * time.Second, "5 s ago"},
+		{-5300 * time.Millisecond, "5 s ago"},
 		{-4 * time.Minute, "4 min ago"},
 		{-3 * time.Hour, "3 h ago"},
 		{-72 * time.Hour, "3 days ago"},
@@ -210,6 +210,25 @@ func TestAnOutcomeThatIsNotKnownShowsBeforeEverythingElse(t *testing.T) {
 	for _, state := range []waybill.RunState{waybill.RunDone, waybill.RunBlocked, waybill.RunWaiting} {
 		if got := rowTone(waybill.EventRow{State: state, Runs: 1, Unknown: 1}).Word; got != "Unknown" {
 			t.Errorf("an event that is %s with an unknown effect shows as %q", state, got)
+		}
+	}
+}
+
+func TestAnEventThatNoFlowUsedIsNotCalledDone(t *testing.T) {
+	for _, state := range []waybill.RunState{"", waybill.RunDone} {
+		if got := rowTone(waybill.EventRow{State: state}).Word; got != "Not used" {
+			t.Errorf("without a run and with the state %q it shows as %q", state, got)
+		}
+	}
+	if got := rowTone(waybill.EventRow{State: waybill.RunDone, Runs: 1}).Word; got != "Done" {
+		t.Errorf("with a run that is done it shows as %q", got)
+	}
+}
+
+func TestAnExpressionIsShownWithoutItsBraces(t *testing.T) {
+	for in, want := range map[string]string{"${item.id}": "item.id", "delivered": "delivered", "${a} and ${b}": "${a} and ${b}", "${ {'a': 1}.a }": "{'a': 1}.a", "${": "${"} {
+		if got := expression(in); got != want {
+			t.Errorf("%q is shown as %q, want %q", in, got, want)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (s *Server) functions() template.FuncMap {
 	return template.FuncMap{
 		"clock": s.clock, "ago": s.ago, "full": s.full, "between": between, "spell": spell,
 		"icon": icon, "spark": spark, "bar": bar, "barcode": barcode,
-		"file": s.files.address, "say": sayName, "shorten": shorten, "count": count, "n": func(n int) string { return grouped(strconv.Itoa(n), false) }, "lower": strings.ToLower, "base": path.Base,
+		"file": s.files.address, "say": sayName, "shorten": shorten, "count": count, "n": func(n int) string { return grouped(strconv.Itoa(n), false) }, "lower": strings.ToLower, "base": path.Base, "expression": expression,
 		"body": showBody, "share": func(tone string, n int) share { return share{tone, n} },
 		"eventPath": func(id waybill.EventID) string { return "/events/" + string(id) },
 		"acts":      func(f frame, b buttons) acts { return acts{f.Path, b} },

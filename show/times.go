@@ -70,6 +70,7 @@ func relative(t, now time.Time) string {
 	if d < 3*time.Second {
 		return "now"
 	}
+	d = d.Truncate(time.Second)
 	if ahead {
 		return "in " + spell(d)
 	}

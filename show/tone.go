@@ -73,7 +73,7 @@ func rowTone(r waybill.EventRow) tone {
 	if r.Unknown > 0 {
 		return toneUnknown
 	}
-	if r.Runs == 0 && r.State == "" {
+	if r.Runs == 0 && (r.State == "" || r.State == waybill.RunDone) {
 		return toneStopped.said("Not used", "No flow had anything to do for it.")
 	}
 	return runTone(r.State)
