@@ -230,6 +230,11 @@ func (t *traffic) about(a *account, s *connector.SimStory) (*order, map[string]a
 	return nil, nil
 }
 
+// strikes tosses for a share. Nothing is amiss with the first three orders, so that people see how it should be.
+func (t *traffic) strikes(share float64) bool {
+	return t.rand.Float64() < share && t.world.orders > 3
+}
+
 // somebody is a customer: every fourth comes again.
 func (t *traffic) somebody() customer {
 	if len(t.people) > 4 && t.rand.Float64() < 0.25 {
@@ -237,10 +242,10 @@ func (t *traffic) somebody() customer {
 	}
 	t.met++
 	c := person(t.rand, t.met-1)
-	if t.rand.Float64() < t.plan.NoPhone {
+	if t.strikes(t.plan.NoPhone) {
 		c.phone = ""
 	}
-	if t.rand.Float64() < t.plan.NoEmail && c.phone != "" {
+	if t.strikes(t.plan.NoEmail) && c.phone != "" {
 		c.email = ""
 	}
 	if t.people = append(t.people, c); len(t.people) > maxOrders {
@@ -260,7 +265,7 @@ func (t *traffic) newOrder() *order {
 	t.world.orders++
 	t.world.known[orderNumber(t.world.orders-1)] = true
 	o := &order{vars: vars, names: map[string]map[string]any{}, told: map[string]bool{}}
-	if t.rand.Float64() >= t.plan.NoDeal {
+	if !t.strikes(t.plan.NoDeal) {
 		t.seed(o)
 	}
 	if t.orders = append(t.orders, o); len(t.orders) > maxOrders {
