@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,6 +91,24 @@ func TestABookOfANewerWaybillIsRefused(t *testing.T) {
 	_, err := record.Open(t.Context(), dsn, record.Options{Environment: "test"})
 	if waybill.KindOf(err) != waybill.Invalid || !strings.Contains(waybill.HintOf(err), "newer") {
 		t.Errorf("opened: %v", err)
+	}
+}
+
+func TestABookIsItsOwnersAlone(t *testing.T) {
+	dsn := fileBook(t)
+	book := open(t, dsn, record.Options{Environment: "test"})
+	if err := book.Do(t.Context(), func(tx *record.Tx) error { return tx.SetSetting("a", []byte("1")) }); err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimPrefix(dsn, "sqlite:")
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s may be read by others: %v", filepath.Base(name), info.Mode())
+		}
 	}
 }
 

@@ -58,6 +58,14 @@ func openSQLite(ctx context.Context, path string, inline bool) (*sqliteStore, er
 			Hint: "stop it, or talk to it: the commands find a running server by its address",
 		}
 	}
+	// The file holds customers' data and sealed secrets: it is its owner's alone, and so are the log files beside it.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return nil, errors.Join(unavailable("making the book at "+path, err), s.lock.Close())
+	}
 	if !inline {
 		s.wake = make(chan struct{}, 1)
 		s.stopped.Add(1)

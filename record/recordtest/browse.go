@@ -145,6 +145,45 @@ var browseCases = []testCase{
 		k.moveEffect(e.ID, waybill.EffectConfirmed)
 		same(k, "settled", k.chosen(waybill.EventFilter{Unknown: true}), []waybill.EventID{})
 	}},
+	{"lists stay right when very many stand alike", func(k *kit) {
+		const many = 2100
+		k.do(func(tx *record.Tx) error {
+			for range many {
+				e := k.fact(k.ids.New("fact"))
+				if _, _, err := tx.PutEvent(e); err != nil {
+					return err
+				}
+				if _, err := tx.PutRun(k.run(e.ID, "")); err != nil {
+					return err
+				}
+				if _, _, err := tx.PlanEffect(k.effect(e.ID, "won", "f1"), false); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		last := k.run(k.event(), "")
+		k.putRun(last)
+		k.event()
+		for name, f := range map[string]waybill.EventFilter{
+			"flow": {Flow: last.Flow, Limit: 3}, "state": {State: waybill.RunQueued, Limit: 3},
+		} {
+			rows, next, err := k.book.Events(k.Context(), f)
+			if err != nil || len(rows) != 3 || rows[0].ID != last.Event || next != string(rows[2].ID) {
+				k.Errorf("%s: %+v, next %q: %v", name, rows, next, err)
+			}
+		}
+		runs, _, err := k.book.Runs(k.Context(), waybill.ListFilter{State: string(waybill.RunQueued), Limit: 2})
+		if err != nil || len(runs) != 2 || runs[0].ID != last.ID {
+			k.Errorf("runs %+v: %v", runs, err)
+		}
+		effects, next, err := k.book.Effects(k.Context(), waybill.ListFilter{State: string(waybill.EffectPlanned), Limit: 200})
+		if err != nil || len(effects) != 200 || next == "" {
+			k.Errorf("%d effects, next %q: %v", len(effects), next, err)
+		}
+		o := must[*waybill.Overview](k)(k.book.Overview(k.Context(), k.now.Add(-time.Hour)))
+		same(k, "working, events", []int{o.Working, o.Events}, []int{many + 1, many + 2})
+	}},
 	{"a cursor that names nothing is refused", func(k *kit) {
 		_, _, err := k.book.Events(k.Context(), waybill.EventFilter{Before: "evt_none"})
 		same(k, "kind", waybill.KindOf(err), waybill.NotFound)
