@@ -31,6 +31,7 @@ type settings struct {
 	out         string
 	binary      string
 	profile     string
+	only        string
 }
 
 // result is one row of the table.
@@ -59,6 +60,7 @@ func main() {
 	flag.StringVar(&s.out, "out", "bench/results", "where the JSON is written")
 	flag.StringVar(&s.binary, "binary", "", "a waybill to measure; built from here when empty")
 	flag.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the server's full-speed run here")
+	flag.StringVar(&s.only, "only", "", "measure only this: http, sqlite, intake, one, two or steady")
 	flag.Parse()
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -81,21 +83,28 @@ func run(ctx context.Context, s settings) error {
 		}
 	}
 	var rows []result
-	measures := []func(context.Context, settings, string) (result, error){
-		referenceHTTP, referenceSQLite,
-		func(ctx context.Context, s settings, dir string) (result, error) { return intakeOnly(ctx, s, dir) },
-		func(ctx context.Context, s settings, dir string) (result, error) { return fullSpeed(ctx, s, dir, 1) },
-		func(ctx context.Context, s settings, dir string) (result, error) { return fullSpeed(ctx, s, dir, 2) },
-		steadyRate,
+	measures := []struct {
+		name string
+		run  func(context.Context, settings, string) (result, error)
+	}{
+		{"http", referenceHTTP},
+		{"sqlite", referenceSQLite},
+		{"intake", intakeOnly},
+		{"one", func(ctx context.Context, s settings, dir string) (result, error) { return fullSpeed(ctx, s, dir, 1) }},
+		{"two", func(ctx context.Context, s settings, dir string) (result, error) { return fullSpeed(ctx, s, dir, 2) }},
+		{"steady", steadyRate},
 	}
 	for _, measure := range measures {
+		if s.only != "" && s.only != measure.name {
+			continue
+		}
 		var list []result
 		for round := range s.rounds {
 			sub := filepath.Join(dir, fmt.Sprintf("%d-%d", len(rows), round))
 			if err := os.MkdirAll(sub, 0o750); err != nil {
 				return err
 			}
-			r, err := measure(ctx, s, sub)
+			r, err := measure.run(ctx, s, sub)
 			if err != nil {
 				return err
 			}
@@ -118,7 +127,7 @@ func print(rows []result, s settings) {
 			r.AckP50, r.AckP99, or(r.E2EP50, "%.2f"), or(r.E2EP99, "%.1f"), r.CPU, r.MemoryMiB, r.Lost, r.Doubled)
 	}
 	w.Flush()
-	if len(rows) >= 4 && rows[1].Acks > 0 {
+	if len(rows) == 6 && rows[1].Acks > 0 {
 		fmt.Printf("\nRatios in this run: intake alone is %.2f of bare batched SQLite inserts and %.3f of a bare net/http answer;\nend to end with one effect is %.2f of bare batched SQLite inserts.\n",
 			rows[2].Acks/rows[1].Acks, rows[2].Acks/rows[0].Acks, rows[3].EndToEnd/rows[1].Acks)
 	}

@@ -20,7 +20,9 @@ type Doors struct {
 }
 
 // Doors returns the directory of this engine's addresses.
-func (e *Engine) Doors(publicURL string) *Doors { return &Doors{e: e, PublicURL: publicURL, unknown: map[string]waybill.BundleID{}} }
+func (e *Engine) Doors(publicURL string) *Doors {
+	return &Doors{e: e, PublicURL: publicURL, unknown: map[string]waybill.BundleID{}}
+}
 
 // Door returns what is at /in/{name}. A connection that was in an earlier workspace and no longer is keeps its door,
 // marked as removed: what comes is kept for a person.

@@ -22,9 +22,8 @@ func (e *Engine) outcome(j *job, t *deliver.Target, x deliver.Exchange) {
 	if j.b != nil {
 		settled := *j.effect
 		applyDecision(&settled, dec, x, now)
-		if answer := answerOf(&settled); answer != nil && !j.b.flow.NeedsBook(j.b.progress) {
-			ready = e.machine(j.b, answer, reads{ws: j.b.version.ws})
-			e.reserve(ready)
+		if answer := answerOf(&settled); answer != nil {
+			ready = e.ahead(j.b, answer)
 		}
 	}
 	e.commit(intent{

@@ -35,6 +35,8 @@ type advance struct {
 	problem *waybill.Problem
 	member  waybill.Member
 	slot    bool // a connection's slot is in hand: the effect may be written as sent
+	inside  bool // the machine runs inside the transaction, from begun
+	begun   *begun
 
 	// results of apply, set anew each time it runs
 	job  *job
@@ -192,6 +194,19 @@ func (e *Engine) resolveEmit(a *advance, m *flow.Emitted, now time.Time) {
 func (e *Engine) machine(b *begun, answer *flow.Answer, r expr.Reads) *advance {
 	p, moves := b.flow.Next(b.progress, b.event, b.data, answer, r)
 	return e.resolve(b, p, moves)
+}
+
+// ahead runs the flow's machine outside of a transaction, when it needs nothing of the book, and takes a slot for what
+// it plans; nil when it must run inside.
+func (e *Engine) ahead(b *begun, answer *flow.Answer) *advance {
+	r := &outside{ws: b.version.ws}
+	a := e.machine(b, answer, r)
+	if r.missed {
+		e.dropReady(a)
+		return nil
+	}
+	e.reserve(a)
+	return a
 }
 
 // apply writes an advance of a run that stands in from; from is empty for a run that is new. It leaves what may be sent

@@ -146,11 +146,8 @@ func (e *Engine) open(v *version, ev *waybill.Event, data map[string]any) *openi
 			var a *advance
 			if err != nil {
 				a = e.resolve(b, b.progress, []flow.Move{{Block: &flow.Blocked{Cause: waybill.MappingWrong, Words: err.Error()}}})
-			} else if f.NeedsBook(b.progress) {
-				a = &advance{b: b} // its machine runs inside the transaction
-			} else {
-				a = e.machine(b, nil, reads{ws: v.ws})
-				e.reserve(a)
+			} else if a = e.ahead(b, nil); a == nil {
+				a = &advance{b: b, inside: true}
 			}
 			o.advances = append(o.advances, a)
 		}
@@ -235,8 +232,13 @@ func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
 
 // applyStart writes a new run: as far as it got when it is first in its lane, else queued behind the others.
 func (e *Engine) applyStart(tx *record.Tx, a *advance) error {
-	if a.b.flow.NeedsBook(a.b.progress) && a.b.run.State == waybill.RunRunning {
-		*a = *e.machine(a.b, nil, reads{tx, a.b.version.ws})
+	if a.inside {
+		b := *a.b
+		if a.begun != nil {
+			b = *a.begun // the act runs again: from where it began
+		}
+		*a = *e.machine(&b, nil, reads{tx, b.version.ws})
+		a.inside, a.begun = true, &b
 	}
 	a.job, a.next, a.wake = nil, "", false
 	run := a.b.run

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"waybill"
@@ -128,8 +129,37 @@ func (e *Engine) target(name string) (*deliver.Target, bool) {
 
 // reads is what expressions may read of the book within a step's transaction.
 type reads struct {
-	tx *record.Tx // nil outside a transaction: only what git keeps can be read
+	tx *record.Tx
 	ws *workspace.Workspace
+}
+
+// outside is what expressions may read without a transaction: the rows that git keeps, which are the same for every
+// transaction of a version. Whatever else they ask for sets missed, and the machine runs again inside the transaction.
+type outside struct {
+	ws     *workspace.Workspace
+	missed bool
+}
+
+// errInside says that the book is needed.
+var errInside = errors.New("needs the book")
+
+// Table looks a row of git up.
+func (o *outside) Table(name, key string) (string, bool, error) {
+	t := o.ws.Tables[name]
+	if t == nil {
+		return "", false, fmt.Errorf("no table %q", name)
+	}
+	if value, ok := t.Rows[key]; ok {
+		return value, true, nil
+	}
+	o.missed = true
+	return "", false, errInside
+}
+
+// Pairing needs the book.
+func (o *outside) Pairing(string, string, string, string) (string, bool, error) {
+	o.missed = true
+	return "", false, errInside
 }
 
 // Table looks a value up: a row in git first, then one an operator added at the desk.
@@ -141,20 +171,15 @@ func (r reads) Table(name, key string) (string, bool, error) {
 	if value, ok := t.Rows[key]; ok {
 		return value, true, nil
 	}
-	if r.tx != nil {
-		value, ok, err := r.tx.DeskValue(name, key)
-		if err != nil || ok {
-			return value, ok, err
-		}
+	value, ok, err := r.tx.DeskValue(name, key)
+	if err != nil || ok {
+		return value, ok, err
 	}
-	value, ok := t.Lookup(key)
+	value, ok = t.Lookup(key)
 	return value, ok, nil
 }
 
 // Pairing finds an object's id in another system.
 func (r reads) Pairing(typ, from, id, to string) (string, bool, error) {
-	if r.tx == nil {
-		return "", false, fmt.Errorf("pairing() needs the book")
-	}
 	return r.tx.PairedID(typ, from, id, to)
 }
