@@ -92,6 +92,10 @@ func (c *compiler) verb(def *stepDef) string {
 		c.fault("E314", def.Node.KeySpan(found[0]), fmt.Sprintf("`%s` is not there yet.", found[0]), later)
 		return ""
 	}
+	if n := def.Node.Get(found[0]); n.Kind == source.Null && found[0] != string(kindEnd) {
+		c.fault("E311", def.Node.KeySpan(found[0]), fmt.Sprintf("`%s` is empty, so this step does nothing.", found[0]), "")
+		return ""
+	}
 	for _, e := range def.Node.Entries {
 		if slices.Contains(allowed, e.Key) || !slices.Contains(stepFields, e.Key) {
 			continue // an unknown field was faulted when it was read
@@ -430,8 +434,12 @@ func (c *compiler) eachStep(def *stepDef, s *step, at scope) {
 	if def.By == nil {
 		missing("by", "by: item.sku, a key that no two items share")
 	}
-	s.list, s.as = c.program(*def.Each, at, nil), def.As.Value
-	item := c.itemType(s.list, def.Each.Span)
+	s.as = def.As.Value
+	var item *expr.Schema
+	if def.Each != nil { // else it was faulted as no text
+		s.list = c.program(*def.Each, at, nil)
+		item = c.itemType(s.list, def.Each.Span)
+	}
 	inside := at.with(expr.Var{Name: orWord(s.as), Schema: item})
 	if def.By != nil {
 		s.by = c.program(*def.By, inside, nil)

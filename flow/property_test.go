@@ -8,6 +8,7 @@ import (
 
 	"waybill"
 	"waybill/flow"
+	"waybill/source"
 )
 
 const winding = `flow: winding
@@ -92,6 +93,36 @@ func FuzzDecode(f *testing.F) {
 		p, err := flow.Decode(text)
 		if err == nil {
 			p.Encode()
+		}
+	})
+}
+
+// FuzzAnyTextIsAFlowOrRefused: no file makes the compiler panic, and what it takes can be started.
+func FuzzAnyTextIsAFlowOrRefused(f *testing.F) {
+	for _, text := range []string{
+		paymentToCRM, winding, steps(choosing), steps(looping), steps("  - {each: , as: x}\n"), steps("  - {id: a, set: }\n"),
+		steps("  - {id: a, end: {a: b}}\n"), steps("  - {id: a, choose: }\n"), steps("  - {id: a, choose: [1]}\n"),
+		steps("  - {id: a, emit: }\n"), steps("  - {id: a, get: , with: [1]}\n"), steps("  - {id: a, get: crm.deal.find, with: x}\n"),
+		steps("  -\n  - 1\n  - [a]\n"), "on: order.created\nsteps: {a: b}\n", "steps: [{id: a, each: x, by: , as: , steps: }]\n",
+		steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, if_none: {create: }}\n"),
+		steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, if_none: {create: [{id: b}]}}\n"),
+		steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, if_none: {wait: }}\n"),
+	} {
+		f.Add(text)
+	}
+	d := bench(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		n, _ := source.Parse("flows/fuzz.yaml", []byte(text))
+		if n == nil {
+			return
+		}
+		compiled, faults := flow.Compile(n, d)
+		if (compiled == nil) != faults.Bad() {
+			t.Fatalf("flow %v with faults %v", compiled, faults)
+		}
+		if compiled != nil {
+			_ = compiled.Steps()
+			compiled.Next(compiled.Start(), paidInFull, order(nil), nil, reads)
 		}
 	})
 }
