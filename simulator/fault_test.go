@@ -110,9 +110,11 @@ func TestOnARealListenerALostAnswerIsAClosedConnection(t *testing.T) {
 			if kind == simulator.ResetBefore {
 				want = 0
 			}
+			s.mu.Lock()
 			if len(s.ledger) != want {
 				t.Errorf("ledger: %v", s.ledger)
 			}
+			s.mu.Unlock()
 			if err := do(); err != nil {
 				t.Errorf("the next call: %v", err)
 			}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ type stage struct {
 	t        *testing.T
 	clock    *clock
 	secrets  map[string]map[string]string
+	mu       sync.Mutex // of ledger, which a real listener writes from elsewhere
 	ledger   []simulator.Entry
 	hooks    []simulator.Webhook
 	statuses []int // what webhooks are answered with; 200 when it is used up
@@ -105,7 +107,11 @@ func newStage(t *testing.T, connections ...string) *stage {
 	s := &stage{t: t, clock: &clock{now: start}, secrets: map[string]map[string]string{}}
 	s.World = simulator.New(simulator.Options{
 		Clock: s.clock, Rand: rand.New(rand.NewPCG(7, 7)),
-		Ledger: func(e simulator.Entry) { s.ledger = append(s.ledger, e) },
+		Ledger: func(e simulator.Entry) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.ledger = append(s.ledger, e)
+		},
 		Deliver: func(_ context.Context, w simulator.Webhook) int {
 			s.hooks = append(s.hooks, w)
 			if len(s.statuses) > 0 {
