@@ -1,6 +1,9 @@
 package engine
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // crew works off a bounded queue with a bounded number of hands. When it is full it forgets: the table still has the
 // work, and the sweep finds it.
@@ -10,11 +13,19 @@ type crew[T any] struct {
 	batch  int
 	bound  int
 	work   func([]T)
+	yield  func() bool // others go first now; asked for each batch
 	mu     sync.Mutex
 	queue  []T
 	busy   int
 	missed bool // something was not queued: look at the table again
+	yields int // in a row
 }
+
+// A crew that yields comes again soon, and not more often in a row than this: what goes first never starves it.
+const (
+	yieldFor   = 2 * time.Millisecond
+	mostYields = 50
+)
 
 func newCrew[T any](d Dispatcher, hands, batch, bound int, work func([]T)) *crew[T] {
 	return &crew[T]{d: d, hands: hands, batch: batch, bound: bound, work: work}
@@ -40,6 +51,13 @@ func (c *crew[T]) push(x T) bool {
 func (c *crew[T]) turn() {
 	c.mu.Lock()
 	n := min(c.batch, len(c.queue))
+	if n > 0 && c.yield != nil && c.yields < mostYields && c.yield() {
+		c.yields++
+		c.mu.Unlock()
+		c.d.At(c.d.Now().Add(yieldFor), c.turn)
+		return
+	}
+	c.yields = 0
 	if n == 0 {
 		c.busy--
 		c.mu.Unlock()

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waybill"
@@ -72,6 +73,7 @@ type Engine struct {
 	stopping bool
 	idle     func() // cancels the next sweep
 
+	taking atomic.Int32 // arrivals on their way into the book
 	claims *claims
 	rules  []deliver.Rule
 	items  *crew[*piece]
@@ -102,11 +104,16 @@ func New(o Options) (*Engine, error) {
 		claims:   newClaims(),
 		rules:    deliver.Rules(),
 	}
+	if o.Workspace != nil { // served from the start on; Start publishes it
+		e.current = newVersion(o.Workspace.Bundle, o.Workspace)
+		e.versions[o.Workspace.Bundle] = e.current
+	}
 	e.governor = deliver.NewGovernor(e.jitter)
 	if e.o.Policy.Jitter == nil {
 		e.o.Policy.Jitter = e.jitterLocked
 	}
 	e.items = newCrew(o.Dispatcher, 4, 64, o.Backlog, e.understand)
+	e.items.yield = e.intakeFirst
 	e.runs = newCrew(o.Dispatcher, 4, 16, o.Backlog, e.advanceRuns)
 	return e, nil
 }

@@ -224,7 +224,7 @@ func (e *Engine) passLane(tx *record.Tx, id waybill.RunID) (waybill.RunID, error
 	if run.State != waybill.RunQueued {
 		return "", nil
 	}
-	run.State, run.Reason = waybill.RunRunning, ""
+	run.State, run.Reason, run.DueAt = waybill.RunRunning, "", e.d.Now()
 	return next, tx.MoveRun(run, waybill.RunQueued)
 }
 

@@ -392,7 +392,7 @@ func (s scripted) RoundTrip(req *http.Request) (*http.Response, error) {
 		res.Request = req
 		return res, nil
 	}
-	return s.next.RoundTrip(req.WithContext(simulator.WithConnection(req.Context(), connection)))
+	return s.next.RoundTrip(req.WithContext(simulator.WithAction(simulator.WithConnection(req.Context(), connection), action)))
 }
 
 // virtualClock is the dispatcher as the simulated world's clock.

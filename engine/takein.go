@@ -32,6 +32,8 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 			it.State = waybill.ItemKept
 		}
 	}
+	e.taking.Add(1)
+	defer e.taking.Add(-1)
 	var receipt waybill.Receipt
 	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
 		receipt, err = tx.TakeIn(&a)
@@ -128,3 +130,10 @@ func (e *Engine) account(name string) string {
 	defer e.mu.Unlock()
 	return e.pinned[name]
 }
+
+// crowded is how many arrivals wait for the book before understanding steps aside.
+const crowded = 24
+
+// intakeFirst reports whether so many senders wait for their answer that they go before what can wait: a sender that
+// times out sends again, a kept item only waits.
+func (e *Engine) intakeFirst() bool { return e.taking.Load() >= crowded }

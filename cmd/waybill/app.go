@@ -239,6 +239,6 @@ func (s store) SetSetting(ctx context.Context, name string, value []byte) error 
 type named struct{ next http.RoundTripper }
 
 func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
-	connection, _ := deliver.CallOf(r.Context())
-	return n.next.RoundTrip(r.WithContext(simulator.WithConnection(r.Context(), connection)))
+	connection, action := deliver.CallOf(r.Context())
+	return n.next.RoundTrip(r.WithContext(simulator.WithAction(simulator.WithConnection(r.Context(), connection), action)))
 }

@@ -10,6 +10,7 @@ import (
 	"waybill/engine"
 	"waybill/flow"
 	"waybill/show"
+	"waybill/workspace"
 )
 
 // names puts the workspace into the words of the pages.
@@ -70,7 +71,7 @@ func (n *names) Connections() []show.ConnectionCard {
 	var cards []show.ConnectionCard
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		c := ws.Connections[name]
-		card := show.ConnectionCard{Name: name, Title: c.Title, System: c.Manifest.Title,
+		card := show.ConnectionCard{Name: name, Title: c.Title, System: system(c),
 			Connector: fmt.Sprintf("%s v%d", c.Manifest.Name, c.Manifest.Version), APIVersion: c.Manifest.APIVersion,
 			RetiresOn: c.Manifest.RetiresOn, Account: c.Account, Summary: c.Manifest.Summary, Limits: limitWords(c.Limits), Flows: uses[name]}
 		if c.Manifest.Webhook != nil {
@@ -82,6 +83,14 @@ func (n *names) Connections() []show.ConnectionCard {
 		cards = append(cards, card)
 	}
 	return cards
+}
+
+// system is what people call the outside system: for the generic connectors the connection's own title.
+func system(c *workspace.Connection) string {
+	if c.Title != "" && (c.Manifest.Name == "http" || c.Manifest.Name == "standard-webhooks") {
+		return c.Title
+	}
+	return c.Manifest.Title
 }
 
 func actionCard(a *connector.Action) show.ActionCard {
