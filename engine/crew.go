@@ -18,7 +18,7 @@ type crew[T any] struct {
 	queue  []T
 	busy   int
 	missed bool // something was not queued: look at the table again
-	yields int // in a row
+	yields int  // in a row
 }
 
 // A crew that yields comes again soon, and not more often in a row than this: what goes first never starves it.
