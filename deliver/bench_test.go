@@ -22,7 +22,7 @@ func (a answering) RoundTrip(req *http.Request) (*http.Response, error) {
 		io.Copy(io.Discard, req.Body)
 	}
 	return &http.Response{
-		StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}, "Date": {"x"}, "Request-Id": {"req_1"}},
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Date": {"x"}, "Request-Id": {"req_1"}},
 		Body: io.NopCloser(strings.NewReader(a.body)), ContentLength: int64(len(a.body)),
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"waybill"
@@ -272,7 +273,7 @@ func (c *Caller) judgeError(x *Exchange, t *Target, action *connector.Action, wa
 	fail := c.noAnswer(way.over, t, way.err, "no answer came")
 	if !way.began() {
 		if fail.cause == waybill.TooSlow || fail.cause == waybill.AnswerLost {
-			fail.cause, fail.words = waybill.TheirSideDown, t.title()+" cannot be reached: "+c.saying(way.err)
+			fail.cause, fail.words = waybill.TheirSideDown, t.title()+" cannot be reached: "+c.plainly(way.err)
 		}
 		x.notSent(fail)
 		return
@@ -302,7 +303,27 @@ func (c *Caller) noAnswer(over error, t *Target, err error, what string) *failur
 	case over != nil, errors.As(err, &timed) && timed.Timeout():
 		return &failure{cause: waybill.TooSlow, words: t.title() + " took too long: " + what + "."}
 	default:
-		return &failure{cause: waybill.AnswerLost, words: t.title() + ": " + what + ": " + c.saying(err)}
+		return &failure{cause: waybill.AnswerLost, words: t.title() + ": " + what + ": " + c.plainly(err)}
+	}
+}
+
+// plainly says in people's words why no answer came: without addresses and ports, which differ each time.
+func (c *Caller) plainly(err error) string {
+	var unknownName *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the connection broke off"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens at its address"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed before the answer"
+	case errors.As(err, &unknownName):
+		return "its name is not known: " + unknownName.Name
+	case errors.As(err, &op) && op.Err != nil:
+		return c.saying(op.Err)
+	default:
+		return c.saying(err)
 	}
 }
 

@@ -67,7 +67,8 @@ type Engine struct {
 	current  *version
 	governor *deliver.Governor
 	senders  map[string]*sender
-	busy     map[string]int    // objects an effect of kind state is being written to
+	busy     map[string]int // objects an effect of kind state is being written to
+	traffic  map[string]traffic
 	pinned   map[string]string // the account ids learnt at first use
 	random   *rand.Rand
 	stopping bool
@@ -99,6 +100,7 @@ func New(o Options) (*Engine, error) {
 		versions: map[waybill.BundleID]*version{},
 		senders:  map[string]*sender{},
 		busy:     map[string]int{},
+		traffic:  map[string]traffic{},
 		pinned:   map[string]string{},
 		random:   o.Random,
 		claims:   newClaims(),
@@ -166,6 +168,7 @@ func (e *Engine) sweep() {
 	e.refillSenders()
 	e.lookForDoubts()
 	e.probeConnections()
+	e.flushTraffic()
 }
 
 // intent is one act with what follows it: apply may run more than once and sets its results anew; after runs once it

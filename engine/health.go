@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"waybill"
 	"waybill/record"
@@ -73,6 +74,57 @@ func (e *Engine) healthChanged(name string, s waybill.ConnectionState) {
 			}
 		},
 	})
+}
+
+// traffic notes when a connection was last heard from and called; what is noted goes to the book with the sweep.
+type traffic struct{ in, out time.Time }
+
+func (e *Engine) heard(name string) {
+	now := e.d.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.traffic[name]
+	t.in = now
+	e.traffic[name] = t
+}
+
+func (e *Engine) called(name string) {
+	now := e.d.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.traffic[name]
+	t.out = now
+	e.traffic[name] = t
+}
+
+// flushTraffic writes what was noted since it was last written.
+func (e *Engine) flushTraffic() {
+	e.mu.Lock()
+	noted := e.traffic
+	e.traffic = map[string]traffic{}
+	e.mu.Unlock()
+	if len(noted) == 0 {
+		return
+	}
+	e.commit(intent{apply: func(tx *record.Tx) error {
+		for name, t := range noted {
+			s, err := tx.ConnectionState(name)
+			if err != nil {
+				return err
+			}
+			s.Connection = name
+			if t.in.After(s.LastIn) {
+				s.LastIn = t.in
+			}
+			if t.out.After(s.LastOut) {
+				s.LastOut = t.out
+			}
+			if err := tx.SetConnectionState(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
 }
 
 // probeConnections lets a connection whose outage may have ended try its next piece of work.

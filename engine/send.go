@@ -426,6 +426,7 @@ func (e *Engine) exchange(j *job) {
 	} else {
 		req = j.fetch.Request
 	}
+	e.called(t.Connection)
 	x := e.o.Caller.Call(context.Background(), t, j.action, req)
 	x.Attempt.ID = waybill.AttemptID(e.ids.New("att"))
 	if j.effect != nil {

@@ -46,6 +46,7 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 		return waybill.Receipt{}, fmt.Errorf("keep the arrival: %w", err)
 	}
 	e.pin(&a)
+	e.heard(a.Connection)
 	for i := range receipt.Fresh {
 		if it := receipt.Fresh[i]; it.State == waybill.ItemKept {
 			e.hand(&piece{item: it, arrival: &a})
