@@ -1,5 +1,7 @@
 package waybill
 
+import "slices"
+
 import "time"
 
 // Via says by which way an arrival came.
@@ -31,6 +33,7 @@ type Arrival struct {
 	Remote     string // the sender's address
 	Body       []byte // the raw bytes, exactly as signed
 	BodyHash   string // sha256 hex of Body
+	Decoded    any    // Body as the intake read it, handed over once and never stored; nil: read it again
 	ReceivedAt time.Time
 	Proof      string // how it was found genuine, in words: "Stripe-Signature, secret 1 of 1, 2 s old"
 	Duplicate  bool   // every item was known
@@ -111,10 +114,5 @@ type RejectionSample struct {
 }
 
 func contains[S comparable](list []S, x S) bool {
-	for _, v := range list {
-		if v == x {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, x)
 }

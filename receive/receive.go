@@ -347,6 +347,7 @@ func (h *Handler) understand(t *taking) (a waybill.Arrival, challenge string, re
 	if bad != nil {
 		a.Items = []waybill.Item{d.blocked(t.body, t.now, waybill.FormatChanged, bad.words())}
 	} else {
+		a.Decoded = value
 		a.Items = d.items(connector.Incoming{Body: value, Headers: lowered(t.r.Header), Settings: d.Settings}, t.body, t.now)
 	}
 	a.Connection, a.Account = a.Items[0].Connection, a.Items[0].Account

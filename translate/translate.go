@@ -61,7 +61,7 @@ func New(m *connector.Manifest, c *catalogue.Catalogue, o Options) (*Translator,
 }
 
 // Codes are the faults of mappings against the catalogue.
-var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E431": {Title: "unknown event", Text: "A mapping makes an event that is not in the catalogue. Use one that is, or define " +
 		"your own in events/."},
 }
@@ -106,10 +106,14 @@ func Read(m *connector.Manifest, a *waybill.Arrival) (*Body, error) {
 	if m.Webhook != nil {
 		format = m.Webhook.Format
 	}
-	value, err := connector.DecodeBody(format, a.Body)
-	if err != nil {
-		return nil, err
+	value := a.Decoded
+	if value == nil {
+		var err error
+		if value, err = connector.DecodeBody(format, a.Body); err != nil {
+			return nil, err
+		}
 	}
+	a.Decoded = nil // it is changed below
 	b := &Body{headers: make(map[string]string, len(a.Headers))}
 	for _, h := range a.Headers {
 		b.headers[strings.ToLower(h.Name)] = h.Value
@@ -129,7 +133,8 @@ func InputOf(m *connector.Manifest, a *waybill.Arrival, item waybill.Item, fetch
 // Result is what came of an item. One of Events, NeedFetch, NotUsed and Blocked says what; Settles may come with Events
 // or alone.
 type Result struct {
-	Events    []waybill.Event // without ids, item and arrival
+	Events    []waybill.Event  // without ids, item and arrival
+	Data      []map[string]any // of the events, in their order
 	Settles   []SettlesFound
 	NeedFetch *FetchNeeded
 	NotUsed   string // why there is nothing to do, in words
@@ -315,6 +320,7 @@ func (w *work) event(m *connector.Mapping, d *catalogue.Definition, data map[str
 		return
 	}
 	w.result.Events = append(w.result.Events, e)
+	w.result.Data = append(w.result.Data, data)
 }
 
 // occurred is when the fact happened: as the mapping says, else the item, else when it came in.
