@@ -27,38 +27,38 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out into the cases, to be read before it is committed")
 
-func environment(t testing.TB) *expr.Env {
-	t.Helper()
+func environment(tb testing.TB) *expr.Env {
+	tb.Helper()
 	env, err := expr.NewEnv(expr.Config{Zone: "Asia/Kolkata", Region: "IN", Currency: "INR"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return env
 }
 
-func loadManifest(t testing.TB, name string) *connector.Manifest {
-	t.Helper()
+func loadManifest(tb testing.TB, name string) *connector.Manifest {
+	tb.Helper()
 	file := name + "/manifest.yaml"
 	text, err := fs.ReadFile(connectors.All(), file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	m, faults := connector.Parse(file, text, environment(t))
+	m, faults := connector.Parse(file, text, environment(tb))
 	if faults.Bad() {
-		t.Fatalf("faults:\n%s", drawn(t, faults))
+		tb.Fatalf("faults:\n%s", drawn(tb, faults))
 	}
 	return m
 }
 
-func drawn(t testing.TB, faults source.Faults) string {
-	t.Helper()
+func drawn(tb testing.TB, faults source.Faults) string {
+	tb.Helper()
 	var out strings.Builder
 	err := source.Render(&out, faults, func(file string) []byte {
 		text, _ := fs.ReadFile(connectors.All(), file)
 		return text
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.String()
 }

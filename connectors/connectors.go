@@ -13,7 +13,7 @@ import (
 var files embed.FS
 
 // Names are the built-in connectors, in the order pages list them.
-var Names = []string{ //nolint:gochecknoglobals // a list that nothing changes
+var Names = []string{ // a list that nothing changes
 	"stripe", "razorpay", "whatsapp", "hubspot", "slack", "http", "standard-webhooks",
 }
 

@@ -18,33 +18,33 @@ import (
 	"waybill/translate"
 )
 
-func manifest(t testing.TB, name string) *connector.Manifest {
-	t.Helper()
+func manifest(tb testing.TB, name string) *connector.Manifest {
+	tb.Helper()
 	env, err := expr.NewEnv(expr.Config{Zone: "Asia/Kolkata", Region: "IN", Currency: "INR"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	file := name + "/manifest.yaml"
 	text, err := fs.ReadFile(connectors.All(), file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, faults := connector.Parse(file, text, env)
 	if faults.Bad() {
-		t.Fatal(faults)
+		tb.Fatal(faults)
 	}
 	return m
 }
 
-func translator(t testing.TB, m *connector.Manifest, o translate.Options) *translate.Translator {
-	t.Helper()
+func translator(tb testing.TB, m *connector.Manifest, o translate.Options) *translate.Translator {
+	tb.Helper()
 	c, err := catalogue.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	tr, faults := translate.New(m, c.In("IN"), o)
 	if faults.Bad() {
-		t.Fatal(faults)
+		tb.Fatal(faults)
 	}
 	return tr
 }
@@ -58,11 +58,11 @@ type telling struct {
 }
 
 // tell takes a telling in as receive does and translates its items, making the reads that are asked for.
-func tell(t testing.TB, m *connector.Manifest, tr *translate.Translator, w telling) []waybill.Event {
-	t.Helper()
+func tell(tb testing.TB, m *connector.Manifest, tr *translate.Translator, w telling) []waybill.Event {
+	tb.Helper()
 	body, err := connector.DecodeJSON([]byte(w.body))
 	if err != nil {
-		t.Fatalf("%s: %v", w.name, err)
+		tb.Fatalf("%s: %v", w.name, err)
 	}
 	headers := map[string]string{}
 	for _, h := range w.headers {
@@ -73,7 +73,7 @@ func tell(t testing.TB, m *connector.Manifest, tr *translate.Translator, w telli
 		item := waybill.Item{Connection: m.Name, Account: "acc", Type: found.Type, Pointer: found.Pointer, OccurredAt: found.Time}
 		in, err := translate.InputOf(m, &waybill.Arrival{Body: []byte(w.body), Headers: w.headers}, item, nil)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		r := tr.Translate(in)
 		if r.NeedFetch != nil {
@@ -81,7 +81,7 @@ func tell(t testing.TB, m *connector.Manifest, tr *translate.Translator, w telli
 			r = tr.Translate(in)
 		}
 		if r.Blocked != nil || r.NeedFetch != nil {
-			t.Fatalf("%s: %+v %+v", w.name, r.Blocked, r.NeedFetch)
+			tb.Fatalf("%s: %+v %+v", w.name, r.Blocked, r.NeedFetch)
 		}
 		out = append(out, r.Events...)
 	}

@@ -68,27 +68,27 @@ mappings:
     data: {id: "${body.id}", status: new}
 `
 
-func shopManifest(t testing.TB) *connector.Manifest {
-	t.Helper()
+func shopManifest(tb testing.TB) *connector.Manifest {
+	tb.Helper()
 	env, err := expr.NewEnv(expr.Config{Zone: "Asia/Kolkata", Region: "IN", Currency: "INR"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, faults := connector.Parse("connectors/shop/manifest.yaml", []byte(shop), env)
 	if faults.Bad() {
-		t.Fatal(faults)
+		tb.Fatal(faults)
 	}
 	return m
 }
 
-func do(t testing.TB, tr *translate.Translator, m *connector.Manifest, typ, body string, fetched map[string]any) translate.Result {
-	t.Helper()
+func do(tb testing.TB, tr *translate.Translator, m *connector.Manifest, typ, body string, fetched map[string]any) translate.Result {
+	tb.Helper()
 	item := waybill.Item{
 		Connection: "shop", Account: "acc", Type: typ, ReceivedAt: time.Date(2026, 10, 1, 12, 0, 0, 0, time.FixedZone("", 19800)),
 	}
 	in, err := translate.InputOf(m, &waybill.Arrival{Body: []byte(body)}, item, fetched)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return tr.Translate(in)
 }
