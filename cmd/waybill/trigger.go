@@ -28,7 +28,7 @@ func (m *Main) trigger() *cobra.Command {
 	c := &cobra.Command{
 		Use: "trigger CONNECTION:SAMPLE", Short: "send a signed sample webhook, as the provider would; refused in production",
 		Example: "  waybill trigger payments:payment.captured --set amount=4200 --set order_id=SO-1001\n" +
-			"  waybill trigger payments:payment.captured --times 3 --dup 1 --late 2h\n  waybill trigger --list",
+			"  waybill trigger payments:payment.captured --times 3 --dup --late 2h\n  waybill trigger --list",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 && !list {
 				return usage{fmt.Errorf("trigger takes one CONNECTION:SAMPLE; see them with: waybill trigger --list")}
@@ -67,7 +67,8 @@ func (m *Main) trigger() *cobra.Command {
 	f.StringVar(&to, "to", "", "the server's address; the running serve of this workspace when empty")
 	f.StringArrayVar(&set, "set", nil, "a variable or a path into the body: amount=4200, data.object.currency=inr")
 	f.IntVar(&o.Times, "times", 1, "so many different ones")
-	f.IntVar(&o.Dup, "dup", 0, "each so many times more, with the same ids")
+	f.IntVar(&o.Dup, "dup", 0, "each once more with the same ids; --dup=3 for three times more")
+	f.Lookup("dup").NoOptDefVal = "1"
 	f.DurationVar(&o.Late, "late", 0, "they happened that long ago")
 	f.BoolVar(&o.Forge, "forge", false, "signed with a wrong secret")
 	f.BoolVar(&o.Reorder, "reorder", false, "the last first")
@@ -125,7 +126,7 @@ func (m *Main) send(ctx context.Context, ws *workspace.Workspace, where bookFlag
 		}
 	}
 	hooks, err := simulator.Sample(c.Name, c.Manifest, sample, simulator.SampleOptions{
-		Now: time.Now(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Secrets: secrets, //nolint:gosec // made-up data
+		Now: time.Now(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Secrets: secrets, // made-up data
 		ConnectionOptions: simulator.ConnectionOptions{Account: c.Account, Settings: c.Settings, BaseURL: c.BaseURL, URL: strings.TrimSuffix(to, "/") + "/in/" + c.Name},
 		TriggerOptions:    o,
 	})
@@ -191,7 +192,7 @@ func (a *app) sendSample(ctx context.Context, in localAct) ([]string, error) {
 			}
 		}
 		hooks, err = simulator.Sample(c.Name, c.Manifest, in.Value, simulator.SampleOptions{
-			Now: time.Now(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Secrets: secrets, //nolint:gosec // made-up data
+			Now: time.Now(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Secrets: secrets, // made-up data
 			ConnectionOptions: simulator.ConnectionOptions{Account: c.Account, Settings: c.Settings, BaseURL: c.BaseURL, URL: a.publicURL + "/in/" + c.Name},
 			TriggerOptions:    in.Trigger,
 		})
@@ -216,7 +217,7 @@ func sendHooks(ctx context.Context, hooks []simulator.Webhook) (lines []string, 
 		if err != nil {
 			return lines, refused, err
 		}
-		body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) //nolint:errcheck // what came is shown
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what came is shown
 		_ = res.Body.Close()
 		if res.StatusCode >= http.StatusMultipleChoices {
 			refused++
