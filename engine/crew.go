@@ -73,6 +73,13 @@ func (c *crew[T]) turn() {
 	c.d.Go(c.turn)
 }
 
+// long reports whether what is queued now waits a while.
+func (c *crew[T]) long() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) > 4*c.batch
+}
+
 // room says how many more fit, and whether the table should be asked.
 func (c *crew[T]) room() (free int, missed bool) {
 	c.mu.Lock()

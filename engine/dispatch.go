@@ -193,8 +193,8 @@ func (v *Virtual) step(end time.Time) bool {
 		close(next.wake) // the sleeper goes on, and yields when it ends or sleeps again
 	} else {
 		go func() {
+			defer func() { v.yield <- struct{}{} }() // also when it is cut off in its middle
 			next.fn()
-			v.yield <- struct{}{}
 		}()
 	}
 	<-v.yield

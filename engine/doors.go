@@ -47,7 +47,7 @@ func (d *Doors) Door(name string) (*receive.Door, bool) {
 		d.remember(v.id, name)
 		return nil, false
 	}
-	before, err := d.e.version(old)
+	before, err := d.e.version(nil, old)
 	if err != nil {
 		d.e.log.Error("a removed connection's workspace cannot be compiled", "connection", name, "err", err)
 		return nil, false

@@ -115,7 +115,7 @@ func New(o Options) (*Engine, error) {
 		e.o.Policy.Jitter = e.jitterLocked
 	}
 	e.items = newCrew(o.Dispatcher, 4, 64, o.Backlog, e.understand)
-	e.items.yield = e.intakeFirst
+	e.items.yield = e.stepAside
 	e.runs = newCrew(o.Dispatcher, 4, 16, o.Backlog, e.advanceRuns)
 	return e, nil
 }

@@ -64,12 +64,9 @@ func (e *Engine) settledJob(j *job, x *deliver.Exchange) {
 
 func (e *Engine) dropReady(a *advance) {
 	if a.slot {
-		e.release(a.effect.Connection, nil)
-		e.unbusy(a.effect)
+		e.unreserve(a)
 	}
-	for _, o := range a.emits {
-		e.releaseOpenings([]*opening{o})
-	}
+	e.releaseOpenings(a.emits)
 }
 
 // schedule makes sure that what comes by itself is looked at in time.
@@ -196,44 +193,18 @@ func causeOr(c, other waybill.Cause) waybill.Cause {
 	return c
 }
 
-// listRun blocks a run for an effect that waits for a person.
-func (e *Engine) listRun(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, why blame) error {
-	id, err := tx.Raise(e.problem(why, run.Flow), waybill.Member{Run: run.ID, Effect: eff.ID, Event: run.Event, At: e.d.Now()})
-	if err != nil {
-		return fmt.Errorf("raise the problem: %w", err)
-	}
-	from := run.State
-	run.State, run.Reason, run.Problem = waybill.RunBlocked, why.words, id
-	if err := tx.MoveRun(run, from); err != nil {
-		return err
-	}
-	v, err := e.version(run.Bundle)
-	if err != nil {
-		return err
-	}
-	f := v.flows[run.Flow]
-	if run.Lane == "" || f == nil || f.Hold {
-		return nil
-	}
-	_, err = e.passLane(tx, run.ID) // the sweep takes the next one on
-	return err
-}
-
-// passLane takes a run out of its lane; the next one is made to run, so that no crash forgets it.
+// passLane takes a run out of its lane and returns the one whose turn it is. The book has made that one due, so no crash
+// forgets it.
 func (e *Engine) passLane(tx *record.Tx, id waybill.RunID) (waybill.RunID, error) {
 	next, err := tx.LeaveLane(id)
 	if err != nil || next == "" {
 		return "", err
 	}
 	run, err := tx.Run(next)
-	if err != nil {
+	if err != nil || run.State != waybill.RunQueued {
 		return "", err
 	}
-	if run.State != waybill.RunQueued {
-		return "", nil
-	}
-	run.State, run.Reason, run.DueAt = waybill.RunRunning, "", e.d.Now()
-	return next, tx.MoveRun(run, waybill.RunQueued)
+	return next, nil
 }
 
 // noteEffect writes what follows from an effect's state beside it: the order stamp, the pairing, the message.

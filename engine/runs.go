@@ -34,9 +34,11 @@ type advance struct {
 	emits   []*opening
 	problem *waybill.Problem
 	member  waybill.Member
-	slot    bool // a connection's slot is in hand: the effect may be written as sent
-	inside  bool // the machine runs inside the transaction, from begun
-	begun   *begun
+	slot    bool         // a connection's slot is in hand: the effect may be written as sent
+	inside  bool         // the machine runs inside the transaction
+	from    *begun       // what it was made from; nothing changes it
+	run     waybill.Run  // as resolved: where each apply begins
+	failed  *flow.Answer // a part that failed and that the flow carries on without
 
 	// results of apply, set anew each time it runs
 	job  *job
@@ -53,8 +55,11 @@ func (e *Engine) resolve(b *begun, p *flow.Progress, moves []flow.Move) *advance
 	nb.run.UpdatedAt = now
 	nb.run.Problem = ""
 	nb.run.DueAt = time.Time{}
-	a := &advance{b: &nb}
+	a := &advance{b: &nb, from: b}
 	for _, m := range moves {
+		if a.problem != nil {
+			break // a move that cannot be made: what comes after it waits for a person, too
+		}
 		switch {
 		case m.Effect != nil:
 			e.resolveEffect(a, m.Effect, now)
@@ -71,6 +76,7 @@ func (e *Engine) resolve(b *begun, p *flow.Progress, moves []flow.Move) *advance
 			nb.run.State, nb.run.Reason = waybill.RunWaiting, m.Wait.Reason
 		}
 	}
+	a.run = nb.run
 	return a
 }
 
@@ -90,6 +96,9 @@ func (e *Engine) problem(b blame, flowName string) *waybill.Problem {
 	p := &waybill.Problem{
 		Key: watch.Key(b.cause, b.connection, b.action, b.code), Cause: b.cause, Connection: b.connection, Action: b.action,
 		Code: b.code, Flow: flowName, Detail: b.words, Owner: b.owner, Lesser: b.lesser,
+	}
+	if b.lesser {
+		p.Key += "|lesser" // it never hides in a problem that holds work up, nor the other way round
 	}
 	p.Title = watch.Title(*p, e.words())
 	return p
@@ -171,14 +180,14 @@ const maxHops = 8
 
 func (e *Engine) resolveEmit(a *advance, m *flow.Emitted, now time.Time) {
 	b := a.b
-	if b.event.Hops >= maxHops {
-		e.blockRun(a, blame{cause: waybill.BlockedByRule, code: "hops",
-			words: fmt.Sprintf("%s would be the %dth event in a chain of emits; a flow seems to start itself", m.Type, maxHops+1)})
-		return
-	}
 	def, ok := b.version.ws.Catalogue.Find(m.Type)
 	if !ok {
-		e.blockRun(a, blame{cause: waybill.MappingWrong, words: fmt.Sprintf("no event type %q in the catalogue", m.Type)})
+		e.blockBefore(a, blame{cause: waybill.MappingWrong, words: fmt.Sprintf("no event type %q in the catalogue", m.Type)})
+		return
+	}
+	if b.event.Hops >= maxHops {
+		e.blockBefore(a, blame{cause: waybill.BlockedByRule, code: "hops",
+			words: fmt.Sprintf("%s would be the %dth event in a chain of emits; a flow seems to start itself", m.Type, maxHops+1)})
 		return
 	}
 	ev := &waybill.Event{
@@ -190,22 +199,32 @@ func (e *Engine) resolveEmit(a *advance, m *flow.Emitted, now time.Time) {
 	a.emits = append(a.emits, e.open(b.version, ev, m.Data))
 }
 
+// blockBefore puts the run on a person's list where it stood before this turn of its machine, for a move that cannot be
+// made and that leaves nothing in the book to come back to.
+func (e *Engine) blockBefore(a *advance, why blame) {
+	a.emits, a.effect, a.fetch = nil, nil, nil
+	a.b.progress = a.from.progress
+	a.b.run.Progress = a.from.progress.Encode()
+	e.blockRun(a, why)
+}
+
 // machine runs the flow's machine, inside the transaction when it reads the book.
 func (e *Engine) machine(b *begun, answer *flow.Answer, r expr.Reads) *advance {
 	p, moves := b.flow.Next(b.progress, b.event, b.data, answer, r)
-	return e.resolve(b, p, moves)
+	a := e.resolve(b, p, moves)
+	if answer != nil && p.Failed > b.progress.Failed {
+		a.failed = answer
+	}
+	return a
 }
 
-// ahead runs the flow's machine outside of a transaction, when it needs nothing of the book, and takes a slot for what
-// it plans; nil when it must run inside.
+// ahead runs the flow's machine outside of a transaction, when it needs nothing of the book; nil when it must run inside.
 func (e *Engine) ahead(b *begun, answer *flow.Answer) *advance {
 	r := &outside{ws: b.version.ws}
 	a := e.machine(b, answer, r)
 	if r.missed {
-		e.dropReady(a)
 		return nil
 	}
-	e.reserve(a)
 	return a
 }
 
@@ -213,15 +232,20 @@ func (e *Engine) ahead(b *begun, answer *flow.Answer) *advance {
 // in a.job.
 func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 	a.job, a.next, a.wake = nil, "", false
-	run := a.b.run
+	run := a.run
 	for _, o := range a.emits {
 		if err := e.applyOpening(tx, o); err != nil {
 			return fmt.Errorf("emit %s: %w", o.event.Type, err)
 		}
 	}
+	problem, member := a.problem, a.member
 	if a.effect != nil {
-		if err := e.applyEffect(tx, a, &run); err != nil {
+		changed, err := e.applyEffect(tx, a, &run)
+		if err != nil {
 			return err
+		}
+		if changed != nil {
+			problem, member = changed, waybill.Member{Run: run.ID, Event: run.Event, At: e.d.Now()}
 		}
 	}
 	if a.fetch != nil {
@@ -231,8 +255,18 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 		}
 		a.job = &job{fetch: &f, action: a.action, b: a.b}
 	}
-	if a.problem != nil {
-		id, err := tx.Raise(a.problem, a.member)
+	if from == waybill.RunBlocked {
+		if err := e.unlist(tx, &run, a.from.progress.Address); err != nil {
+			return err
+		}
+	}
+	if a.failed != nil {
+		if err := e.listPart(tx, a, &run); err != nil {
+			return err
+		}
+	}
+	if problem != nil {
+		id, err := tx.Raise(problem, member)
 		if err != nil {
 			return fmt.Errorf("raise the problem: %w", err)
 		}
@@ -241,11 +275,6 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 	if from != "" {
 		if err := tx.MoveRun(&run, from); err != nil {
 			return err
-		}
-		if from == waybill.RunBlocked && run.State != waybill.RunBlocked {
-			if err := tx.Clear(waybill.Member{Run: run.ID}); err != nil {
-				return err
-			}
 		}
 		if err := e.leave(tx, a, run); err != nil {
 			return err
@@ -268,13 +297,14 @@ func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
 	return nil
 }
 
-// applyEffect plans the effect; with a slot in hand and a grade that makes a repeat harmless it is written as sent.
-func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) error {
+// applyEffect plans the effect; with a slot in hand and a grade that makes a repeat harmless it is written as sent. It
+// returns the problem when the address has an effect with another fingerprint.
+func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*waybill.Problem, error) {
 	eff := *a.effect
 	if a.slot {
 		verdict, err := e.askGate(tx, &eff, run)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if verdict.Verdict == waybill.Go {
 			eff.State, eff.SentAt = waybill.EffectSent, e.d.Now()
@@ -287,25 +317,23 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) error 
 		why := blame{cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: "changed", owner: a.b.flow.Owner,
 			words: "this step was done before with other values; a person decides which are right"}
 		run.State, run.Reason = waybill.RunBlocked, why.words
-		a.problem, a.member = e.problem(why, a.b.flow.Name), waybill.Member{Run: run.ID, Event: run.Event, At: e.d.Now()}
-		return nil
+		return e.problem(why, a.b.flow.Name), nil
 	}
 	if err != nil {
-		return fmt.Errorf("plan the effect of %s: %w", eff.Address, err)
+		return nil, fmt.Errorf("plan the effect of %s: %w", eff.Address, err)
 	}
 	if !fresh {
 		a.wake = true // shared with another run of this event and flow: go on from what it came to
-		return nil
+		return nil, nil
 	}
 	a.job = &job{effect: planned, action: a.action, b: a.b, slot: planned.State == waybill.EffectSent}
-	return nil
+	return nil, nil
 }
 
 // follow does what an applied advance makes possible, once it is on stable storage.
 func (e *Engine) follow(a *advance) {
 	if a.slot && (a.job == nil || !a.job.slot) {
-		e.release(a.effect.Connection, nil)
-		e.unbusy(a.effect)
+		e.unreserve(a)
 	}
 	if a.job != nil {
 		if a.job.slot {
@@ -355,7 +383,7 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if run.State.Ended() || run.State == waybill.RunBlocked {
+	if run.State.Ended() || run.State == waybill.RunBlocked || run.Behind != "" {
 		return nil, nil
 	}
 	b, err := e.load(tx, run)
@@ -375,7 +403,7 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 
 // load reads what a run's machine needs.
 func (e *Engine) load(tx *record.Tx, run *waybill.Run) (*begun, error) {
-	v, err := e.version(run.Bundle)
+	v, err := e.version(tx, run.Bundle)
 	if err != nil {
 		return nil, err
 	}

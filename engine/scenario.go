@@ -430,6 +430,7 @@ func (e *Engine) Tell(connection, typ string, data map[string]any) error {
 	ev := &waybill.Event{ID: id, Type: typ, Noun: def.Noun, Account: connection, Connection: connection, FactKey: string(id),
 		Subject: def.SubjectOf(data), Data: encode(data), OccurredAt: e.d.Now(), AcceptedAt: e.d.Now(), Rank: def.Rank, Bundle: v.id, Search: def.Search(data)}
 	o := e.open(v, ev, data)
+	e.reserveOpening(o)
 	var failed error
 	e.commit(intent{
 		apply: func(tx *record.Tx) error { return e.applyOpening(tx, o) },

@@ -172,6 +172,23 @@ func (e *Engine) reserve(a *advance) {
 	}
 }
 
+// unreserve gives back the slot of an effect that was not written as sent.
+func (e *Engine) unreserve(a *advance) {
+	a.slot = false
+	e.unbusy(a.effect)
+	e.release(a.effect.Connection, nil)
+}
+
+// reserveOpening takes slots for what the runs of an event begin with, and the runs of the events those emit.
+func (e *Engine) reserveOpening(o *opening) {
+	for _, a := range o.advances {
+		e.reserve(a)
+		for _, emitted := range a.emits {
+			e.reserveOpening(emitted)
+		}
+	}
+}
+
 func (e *Engine) limits(name string) connector.Limits {
 	if c := e.today().ws.Connections[name]; c != nil {
 		return c.Limits

@@ -47,9 +47,13 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 	}
 	e.pin(&a)
 	e.heard(a.Connection)
+	held := &opened{arrival: &a}
+	if e.items.long() {
+		a.Decoded = nil // what waits long is better small
+	}
 	for i := range receipt.Fresh {
 		if it := receipt.Fresh[i]; it.State == waybill.ItemKept {
-			e.hand(&piece{item: it, arrival: &a})
+			e.hand(&piece{item: it, arrival: held})
 		}
 	}
 	return receipt, nil
@@ -135,6 +139,22 @@ func (e *Engine) account(name string) string {
 // crowded is how many arrivals wait for the book before understanding steps aside.
 const crowded = 24
 
-// intakeFirst reports whether so many senders wait for their answer that they go before what can wait: a sender that
-// times out sends again, a kept item only waits.
-func (e *Engine) intakeFirst() bool { return e.taking.Load() >= crowded }
+// enough is how many jobs of one working connection are held before understanding steps aside.
+const enough = 128
+
+// stepAside reports whether understanding is to wait a little: because so many senders wait for their answer (one that
+// times out sends again, a kept item only waits), or because a connection that works has as much to send as it can
+// take, so that more would only lie in the table.
+func (e *Engine) stepAside() bool {
+	if e.taking.Load() >= crowded {
+		return true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, s := range e.senders {
+		if len(s.queue) >= enough && e.governor.State(name).Health == waybill.HealthWorking {
+			return true
+		}
+	}
+	return false
+}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"waybill"
 	"waybill/connector"
@@ -14,9 +15,16 @@ import (
 // piece is an item to be understood, with its arrival when this process still holds it.
 type piece struct {
 	item    waybill.Item
-	arrival *waybill.Arrival // nil: read it from the book
+	arrival *opened // shared by the items of one arrival
 	fetched map[string]any
 	tries   int
+}
+
+// opened is an arrival as far as this process holds it; its body is read once for all its items.
+type opened struct {
+	mu      sync.Mutex
+	arrival *waybill.Arrival // nil: read it from the book
+	body    *translate.Body
 }
 
 // understood is what one item came to, ready to be written.
@@ -88,11 +96,9 @@ func (e *Engine) read(p *piece) (*understood, error) {
 			ev := res.Events[i]
 			ev.ID = waybill.EventID(e.ids.New("evt"))
 			ev.Item, ev.Arrival, ev.AcceptedAt, ev.Bundle = p.item.ID, p.item.Arrival, p.item.ReceivedAt, v.id
-			data, err := decodeMap(ev.Data)
-			if err != nil {
-				return nil, fmt.Errorf("read the event made of %s: %w", p.item.ID, err)
-			}
-			u.openings = append(u.openings, e.open(v, &ev, data))
+			o := e.open(v, &ev, res.Data[i])
+			e.reserveOpening(o)
+			u.openings = append(u.openings, o)
 		}
 	case len(res.Settles) > 0:
 		u.item.State = waybill.ItemTranslated
@@ -105,21 +111,33 @@ func (e *Engine) read(p *piece) (*understood, error) {
 
 // input gathers what translate needs, reading the book for what this process does not hold.
 func (e *Engine) input(p *piece, m *connector.Manifest) (translate.Input, error) {
-	if p.arrival == nil || p.arrival.Body == nil {
+	if p.arrival == nil {
+		p.arrival = &opened{}
+	}
+	o := p.arrival
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.arrival == nil || o.arrival.Body == nil {
 		err := e.view(func(tx *record.Tx) error {
 			a, err := tx.Arrival(p.item.Arrival)
 			if err != nil {
 				return err
 			}
 			a.Body, err = tx.Body(p.item.Arrival)
-			p.arrival = a
+			o.arrival = a
 			return err
 		})
 		if err != nil {
 			return translate.Input{}, fmt.Errorf("read the arrival of %s: %w", p.item.ID, err)
 		}
 	}
-	return translate.InputOf(m, p.arrival, p.item, p.fetched)
+	if o.body == nil {
+		var err error
+		if o.body, err = translate.Read(m, o.arrival); err != nil {
+			return translate.Input{}, err
+		}
+	}
+	return translate.Input{Item: p.item, Body: o.body, Fetched: p.fetched}, nil
 }
 
 // opening is an event about to be written, with the flows that considered it and the runs that begin.
@@ -128,7 +146,9 @@ type opening struct {
 	data     map[string]any
 	advances []*advance
 
-	fresh bool // set by apply
+	// set by apply
+	fresh bool
+	id    waybill.EventID // the event's own, or that of the same fact
 }
 
 // open asks every flow of the event's type what it makes of it, and takes each run that begins as far as it goes
@@ -140,6 +160,9 @@ func (e *Engine) open(v *version, ev *waybill.Event, data map[string]any) *openi
 		if err != nil {
 			c.Reason = err.Error()
 		}
+		if err != nil {
+			c.Matched = true // whether it should run is not known: that is for a person to see
+		}
 		if c.Matched {
 			b := e.begin(v, f, ev, data, lane)
 			c.Run = b.run.ID
@@ -147,7 +170,7 @@ func (e *Engine) open(v *version, ev *waybill.Event, data map[string]any) *openi
 			if err != nil {
 				a = e.resolve(b, b.progress, []flow.Move{{Block: &flow.Blocked{Cause: waybill.MappingWrong, Words: err.Error()}}})
 			} else if a = e.ahead(b, nil); a == nil {
-				a = &advance{b: b, inside: true}
+				a = &advance{b: b, from: b, run: b.run, inside: true}
 			}
 			o.advances = append(o.advances, a)
 		}
@@ -177,7 +200,7 @@ func (e *Engine) applyUnderstood(tx *record.Tx, u *understood) error {
 		if err := e.applyOpening(tx, o); err != nil {
 			return err
 		}
-		item.Events = append(item.Events[:len(item.Events):len(item.Events)], o.event.ID)
+		item.Events = append(item.Events[:len(item.Events):len(item.Events)], o.id)
 	}
 	for _, s := range u.settles {
 		if err := e.applySettles(tx, u, s); err != nil {
@@ -214,8 +237,7 @@ func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
 	if err != nil {
 		return fmt.Errorf("write the event: %w", err)
 	}
-	if !fresh {
-		o.event.ID = id
+	if o.id = id; !fresh {
 		return nil
 	}
 	o.fresh = true
@@ -233,22 +255,22 @@ func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
 // applyStart writes a new run: as far as it got when it is first in its lane, else queued behind the others.
 func (e *Engine) applyStart(tx *record.Tx, a *advance) error {
 	if a.inside {
-		b := *a.b
-		if a.begun != nil {
-			b = *a.begun // the act runs again: from where it began
-		}
-		*a = *e.machine(&b, nil, reads{tx, b.version.ws})
-		a.inside, a.begun = true, &b
+		*a = *e.machine(a.from, nil, reads{tx, a.from.version.ws})
+		a.inside = true
 	}
 	a.job, a.next, a.wake = nil, "", false
-	run := a.b.run
+	run := a.run
 	behind, err := tx.PutRun(&run)
 	if err != nil {
 		return fmt.Errorf("start the run of %s: %w", run.Flow, err)
 	}
-	if behind != "" {
-		a.b.run.Behind = behind
-		return nil
+	if behind != "" { // its machine begins when its turn has come
+		for _, o := range a.emits {
+			o.fresh = false
+		}
+		queued := a.from.run
+		queued.State = waybill.RunQueued
+		return tx.MoveRun(&queued, waybill.RunQueued)
 	}
 	state := run.State
 	if err := e.apply(tx, a, ""); err != nil {
@@ -289,8 +311,7 @@ func (e *Engine) releaseOpenings(list []*opening) {
 	for _, o := range list {
 		for _, a := range o.advances {
 			if a.slot {
-				e.release(a.effect.Connection, nil)
-				e.unbusy(a.effect)
+				e.unreserve(a)
 			}
 			e.releaseOpenings(a.emits)
 		}

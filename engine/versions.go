@@ -49,7 +49,7 @@ func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
 		return fmt.Errorf("find the book's workspace: %w", err)
 	}
 	if ws == nil {
-		_, err := e.version(id)
+		_, err := e.version(nil, id)
 		if err != nil {
 			return err
 		}
@@ -80,8 +80,9 @@ func (e *Engine) today() *version {
 // Workspace returns the workspace that serves today.
 func (e *Engine) Workspace() *workspace.Workspace { return e.today().ws }
 
-// version returns a published version, compiling it from the book when this process has not yet.
-func (e *Engine) version(id waybill.BundleID) (*version, error) {
+// version returns a published version, compiling it from the book when this process has not yet. tx is the transaction
+// under way, nil outside of one.
+func (e *Engine) version(tx *record.Tx, id waybill.BundleID) (*version, error) {
 	e.mu.Lock()
 	v := e.versions[id]
 	e.mu.Unlock()
@@ -89,7 +90,13 @@ func (e *Engine) version(id waybill.BundleID) (*version, error) {
 		return v, nil
 	}
 	var content []byte
-	err := e.view(func(tx *record.Tx) (err error) { content, err = tx.Bundle(id); return err })
+	read := func(tx *record.Tx) (err error) { content, err = tx.Bundle(id); return err }
+	err := error(nil)
+	if tx != nil {
+		err = read(tx)
+	} else {
+		err = e.view(read)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the workspace %.12s: %w", id, err)
 	}
