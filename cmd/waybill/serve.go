@@ -101,10 +101,10 @@ func (m *Main) greet(ctx context.Context, a *app, public string, ws *workspace.W
 	if err != nil {
 		return fmt.Errorf("make the sign-in link: %w", err)
 	}
-	fmt.Fprintf(m.Stdout, "Waybill serves %s (%s).\n\n  Dashboard   %s/\n  Sign in     %s%s   (works once, for 15 minutes)\n", name(ws, a.place.dir), a.env, public, public, link)
+	fmt.Fprintf(m.Stdout, "Waybill serves %s (%s).\n\n  Dashboard                  %s/\n  Sign in                    %s%s   (works once, for 15 minutes)\n", name(ws, a.place.dir), a.env, public, public, link)
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		if c := ws.Connections[name]; c.Manifest.Webhook != nil {
-			fmt.Fprintf(m.Stdout, "  %-11s %s/in/%s\n", c.Manifest.Title, public, name)
+			fmt.Fprintf(m.Stdout, "  %-26s %s/in/%s\n", system(c), public, name)
 		}
 	}
 	if a.env == "offline" {
@@ -116,10 +116,10 @@ func (m *Main) greet(ctx context.Context, a *app, public string, ws *workspace.W
 
 // exampleTrigger is a command that sends something a flow of this workspace uses.
 func exampleTrigger(ws *workspace.Workspace, dir string) string {
-	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
-		for _, sample := range simulator.Samples(ws.Connections[name].Manifest) {
-			if strings.Contains(sample, "payment") || strings.Contains(sample, "order") {
-				return name + ":" + sample + " --dir " + dir
+	for _, wanted := range []string{"payment.captured", "payment_intent.succeeded", "form.submitted", "order.created"} {
+		for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
+			if slices.Contains(simulator.Samples(ws.Connections[name].Manifest), wanted) {
+				return name + ":" + wanted + " --dir " + dir
 			}
 		}
 	}
@@ -210,7 +210,7 @@ func (m *Main) reloads(ctx context.Context, a *app, dir, env string) {
 // stamp sums up names, sizes and times of a workspace's files.
 func stamp(dir string) string {
 	var b strings.Builder
-	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error { //nolint:errcheck // an unreadable file shows when it is loaded
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error { // an unreadable file shows when it is loaded
 		if err != nil {
 			return nil //nolint:nilerr // as above
 		}
@@ -289,8 +289,8 @@ func trusted(list string) (func(*http.Request) string, error) {
 			return host
 		}
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		for i := len(hops) - 1; i >= 0; i-- {
-			if hop := strings.TrimSpace(hops[i]); hop != "" && !known(hop) {
+		for _, hop := range slices.Backward(hops) {
+			if hop := strings.TrimSpace(hop); hop != "" && !known(hop) {
 				return hop
 			}
 		}
