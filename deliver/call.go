@@ -31,6 +31,7 @@ type Exchange struct {
 	Attempt waybill.Attempt // request as sent and response, redacted
 	Answer  any             // the action's output; nil when there is none
 	Found   bool            // of a read: whether anything was found
+	Matched bool            // of a look-up: whether what was found is our write
 	Object  string          // the object's id, from the answer
 	Words   string          // a matcher's words, or the transport's
 	Code    string          // the provider's code, for grouping

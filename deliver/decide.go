@@ -243,7 +243,7 @@ func grade(e *waybill.Effect, action *connector.Action) waybill.Repeat {
 	return e.Repeat
 }
 
-// harmless reports whether sending the effect again at at does no more than the first time did. The request must reach
+// harmless reports whether sending the effect again at time at does no more than the first time did. The request must reach
 // them while they know the key, so the life is cut by the time one exchange may take.
 func harmless(e *waybill.Effect, action *connector.Action, at time.Time) bool {
 	switch grade(e, action) {
@@ -288,16 +288,16 @@ func Overdue(e *waybill.Effect, action *connector.Action, p Policy, now time.Tim
 	return d
 }
 
-// DecideLook says what a look-up proves about an effect in doubt. It is pure. x is the look-up's exchange, matched
-// whether it found our write, and e.Looks the look-ups that counted, this one included. Presence confirms. Absence needs a
+// DecideLook says what a look-up proves about an effect in doubt. It is pure. x is the look-up's exchange, with Matched
+// set when it found our write, and e.Looks the look-ups that counted, this one included. Presence confirms. Absence needs a
 // look-up that can prove it, made after the settle time, twice: an index may lag behind what it indexes.
-func DecideLook(e *waybill.Effect, action *connector.Action, x Exchange, matched bool, p Policy, now time.Time) Decision {
+func DecideLook(e *waybill.Effect, action *connector.Action, x Exchange, p Policy, now time.Time) Decision {
 	j := judgement{e: e, action: action, x: x, p: p.withDefaults(), now: now}
 	d := Decision{State: waybill.EffectUnknown, Doubted: true, Look: true, Looks: e.Looks, Cause: e.Cause}
 	switch rule := j.lookRule(); {
 	case x.Attempt.Certainty != waybill.Happened:
 		return j.lookFailed(d)
-	case matched:
+	case x.Matched:
 		proof := "found there by looking"
 		if x.Object != "" {
 			proof += ": " + x.Object

@@ -53,26 +53,36 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 	due := t0.Add(time.Second) // half of the first 2 s
 	rows := []row{
 		{
-			"an answer that proves it confirms it", repeat("never"), connector.Action{}, exchangeOf(waybill.Happened, "", 200),
+			"an answer that proves it confirms it", repeat("never"),
+			connector.Action{},
+			exchangeOf(waybill.Happened, "", 200),
 			deliver.Decision{State: "confirmed", Proof: "answer 200", Reason: "words"},
 		},
 		{
-			"what was only handed over says so", repeat("never"), connector.Action{Proves: "handed_over"}, exchangeOf(waybill.Happened, "", 200),
+			"what was only handed over says so", repeat("never"),
+			connector.Action{Proves: "handed_over"},
+			exchangeOf(waybill.Happened, "", 200),
 			deliver.Decision{State: "confirmed", Proof: "handed over: answer 200", Reason: "words"},
 		},
 		{
-			"a 2xx that promises a webhook proves nothing yet", repeat("key"), connector.Action{Proves: "callback"}, exchangeOf(waybill.Happened, "", 202),
+			"a 2xx that promises a webhook proves nothing yet", repeat("key"),
+			connector.Action{Proves: "callback"},
+			exchangeOf(waybill.Happened, "", 202),
 			deliver.Decision{
 				State: "unknown", DueAt: t0.Add(24 * time.Hour), Doubted: true,
 				Reason: "they took it; their webhook tells whether it happened",
 			},
 		},
 		{
-			"a refusal is a refusal", repeat("never"), connector.Action{}, exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
+			"a refusal is a refusal", repeat("never"),
+			connector.Action{},
+			exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
 			deliver.Decision{State: "declined", Cause: waybill.DeclinedValue, CountsTry: true, Proof: "answer 422", Reason: "words"},
 		},
 		{
-			"a refusal after a doubt does not clear it", doubted("key"), connector.Action{}, exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
+			"a refusal after a doubt does not clear it", doubted("key"),
+			connector.Action{},
+			exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.DeclinedValue, Doubted: true, Ask: true,
 				Reason: "refused now, but an earlier attempt may have happened: words",
@@ -80,24 +90,29 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 		},
 		{
 			"a refusal after a doubt clears it when their key makes answers final", doubted("key"),
-			connector.Action{Key: connector.KeyRule{Final: true}}, exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
+			connector.Action{Key: connector.KeyRule{Final: true}},
+			exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
 			deliver.Decision{State: "declined", Cause: waybill.DeclinedValue, CountsTry: true, Proof: "answer 422", Reason: "words"},
 		},
 		{
 			"a refusal after a doubt clears nothing once the key is forgotten",
 			func(e *waybill.Effect) { e.Repeat, e.Doubted, e.KeyUntil = "key", true, t0 },
-			connector.Action{Key: connector.KeyRule{Final: true}}, exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
+			connector.Action{Key: connector.KeyRule{Final: true}},
+			exchangeOf(waybill.Declined, waybill.DeclinedValue, 422),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.DeclinedValue, Doubted: true, Ask: true,
 				Reason: "refused now, but an earlier attempt may have happened: words",
 			},
 		},
 		{
-			"an outage uses up no try", repeat("never"), connector.Action{}, exchangeOf(waybill.NotHappened, waybill.TheirSideDown, 0),
+			"an outage uses up no try", repeat("never"),
+			connector.Action{},
+			exchangeOf(waybill.NotHappened, waybill.TheirSideDown, 0),
 			deliver.Decision{State: "planned", Cause: waybill.TheirSideDown, DueAt: due, Outage: true, Reason: "words"},
 		},
 		{
-			"a limit reached waits as long as they ask", repeat("never"), connector.Action{},
+			"a limit reached waits as long as they ask", repeat("never"),
+			connector.Action{},
 			func() deliver.Exchange {
 				x := exchangeOf(waybill.NotHappened, waybill.LimitReached, 429)
 				x.Attempt.RetryAfter = time.Minute
@@ -106,7 +121,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			deliver.Decision{State: "planned", Cause: waybill.LimitReached, DueAt: t0.Add(61 * time.Second), Outage: true, Reason: "words"},
 		},
 		{
-			"a limit of ten years is cut", repeat("never"), connector.Action{},
+			"a limit of ten years is cut", repeat("never"),
+			connector.Action{},
 			func() deliver.Exchange {
 				x := exchangeOf(waybill.NotHappened, waybill.LimitReached, 429)
 				x.Attempt.RetryAfter = 10 * 365 * 24 * time.Hour
@@ -115,7 +131,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			deliver.Decision{State: "planned", Cause: waybill.LimitReached, DueAt: t0.Add(24*time.Hour + time.Second), Outage: true, Reason: "words"},
 		},
 		{
-			"an outage of one call while others are answered counts", repeat("natural"), connector.Action{},
+			"an outage of one call while others are answered counts", repeat("natural"),
+			connector.Action{},
 			func() deliver.Exchange {
 				x := exchangeOf(waybill.InDoubt, waybill.TheirSideDown, 500)
 				x.Alone = true
@@ -127,7 +144,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			},
 		},
 		{
-			"after a new sign-in it goes on at once", repeat("never"), connector.Action{},
+			"after a new sign-in it goes on at once", repeat("never"),
+			connector.Action{},
 			func() deliver.Exchange {
 				x := exchangeOf(waybill.NotHappened, waybill.SignInExpired, 401)
 				x.SignIn = true
@@ -136,7 +154,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			deliver.Decision{State: "planned", Cause: waybill.SignInExpired, DueAt: t0, Reason: "signed in anew; going on"},
 		},
 		{
-			"a missing permission waits for a person and is not declined", repeat("never"), connector.Action{},
+			"a missing permission waits for a person and is not declined", repeat("never"),
+			connector.Action{},
 			exchangeOf(waybill.Declined, waybill.PermissionMissing, 403),
 			deliver.Decision{
 				State: "planned", Cause: waybill.PermissionMissing, CountsTry: true, Ask: true,
@@ -144,7 +163,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			},
 		},
 		{
-			"the last try asks a person", func(e *waybill.Effect) { e.Repeat, e.Tries = "never", 7 }, connector.Action{},
+			"the last try asks a person", func(e *waybill.Effect) { e.Repeat, e.Tries = "never", 7 },
+			connector.Action{},
 			exchangeOf(waybill.NotHappened, waybill.OurSide, 0),
 			deliver.Decision{
 				State: "planned", Cause: waybill.OurSide, CountsTry: true, Ask: true,
@@ -152,7 +172,9 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			},
 		},
 		{
-			"a lost answer is sent again with its key", repeat("key"), connector.Action{}, exchangeOf(waybill.InDoubt, waybill.AnswerLost, 0),
+			"a lost answer is sent again with its key", repeat("key"),
+			connector.Action{},
+			exchangeOf(waybill.InDoubt, waybill.AnswerLost, 0),
 			deliver.Decision{
 				State: "planned", Cause: waybill.AnswerLost, DueAt: due, CountsTry: true, Doubted: true,
 				Reason: "it may have happened; sending it again is harmless: words",
@@ -161,14 +183,16 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 		{
 			"a lost answer is unknown when the key would be forgotten before the next attempt",
 			func(e *waybill.Effect) { e.Repeat, e.KeyUntil = "key", t0.Add(20*time.Second) },
-			connector.Action{}, exchangeOf(waybill.InDoubt, waybill.AnswerLost, 0),
+			connector.Action{},
+			exchangeOf(waybill.InDoubt, waybill.AnswerLost, 0),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.AnswerLost, CountsTry: true, Doubted: true, Ask: true,
 				Reason: "it may have happened: words",
 			},
 		},
 		{
-			"a lost answer is looked for after the settle time", repeat("lookup"), connector.Action{Lookup: absence},
+			"a lost answer is looked for after the settle time", repeat("lookup"),
+			connector.Action{Lookup: absence},
 			exchangeOf(waybill.InDoubt, waybill.AnswerLost, 0),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.AnswerLost, DueAt: t0.Add(30 * time.Second), Look: true, CountsTry: true, Doubted: true,
@@ -176,7 +200,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			},
 		},
 		{
-			"a lost answer that a webhook may settle asks meanwhile", repeat("never"), connector.Action{SettledBy: true},
+			"a lost answer that a webhook may settle asks meanwhile", repeat("never"),
+			connector.Action{SettledBy: true},
 			exchangeOf(waybill.InDoubt, waybill.TooSlow, 0),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.TooSlow, Outage: true, Doubted: true, Ask: true,
@@ -184,7 +209,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			},
 		},
 		{
-			"a doubt that sending again cannot end is not sent again", repeat("key"), connector.Action{},
+			"a doubt that sending again cannot end is not sent again", repeat("key"),
+			connector.Action{},
 			exchangeOf(waybill.InDoubt, waybill.MappingWrong, 400),
 			deliver.Decision{
 				State: "unknown", Cause: waybill.MappingWrong, CountsTry: true, Doubted: true, Ask: true,
@@ -192,7 +218,8 @@ func TestWhatAnExchangeMeansForAnEffect(t *testing.T) {
 			},
 		},
 		{
-			"a limit that outlasts the key ends in a question", doubted("key"), connector.Action{},
+			"a limit that outlasts the key ends in a question", doubted("key"),
+			connector.Action{},
 			func() deliver.Exchange {
 				x := exchangeOf(waybill.NotHappened, waybill.LimitReached, 429)
 				x.Attempt.RetryAfter = 24 * time.Hour
@@ -269,6 +296,7 @@ func brokenPromise(e *waybill.Effect, action *connector.Action, x deliver.Exchan
 	keyAlive := d.DueAt.Add(30 * time.Second).Before(e.KeyUntil)
 	harmless := e.Repeat == "natural" || e.Repeat == "key" && keyAlive
 	cause := x.Attempt.Cause
+	final := e.Repeat == "key" && action.Key.Final && t0.Add(30*time.Second).Before(e.KeyUntil)
 	switch {
 	case !waybill.EffectSent.CanBecome(d.State):
 		return "an illegal move"
@@ -284,7 +312,7 @@ func brokenPromise(e *waybill.Effect, action *connector.Action, x deliver.Exchan
 		return "confirmed without proof"
 	case d.State == "declined" && x.Attempt.Certainty != waybill.Declined:
 		return "declined without a refusal"
-	case d.State == "declined" && e.Doubted && !(e.Repeat == "key" && action.Key.Final && t0.Add(30*time.Second).Before(e.KeyUntil)):
+	case d.State == "declined" && e.Doubted && !final:
 		return "a later refusal cleared a doubt"
 	case d.State == "unknown" && !mayHaveHappened && action.Proves != "callback":
 		return "unknown though it is known"
@@ -379,50 +407,67 @@ func TestWhatALookUpProves(t *testing.T) {
 		want    deliver.Decision
 	}{
 		{
-			"presence confirms", 1, connector.Action{Lookup: presence}, exchangeOf(waybill.Happened, "", 200), true, t0,
+			"presence confirms", 1,
+			connector.Action{Lookup: presence},
+			exchangeOf(waybill.Happened, "", 200), true, t0,
 			deliver.Decision{State: "confirmed", Proof: "found there by looking"},
 		},
 		{
-			"presence confirms before the settle time as well", 1, connector.Action{Lookup: absence}, exchangeOf(waybill.Happened, "", 200), true,
-			sent.Add(time.Second), deliver.Decision{State: "confirmed", Proof: "found there by looking"},
+			"presence confirms before the settle time as well", 1,
+			connector.Action{Lookup: absence},
+			exchangeOf(waybill.Happened, "", 200), true,
+			sent.Add(time.Second),
+			deliver.Decision{State: "confirmed", Proof: "found there by looking"},
 		},
 		{
-			"absence before the settle time means nothing", 1, connector.Action{Lookup: absence}, exchangeOf(waybill.Happened, "", 200), false,
-			sent.Add(29 * time.Second), deliver.Decision{
+			"absence before the settle time means nothing", 1,
+			connector.Action{Lookup: absence},
+			exchangeOf(waybill.Happened, "", 200), false,
+			sent.Add(29 * time.Second),
+			deliver.Decision{
 				State: "unknown", DueAt: sent.Add(30 * time.Second), Look: true, Doubted: true, Looks: 0,
 				Cause: waybill.AnswerLost, Reason: "not there yet; too early to mean anything",
 			},
 		},
 		{
-			"absence once is not enough", 1, connector.Action{Lookup: absence}, exchangeOf(waybill.Happened, "", 200), false, t0,
+			"absence once is not enough", 1,
+			connector.Action{Lookup: absence},
+			exchangeOf(waybill.Happened, "", 200), false, t0,
 			deliver.Decision{
 				State: "unknown", DueAt: t0.Add(30 * time.Second), Look: true, Doubted: true, Looks: 1,
 				Cause: waybill.AnswerLost, Reason: "not there; looking once more to be sure",
 			},
 		},
 		{
-			"absence twice proves it did not happen", 2, connector.Action{Lookup: absence}, exchangeOf(waybill.Happened, "", 200), false, t0,
+			"absence twice proves it did not happen", 2,
+			connector.Action{Lookup: absence},
+			exchangeOf(waybill.Happened, "", 200), false, t0,
 			deliver.Decision{
 				State: "planned", DueAt: t0, Cause: waybill.AnswerLost,
 				Reason: "looked twice after the settle time: it is not there, so it did not happen",
 			},
 		},
 		{
-			"a look-up that proves presence only never proves absence", 2, connector.Action{Lookup: presence}, exchangeOf(waybill.Happened, "", 200), false, t0,
+			"a look-up that proves presence only never proves absence", 2,
+			connector.Action{Lookup: presence},
+			exchangeOf(waybill.Happened, "", 200), false, t0,
 			deliver.Decision{
 				State: "unknown", DueAt: t0.Add(2 * time.Minute), Look: true, Doubted: true, Looks: 2,
 				Cause: waybill.AnswerLost, Reason: "not found; this look-up cannot prove that it did not happen",
 			},
 		},
 		{
-			"after three such look-ups a person is asked", 3, connector.Action{Lookup: presence}, exchangeOf(waybill.Happened, "", 200), false, t0,
+			"after three such look-ups a person is asked", 3,
+			connector.Action{Lookup: presence},
+			exchangeOf(waybill.Happened, "", 200), false, t0,
 			deliver.Decision{
 				State: "unknown", Ask: true, Doubted: true, Looks: 3, Cause: waybill.AnswerLost,
 				Reason: "looked 3 times and did not find it, which does not prove that it did not happen",
 			},
 		},
 		{
-			"a look-up during an outage does not count", 2, connector.Action{Lookup: absence},
+			"a look-up during an outage does not count", 2,
+			connector.Action{Lookup: absence},
 			exchangeOf(waybill.NotHappened, waybill.TheirSideDown, 503), false, t0,
 			deliver.Decision{
 				State: "unknown", DueAt: t0.Add(15 * time.Second), Look: true, Outage: true, Doubted: true, Looks: 1,
@@ -430,7 +475,8 @@ func TestWhatALookUpProves(t *testing.T) {
 			},
 		},
 		{
-			"a look-up that is refused asks a person", 1, connector.Action{Lookup: absence},
+			"a look-up that is refused asks a person", 1,
+			connector.Action{Lookup: absence},
 			exchangeOf(waybill.Declined, waybill.PermissionMissing, 403), false, t0,
 			deliver.Decision{
 				State: "unknown", Ask: true, Doubted: true, Cause: waybill.AnswerLost,
@@ -438,7 +484,9 @@ func TestWhatALookUpProves(t *testing.T) {
 			},
 		},
 		{
-			"without a look-up nothing is proven", 9, connector.Action{}, exchangeOf(waybill.Happened, "", 200), false, t0,
+			"without a look-up nothing is proven", 9,
+			connector.Action{},
+			exchangeOf(waybill.Happened, "", 200), false, t0,
 			deliver.Decision{
 				State: "unknown", Ask: true, Doubted: true, Looks: 9, Cause: waybill.AnswerLost,
 				Reason: "looked 9 times and did not find it, which does not prove that it did not happen",
@@ -450,7 +498,8 @@ func TestWhatALookUpProves(t *testing.T) {
 			e := effectOf("lookup")
 			e.State, e.Doubted, e.Cause, e.SentAt, e.Looks = waybill.EffectUnknown, true, waybill.AnswerLost, sent, r.looks
 			r.x.Attempt.StartedAt = r.started
-			got := deliver.DecideLook(e, &r.action, r.x, r.matched, half, t0)
+			r.x.Matched = r.matched
+			got := deliver.DecideLook(e, &r.action, r.x, half, t0)
 			if diff := cmp.Diff(r.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -461,7 +510,7 @@ func TestWhatALookUpProves(t *testing.T) {
 func TestAnEffectThatIsAlwaysAbsentEndsWithAPerson(t *testing.T) {
 	e := effectOf("lookup")
 	e.State, e.SentAt, e.Looks, e.Tries = waybill.EffectUnknown, t0.Add(-time.Hour), 2, 8
-	d := deliver.DecideLook(e, &connector.Action{Lookup: absence}, exchangeOf(waybill.Happened, "", 200), false, half, t0)
+	d := deliver.DecideLook(e, &connector.Action{Lookup: absence}, exchangeOf(waybill.Happened, "", 200), half, t0)
 	if d.State != "planned" || !d.Ask || !d.DueAt.IsZero() {
 		t.Errorf("%+v", d)
 	}

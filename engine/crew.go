@@ -25,6 +25,7 @@ type crew[T any] struct {
 const (
 	yieldFor   = 2 * time.Millisecond
 	mostYields = 50
+	fewAtOnce  = 8 // of a batch that would not wait any longer
 )
 
 func newCrew[T any](d Dispatcher, hands, batch, bound int, work func([]T)) *crew[T] {
@@ -56,6 +57,9 @@ func (c *crew[T]) turn() {
 		c.mu.Unlock()
 		c.d.At(c.d.Now().Add(yieldFor), c.turn)
 		return
+	}
+	if c.yields >= mostYields {
+		n = min(n, fewAtOnce)
 	}
 	c.yields = 0
 	if n == 0 {

@@ -351,7 +351,7 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 		return err
 	}
 	var err error
-	w.follow, err = e.goOn(tx, run, answerOf(eff))
+	w.follow, err = e.goOn(tx, run, eff, answerOf(eff))
 	return err
 }
 

@@ -114,9 +114,9 @@ func New(o Options) (*Engine, error) {
 	if e.o.Policy.Jitter == nil {
 		e.o.Policy.Jitter = e.jitterLocked
 	}
-	e.items = newCrew(o.Dispatcher, 4, 64, o.Backlog, e.understand)
+	e.items = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.understand)
 	e.items.yield = e.stepAside
-	e.runs = newCrew(o.Dispatcher, 4, 16, o.Backlog, e.advanceRuns)
+	e.runs = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.advanceRuns)
 	return e, nil
 }
 
@@ -134,10 +134,10 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.publish(ctx, e.o.Workspace); err != nil {
 		return err
 	}
-	if err := e.restoreConnections(ctx); err != nil {
+	if err := e.restoreConnections(); err != nil {
 		return fmt.Errorf("restore connections: %w", err)
 	}
-	if err := e.recover(ctx); err != nil {
+	if err := e.recover(); err != nil {
 		return fmt.Errorf("recover what was under way: %w", err)
 	}
 	e.sweep()

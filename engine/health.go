@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -24,7 +23,7 @@ func (e *Engine) answering(name string) bool {
 }
 
 // restoreConnections takes over the outages, pauses and parked sign-ins the book remembers.
-func (e *Engine) restoreConnections(_ context.Context) error {
+func (e *Engine) restoreConnections() error {
 	return e.view(func(tx *record.Tx) error {
 		for name := range e.today().ws.Connections {
 			s, err := tx.ConnectionState(name)

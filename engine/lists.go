@@ -36,6 +36,20 @@ func (e *Engine) listRun(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, w
 	return err
 }
 
+// settledAfterEnd takes an effect that outlived its run off the list; one that a person had sent again and that failed
+// again goes back on it.
+func (e *Engine) settledAfterEnd(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answer *flow.Answer) error {
+	if eff == nil {
+		return nil
+	}
+	if err := tx.Clear(waybill.Member{Effect: eff.ID}); err != nil || answer.Result != flow.Failed || run.State != waybill.RunDone {
+		return err
+	}
+	why := blame{cause: causeOr(answer.Cause, waybill.DeclinedValue), connection: eff.Connection, action: eff.Action,
+		code: answer.Code, words: answer.Words, owner: run.Owner, lesser: true}
+	return e.listRun(tx, run, eff, why)
+}
+
 // unlist takes a run off the list, with the effects of the step it was blocked at.
 func (e *Engine) unlist(tx *record.Tx, run *waybill.Run, address string) error {
 	if err := tx.Clear(waybill.Member{Run: run.ID}); err != nil {

@@ -13,19 +13,26 @@ import (
 
 // outcome is the fourth transaction: the attempt, what it proves of the effect, the next state of the run, the lane
 // passed on, and the problem, if there is one.
-func (e *Engine) outcome(j *job, t *deliver.Target, x deliver.Exchange) {
+func (e *Engine) outcome(j *job, x deliver.Exchange) {
 	now := e.d.Now()
 	x.Alone = e.answering(j.effect.Connection)
 	dec := deliver.Decide(j.effect, j.action, x, e.o.Policy, now)
-	var after *advance
 	var ready *advance // made outside the transaction when this process holds the run
 	if j.b != nil {
 		settled := *j.effect
 		applyDecision(&settled, dec, x, now)
 		if answer := answerOf(&settled); answer != nil {
-			ready = e.ahead(j.b, answer)
+			answer.Code = x.Code
+			if ready = e.ahead(j.b, answer); ready != nil {
+				e.reserveAll(ready)
+			}
 		}
 	}
+	e.writeOutcome(j, ready, dec, x)
+}
+
+func (e *Engine) writeOutcome(j *job, ready *advance, dec deliver.Decision, x deliver.Exchange) {
+	var after *advance
 	e.commit(intent{
 		apply: func(tx *record.Tx) (err error) {
 			after, err = e.applyOutcome(tx, j, ready, dec, x)
@@ -37,18 +44,23 @@ func (e *Engine) outcome(j *job, t *deliver.Target, x deliver.Exchange) {
 				e.follow(after)
 			}
 			if ready != nil && after != ready {
-				e.dropReady(ready)
+				e.drop(ready)
 			}
 			e.schedule(j.effect.Connection, dec)
 		},
 		fail: func(err error) {
+			if ready != nil {
+				e.drop(ready)
+				if waybill.KindOf(err) == waybill.Conflict {
+					// The run is not where this process left it: a person stopped it. The outcome stands all the same.
+					e.writeOutcome(j, nil, dec, x)
+					return
+				}
+			}
 			// The exchange was made and its outcome is not on record: the effect stands as sent, and is recovered.
 			e.log.Error("an outcome could not be written", "effect", j.effect.ID, "err", err)
-			if ready != nil {
-				e.dropReady(ready)
-			}
 			e.settledJob(j, &x)
-			e.d.At(now.Add(e.backoff(3)), func() { e.recoverOne(j.effect.ID) })
+			e.d.At(e.d.Now().Add(e.backoff(3)), func() { e.recoverOne(j.effect.ID) })
 		},
 	})
 }
@@ -62,7 +74,8 @@ func (e *Engine) settledJob(j *job, x *deliver.Exchange) {
 	e.release(j.connection(), x)
 }
 
-func (e *Engine) dropReady(a *advance) {
+// drop gives back what an advance that was not written holds.
+func (e *Engine) drop(a *advance) {
 	if a.slot {
 		e.unreserve(a)
 	}
@@ -125,27 +138,27 @@ func (e *Engine) applyOutcome(tx *record.Tx, j *job, ready *advance, dec deliver
 		return nil, err
 	}
 	if ready != nil {
-		err := e.apply(tx, ready, waybill.RunWaiting)
-		if waybill.KindOf(err) != waybill.Conflict {
-			return ready, err
-		}
-		// The run is no longer waiting: a person stopped it. The effect's outcome stands all the same.
-		return nil, nil
+		return ready, e.apply(tx, ready, waybill.RunWaiting)
 	}
 	run, err := tx.Run(eff.Run)
 	if err != nil {
 		return nil, err
 	}
 	if answer := answerOf(&eff); answer != nil {
-		return e.goOn(tx, run, answer)
+		answer.Code = x.Code
+		return e.goOn(tx, run, &eff, answer)
 	}
-	return nil, e.listDoubt(tx, run, &eff, j, dec, x)
+	return nil, e.listDoubt(tx, run, &eff, dec, x)
 }
 
-// goOn takes a run on with the answer it waits for; a run that has ended or waits for another stays as it is.
-func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, answer *flow.Answer) (*advance, error) {
-	if run.State.Ended() || answer == nil {
+// goOn takes a run on with the answer it waits for; a run that has ended or waits for another stays as it is. eff is the
+// effect that gives the answer, nil for a read.
+func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answer *flow.Answer) (*advance, error) {
+	if answer == nil {
 		return nil, nil
+	}
+	if run.State.Ended() {
+		return nil, e.settledAfterEnd(tx, run, eff, answer)
 	}
 	b, err := e.load(tx, run)
 	if err != nil {
@@ -159,16 +172,17 @@ func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, answer *flow.Answer) (*ad
 }
 
 // listDoubt puts a run on a person's list when its effect does not go on by itself.
-func (e *Engine) listDoubt(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, j *job, dec deliver.Decision, x deliver.Exchange) error {
-	if run.State.Ended() {
-		return nil
-	}
+func (e *Engine) listDoubt(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, dec deliver.Decision, x deliver.Exchange) error {
 	if !dec.Ask {
 		if run.State == waybill.RunWaiting && run.Reason != dec.Reason {
 			run.Reason = dec.Reason
 			return tx.MoveRun(run, waybill.RunWaiting)
 		}
 		return nil
+	}
+	if run.State == waybill.RunStopped && eff.State == waybill.EffectPlanned {
+		eff.DueAt = time.Time{} // nobody wants it any more: the gate leaves it out
+		return tx.MoveEffect(eff, waybill.EffectPlanned)
 	}
 	words := x.Words
 	if words == "" {
@@ -256,109 +270,4 @@ func messageState(s waybill.EffectState) waybill.MessageState {
 	default:
 		return waybill.MessagePlanned
 	}
-}
-
-// fetched writes what a read came to, and takes on what waited for it: an item, a run, or an effect in doubt.
-func (e *Engine) fetched(j *job, x deliver.Exchange) {
-	now := e.d.Now()
-	x.Alone = e.answering(j.fetch.Connection)
-	state, dec := deliver.DecideFetch(j.fetch, j.action, x, e.o.Policy, now)
-	f := *j.fetch
-	f.State, f.Reason, f.Cause, f.DueAt = state, dec.Reason, x.Attempt.Cause, dec.DueAt
-	if dec.CountsTry {
-		f.Tries++
-	}
-	if state != waybill.FetchPlanned {
-		f.SettledAt = now
-	}
-	if state == waybill.FetchDone {
-		f.Cause = ""
-		f.Answer = []byte("null")
-		if x.Found {
-			f.Answer = encode(x.Answer)
-		}
-	}
-	var after *advance
-	var again *piece
-	var before *waybill.Effect
-	e.commit(intent{
-		apply: func(tx *record.Tx) error {
-			after, again, before = nil, nil, nil
-			attempt := x.Attempt
-			attempt.Fetch, attempt.Number, attempt.Note = f.ID, j.fetch.Tries+1, dec.Reason
-			if err := tx.AddAttempt(&attempt); err != nil {
-				return err
-			}
-			if err := tx.MoveFetch(&f, waybill.FetchPlanned); err != nil {
-				return err
-			}
-			var err error
-			switch {
-			case f.State == waybill.FetchPlanned && !dec.Ask:
-			case f.Effect != "" && strings.HasSuffix(f.Address, beforeMark):
-				before, err = e.keepBefore(tx, &f)
-			case f.Effect != "":
-				after, err = e.looked(tx, &f, j, x)
-			case f.Item != "":
-				again, err = e.itemFetched(tx, &f, x)
-			default:
-				var run *waybill.Run
-				if run, err = tx.Run(f.Run); err == nil {
-					var answer *flow.Answer
-					if answer, err = fetchAnswer(&f); err == nil {
-						if answer != nil {
-							answer.Code = x.Code
-						}
-						after, err = e.goOn(tx, run, answer)
-					}
-				}
-			}
-			return err
-		},
-		after: func() {
-			e.settledJob(j, &x)
-			if after != nil {
-				e.follow(after)
-			}
-			if again != nil {
-				e.hand(again)
-			}
-			if before != nil {
-				e.queue(&job{effect: before})
-			}
-			if f.State == waybill.FetchPlanned {
-				e.schedule(f.Connection, dec)
-			}
-		},
-		fail: func(err error) {
-			e.log.Error("a read could not be written", "fetch", f.ID, "err", err)
-			e.settledJob(j, &x)
-		},
-	})
-}
-
-// itemFetched hands an item back to be understood with what was read, or lists it when the read failed for good.
-func (e *Engine) itemFetched(tx *record.Tx, f *waybill.Fetch, x deliver.Exchange) (*piece, error) {
-	it, err := tx.Item(f.Item)
-	if err != nil {
-		return nil, err
-	}
-	if it.State != waybill.ItemFetching {
-		return nil, nil
-	}
-	if f.State == waybill.FetchFailed {
-		why := blame{cause: causeOr(x.Attempt.Cause, waybill.OurSide), connection: f.Connection, action: f.Action, code: x.Code,
-			words: f.Reason, owner: e.ownerOf("")}
-		id, err := tx.Raise(e.problem(why, ""), waybill.Member{Item: it.ID, Fetch: f.ID, At: e.d.Now()})
-		if err != nil {
-			return nil, err
-		}
-		it.State, it.Reason, it.Problem = waybill.ItemBlocked, f.Reason, id
-		return nil, tx.MoveItem(it, waybill.ItemFetching)
-	}
-	answer, err := fetchAnswer(f)
-	if err != nil {
-		return nil, err
-	}
-	return &piece{item: *it, fetched: map[string]any{f.Address: answer.Output}}, nil
 }

@@ -179,13 +179,18 @@ func (e *Engine) unreserve(a *advance) {
 	e.release(a.effect.Connection, nil)
 }
 
-// reserveOpening takes slots for what the runs of an event begin with, and the runs of the events those emit.
+// reserveAll takes slots for what an advance plans, and for what begins with the events it emits.
+func (e *Engine) reserveAll(a *advance) {
+	e.reserve(a)
+	for _, o := range a.emits {
+		e.reserveOpening(o)
+	}
+}
+
+// reserveOpening takes slots for what the runs of an event begin with.
 func (e *Engine) reserveOpening(o *opening) {
 	for _, a := range o.advances {
-		e.reserve(a)
-		for _, emitted := range a.emits {
-			e.reserveOpening(emitted)
-		}
+		e.reserveAll(a)
 	}
 }
 
@@ -312,6 +317,7 @@ func (e *Engine) send(j *job) {
 			}
 			if deciding.Verdict == waybill.Go {
 				sent.State, sent.SentAt, sent.Reason = waybill.EffectSent, e.d.Now(), ""
+				sent.DueAt = time.Time{}
 				if sent.KeyUntil.IsZero() {
 					sent.KeyUntil = deliver.KeyUntil(j.action, sent.SentAt)
 				}
@@ -375,7 +381,7 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}
-		return e.goOn(tx, run, answerOf(eff))
+		return e.goOn(tx, run, eff, answerOf(eff))
 	default: // ask, refuse
 		eff.DueAt = waybill.Held()
 		if eff.Doubted {
@@ -447,7 +453,7 @@ func (e *Engine) exchange(j *job) {
 	x := e.o.Caller.Call(context.Background(), t, j.action, req)
 	x.Attempt.ID = waybill.AttemptID(e.ids.New("att"))
 	if j.effect != nil {
-		e.outcome(j, t, x)
+		e.outcome(j, x)
 	} else {
 		e.fetched(j, x)
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -14,7 +13,7 @@ import (
 )
 
 // recover settles what the process before this one left as sent: its exchange may have happened.
-func (e *Engine) recover(_ context.Context) error {
+func (e *Engine) recover() error {
 	after := waybill.EffectID("")
 	for {
 		var list []waybill.Effect
@@ -61,7 +60,6 @@ func (e *Engine) recoverOne(id waybill.EffectID) {
 				return err
 			}
 			x := deliver.Exchange{Attempt: attempt, Words: dec.Reason}
-			j := &job{effect: eff, action: action}
 			moved := *eff
 			applyDecision(&moved, dec, x, now)
 			if err := tx.MoveEffect(&moved, waybill.EffectSent); err != nil {
@@ -74,7 +72,7 @@ func (e *Engine) recoverOne(id waybill.EffectID) {
 			if err != nil {
 				return err
 			}
-			return e.listDoubt(tx, run, &moved, j, dec, x)
+			return e.listDoubt(tx, run, &moved, dec, x)
 		},
 		after: func() {
 			e.schedule(connection, dec)
@@ -184,7 +182,7 @@ func (e *Engine) overdue(eff *waybill.Effect, action *connector.Action) {
 }
 
 // looked judges a look-up: it may confirm, prove absence, ask for another look, or ask a person.
-func (e *Engine) looked(tx *record.Tx, f *waybill.Fetch, j *job, x deliver.Exchange) (*advance, error) {
+func (e *Engine) looked(tx *record.Tx, f *waybill.Fetch, x deliver.Exchange) (*advance, error) {
 	eff, err := tx.Effect(f.Effect)
 	if err != nil {
 		return nil, err
@@ -196,18 +194,17 @@ func (e *Engine) looked(tx *record.Tx, f *waybill.Fetch, j *job, x deliver.Excha
 	if action == nil || action.Lookup == nil {
 		return nil, nil
 	}
-	matched := false
 	if f.State == waybill.FetchDone && x.Found {
 		in, err := decodeMap(eff.Inputs)
 		if err != nil {
 			return nil, err
 		}
-		if matched, err = action.Lookup.Matches(e.callOf(eff, in), x.Answer); err != nil {
+		if x.Matched, err = action.Lookup.Matches(e.callOf(eff, in), x.Answer); err != nil {
 			e.log.Warn("a look-up's match could not be judged", "effect", eff.ID, "err", err)
 		}
 	}
 	now := e.d.Now()
-	dec := deliver.DecideLook(eff, action, x, matched, e.o.Policy, now)
+	dec := deliver.DecideLook(eff, action, x, e.o.Policy, now)
 	moved := *eff
 	moved.State, moved.Reason, moved.DueAt = dec.State, dec.Reason, dec.DueAt
 	moved.Looks, moved.Doubted, moved.Cause = dec.Looks, dec.Doubted, dec.Cause
@@ -234,10 +231,10 @@ func (e *Engine) looked(tx *record.Tx, f *waybill.Fetch, j *job, x deliver.Excha
 		return nil, err
 	}
 	if answer := answerOf(&moved); answer != nil {
-		return e.goOn(tx, run, answer)
+		return e.goOn(tx, run, &moved, answer)
 	}
 	e.scheduleAfter(moved.Connection, dec)
-	return nil, e.listDoubt(tx, run, &moved, j, dec, x)
+	return nil, e.listDoubt(tx, run, &moved, dec, x)
 }
 
 // scheduleAfter sets the next look or send; a hint only, so it may be set before the commit.
@@ -263,7 +260,7 @@ func (e *Engine) askAbout(eff *waybill.Effect, why string) {
 				return err
 			}
 			run, err := tx.Run(now.Run)
-			if err != nil || run.State.Ended() {
+			if err != nil {
 				return err
 			}
 			return e.listRun(tx, run, now, blame{cause: waybill.AnswerLost, connection: now.Connection, action: now.Action,
@@ -311,7 +308,7 @@ func (e *Engine) applySettles(tx *record.Tx, u *understood, s translate.SettlesF
 	if err != nil {
 		return err
 	}
-	a, err := e.goOn(tx, run, answerOf(eff))
+	a, err := e.goOn(tx, run, eff, answerOf(eff))
 	if a != nil {
 		u.follows = append(u.follows, a)
 	}

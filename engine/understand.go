@@ -16,7 +16,6 @@ import (
 type piece struct {
 	item    waybill.Item
 	arrival *opened // shared by the items of one arrival
-	fetched map[string]any
 	tries   int
 }
 
@@ -131,13 +130,20 @@ func (e *Engine) input(p *piece, m *connector.Manifest) (translate.Input, error)
 			return translate.Input{}, fmt.Errorf("read the arrival of %s: %w", p.item.ID, err)
 		}
 	}
+	var fetched map[string]any
+	if p.item.State == waybill.ItemFetching {
+		var err error
+		if fetched, err = e.readFor(&p.item); err != nil {
+			return translate.Input{}, err
+		}
+	}
 	if o.body == nil {
 		var err error
 		if o.body, err = translate.Read(m, o.arrival); err != nil {
 			return translate.Input{}, err
 		}
 	}
-	return translate.Input{Item: p.item, Body: o.body, Fetched: p.fetched}, nil
+	return translate.Input{Item: p.item, Body: o.body, Fetched: fetched}, nil
 }
 
 // opening is an event about to be written, with the flows that considered it and the runs that begin.
