@@ -168,13 +168,21 @@ func (r *rig) hooks(connection, sample string, o simulator.TriggerOptions) []sim
 	return hooks
 }
 
-// send makes and delivers a sample.
+// send makes a sample and delivers it, again and again while nobody answers.
 func (r *rig) send(connection, sample string, set map[string]string) {
 	r.t.Helper()
 	for _, h := range r.hooks(connection, sample, simulator.TriggerOptions{Set: set}) {
-		if code := r.deliver(r.t.Context(), h); code != http.StatusOK {
-			r.t.Fatalf("the arrival was answered with %d", code)
-		}
+		r.insist(h)
+	}
+}
+
+func (r *rig) insist(h simulator.Webhook) {
+	switch code := r.deliver(r.t.Context(), h); code {
+	case http.StatusOK:
+	case 0:
+		r.v.After(30*time.Second, func() { r.insist(h) })
+	default:
+		r.t.Errorf("the arrival was answered with %d", code)
 	}
 }
 
