@@ -122,6 +122,7 @@ type testCase struct {
 }
 
 func runCase(t *testing.T, m *connector.Manifest, file string) {
+	t.Helper()
 	a, err := readArchive(file)
 	if err != nil {
 		t.Fatal(err)

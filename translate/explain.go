@@ -3,6 +3,7 @@ package translate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,11 +28,9 @@ func (c *cleaner) clean(v any, at string) (out any, ok bool) {
 		if v == "" {
 			return nil, false
 		}
-		for _, p := range c.placeholders {
-			if v == p {
-				c.found = append(c.found, at)
-				return nil, false
-			}
+		if slices.Contains(c.placeholders, v) {
+			c.found = append(c.found, at)
+			return nil, false
 		}
 		return v, true
 	case []any:
