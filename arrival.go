@@ -1,8 +1,9 @@
 package waybill
 
-import "slices"
-
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Via says by which way an arrival came.
 type Via string
@@ -62,7 +63,7 @@ var itemMoves = map[ItemState][]ItemState{
 }
 
 // CanBecome reports whether the move is legal.
-func (s ItemState) CanBecome(next ItemState) bool { return contains(itemMoves[s], next) }
+func (s ItemState) CanBecome(next ItemState) bool { return slices.Contains(itemMoves[s], next) }
 
 // Item is one thing an arrival tells, with its own delivery key and its own end.
 type Item struct {
@@ -111,8 +112,4 @@ type RejectionSample struct {
 	URL     string
 	Headers []Header
 	Body    []byte // at most 2 KiB
-}
-
-func contains[S comparable](list []S, x S) bool {
-	return slices.Contains(list, x)
 }

@@ -1,6 +1,9 @@
 package waybill
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ActionKind says what an action does to the other side.
 type ActionKind string
@@ -50,7 +53,7 @@ var effectMoves = map[EffectState][]EffectState{
 }
 
 // CanBecome reports whether the move is legal.
-func (s EffectState) CanBecome(next EffectState) bool { return contains(effectMoves[s], next) }
+func (s EffectState) CanBecome(next EffectState) bool { return slices.Contains(effectMoves[s], next) }
 
 // Open reports whether the effect may still happen. At most one effect of an address is open.
 func (s EffectState) Open() bool {

@@ -35,8 +35,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf returns the kind of err, Internal when it carries none.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal
@@ -44,8 +43,7 @@ func KindOf(err error) Kind {
 
 // HintOf returns what err says to do, empty when it says nothing.
 func HintOf(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Hint
 	}
 	return ""

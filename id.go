@@ -57,7 +57,7 @@ const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
 // millisecond and grow by one within it.
 func (s *IDs) New(prefix string) string {
 	s.mu.Lock()
-	ms := uint64(s.now().UnixMilli()) & (1<<48 - 1) //nolint:gosec // a time before 1970 is not used
+	ms := uint64(s.now().UnixMilli()) & (1<<48 - 1) // a time before 1970 is not used
 	if ms > s.ms {
 		var b [8]byte
 		if _, err := io.ReadFull(s.random, b[:]); err != nil {

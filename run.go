@@ -1,11 +1,14 @@
 package waybill
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // RunState is where a run stands. There are six and no more.
 type RunState string
 
-// The states of a run, shown as Working, Working, Waiting, Done, Needs a person, Stopped.
+// The states of a run, shown as Working (the first two), Waiting, Done, Needs a person, Stopped.
 const (
 	RunQueued  RunState = "queued"  // waits its turn in its lane
 	RunRunning RunState = "running" // steps are being made
@@ -24,7 +27,7 @@ var runMoves = map[RunState][]RunState{
 }
 
 // CanBecome reports whether the move is legal. Done and Stopped are ends.
-func (s RunState) CanBecome(next RunState) bool { return contains(runMoves[s], next) }
+func (s RunState) CanBecome(next RunState) bool { return slices.Contains(runMoves[s], next) }
 
 // Ended reports whether nothing more happens by itself or by a person.
 func (s RunState) Ended() bool { return s == RunDone || s == RunStopped }
