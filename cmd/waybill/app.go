@@ -112,7 +112,7 @@ func (a *app) wire(s setup) (err error) {
 func (a *app) simulate(s setup) error {
 	rnd := s.rand
 	if rnd == nil {
-		rnd = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // simulated
+		rnd = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) // simulated
 	}
 	send := s.deliver
 	if send == nil {
@@ -201,8 +201,10 @@ func (a *app) server() *http.Server {
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, &waybill.Error{Kind: waybill.Unavailable, Message: "the address " + address + " cannot be listened on",
-			Hint: "another program may have it: choose another with --listen 127.0.0.1:0", Err: err}
+		return nil, &waybill.Error{
+			Kind: waybill.Unavailable, Message: "the address " + address + " cannot be listened on",
+			Hint: "another program may have it: choose another with --listen 127.0.0.1:0", Err: err,
+		}
 	}
 	return l, nil
 }

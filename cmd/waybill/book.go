@@ -75,8 +75,10 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 		}
 		o.newKey = true
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("the key file %s is missing", p.keyFile),
-			Hint: "the book's secrets are sealed with it: put it back, or name it with WAYBILL_KEY_FILE; it cannot be made anew"}
+		return nil, &waybill.Error{
+			Kind: waybill.NotFound, Message: fmt.Sprintf("the key file %s is missing", p.keyFile),
+			Hint: "the book's secrets are sealed with it: put it back, or name it with WAYBILL_KEY_FILE; it cannot be made anew",
+		}
 	case err != nil:
 		return nil, fmt.Errorf("read the key file: %w", err)
 	}
@@ -93,7 +95,7 @@ func writeKey(path string, key []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(key); err == nil {
+	if _, err = f.Write(key); err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
@@ -107,14 +109,14 @@ func (o *opened) secret(name string) (string, bool) {
 		return v, v != ""
 	}
 	value := o.fixed[name]
-	_ = o.book.View(context.Background(), func(tx *record.Tx) error { //nolint:errcheck // an unreadable secret is a missing one; the call says so
+	_ = o.book.View(context.Background(), func(tx *record.Tx) error { // an unreadable secret is a missing one; the call says so
 		sealed, err := tx.Secret(name)
 		if err != nil {
 			return err
 		}
-		clear, err := o.keys.Open(name, sealed)
+		opened, err := o.keys.Open(name, sealed)
 		if err == nil {
-			value = string(clear)
+			value = string(opened)
 		}
 		return err
 	})

@@ -93,8 +93,10 @@ func (m *Main) load(dir, env string) (*workspace.Workspace, source.Faults, error
 		return nil, nil, usage{fmt.Errorf("the environment is offline, test or production, not %q", env)}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "waybill.yaml")); err != nil {
-		return nil, nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("%s is no workspace: it has no waybill.yaml", dir),
-			Hint: "write one with: waybill init " + dir}
+		return nil, nil, &waybill.Error{
+			Kind: waybill.NotFound, Message: fmt.Sprintf("%s is no workspace: it has no waybill.yaml", dir),
+			Hint: "write one with: waybill init " + dir,
+		}
 	}
 	ws, faults := workspace.Load(os.DirFS(dir), workspace.Options{Environment: env, Built: connectors.All()})
 	return ws, faults, nil

@@ -89,7 +89,7 @@ func (m *Main) stage(ctx context.Context, f demoFlags, dir, public string, ws *w
 	}
 	a, err := m.assemble(ctx, setup{
 		place: p, env: "offline", publicURL: public, auto: true, builder: true, ws: ws, log: slog.New(slog.DiscardHandler),
-		rand:      rand.New(rand.NewPCG(f.seed, uint64(time.Now().UnixNano()))), //nolint:gosec // a made-up business
+		rand:      rand.New(rand.NewPCG(f.seed, uint64(time.Now().UnixNano()))), // a made-up business
 		transport: viaLoopback{address: sims.Addr().String(), next: &http.Transport{MaxIdleConnsPerHost: 64}},
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func (m *Main) stage(ctx context.Context, f demoFlags, dir, public string, ws *w
 		mux.Handle("/"+c+"/", http.StripPrefix("/"+c, a.world.Handler(c)))
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = server.Serve(sims) }() //nolint:errcheck // it ends with the demo
+	go func() { _ = server.Serve(sims) }() // it ends with the demo
 	return a, func() { _ = server.Close() }, nil
 }
 
@@ -161,7 +161,7 @@ func (m *Main) play(ctx context.Context, a *app, l net.Listener, f demoFlags) er
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	a.world.Stop()
-	_ = server.Shutdown(drain) //nolint:errcheck // a page left open is cut off
+	_ = server.Shutdown(drain) // a page left open is cut off
 	summary := m.summary(drain, a)
 	if stop := a.stop(drain); stop != nil && err == nil {
 		err = stop

@@ -25,8 +25,10 @@ func (m *Main) explain() *cobra.Command {
 			code := strings.ToUpper(args[0])
 			x, ok := codes[code]
 			if !ok {
-				return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("no fault has the code %q", args[0]),
-					Hint: "the codes are: " + strings.Join(slices.Sorted(maps.Keys(codes)), " ")}
+				return &waybill.Error{
+					Kind: waybill.NotFound, Message: fmt.Sprintf("no fault has the code %q", args[0]),
+					Hint: "the codes are: " + strings.Join(slices.Sorted(maps.Keys(codes)), " "),
+				}
 			}
 			fmt.Fprintf(m.Stdout, "%s  %s\n\n%s\n", code, x.Title, x.Text)
 			return nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 	"waybill/examples"
 )
 
-func (m *Main) initialize() *cobra.Command {
+func (m *Main) initialise() *cobra.Command {
 	return &cobra.Command{
 		Use: "init [recipe] [dir]", Short: "write an example workspace to start from",
 		Long: "init writes a working workspace with tests into a new or empty folder.\n\nRecipes: " + strings.Join(examples.Names(), ", "),
@@ -52,12 +53,7 @@ Next:
 }
 
 func isRecipe(name string) bool {
-	for _, r := range examples.Names() {
-		if r == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(examples.Names(), name)
 }
 
 // writeRecipe copies an example into a folder that is new or empty.

@@ -18,7 +18,7 @@ import (
 )
 
 // columns of each list, in order: the API's field and its heading.
-var columns = map[string][][2]string{ //nolint:gochecknoglobals // a table that nothing changes
+var columns = map[string][][2]string{ // a table that nothing changes
 	"events":   {{"accepted_at", "ACCEPTED"}, {"id", "EVENT"}, {"type", "TYPE"}, {"subject", "ABOUT"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"runs":     {{"created_at", "BEGAN"}, {"id", "RUN"}, {"flow", "FLOW"}, {"event", "EVENT"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"effects":  {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
@@ -30,9 +30,11 @@ func (m *Main) list(kind, what string) *cobra.Command {
 	c := &cobra.Command{Use: kind, Short: what}
 	var where bookFlags
 	var f listFlags
-	ls := &cobra.Command{Use: "list", Short: "list " + what, Args: exactly(0, "no arguments"),
+	ls := &cobra.Command{
+		Use: "list", Short: "list " + what, Args: exactly(0, "no arguments"),
 		Example: "  waybill " + kind + " list --dir shop\n  waybill " + kind + " list --dir shop --json",
-		RunE:    func(c *cobra.Command, _ []string) error { return m.runList(c.Context(), where, kind, f) }}
+		RunE:    func(c *cobra.Command, _ []string) error { return m.runList(c.Context(), where, kind, f) },
+	}
 	flags := ls.Flags()
 	flags.BoolVar(&f.json, "json", false, "print one JSON document")
 	flags.StringVar(&f.state, "state", "", "only in this state")
@@ -43,10 +45,12 @@ func (m *Main) list(kind, what string) *cobra.Command {
 	if kind == "events" {
 		flags.StringVar(&f.query, "query", "", "anything: an id, order number, e-mail, phone, amount")
 	}
-	show := &cobra.Command{Use: "show ID", Short: "show one, whole", Args: exactly(1, "one id"),
+	show := &cobra.Command{
+		Use: "show ID", Short: "show one, whole", Args: exactly(1, "one id"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return m.runShow(c.Context(), where, kind, args[0], f.json)
-		}}
+		},
+	}
 	show.Flags().BoolVar(&f.json, "json", false, "print one JSON document")
 	for _, sub := range []*cobra.Command{ls, show} {
 		where.add(m, sub)

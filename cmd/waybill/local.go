@@ -46,10 +46,10 @@ func (a *app) local(ctx context.Context) (token string, err error) {
 		out, err := a.localAct(r.Context(), r.PathValue("act"), in)
 		if err != nil {
 			w.WriteHeader(http.StatusConflict)
-			_ = json.NewEncoder(w).Encode(localAnswer{Error: err.Error(), Hint: waybill.HintOf(err)}) //nolint:errcheck // the caller is gone
+			_ = json.NewEncoder(w).Encode(localAnswer{Error: err.Error(), Hint: waybill.HintOf(err)}) // the caller is gone
 			return
 		}
-		_ = json.NewEncoder(w).Encode(localAnswer{Lines: out}) //nolint:errcheck // the caller is gone
+		_ = json.NewEncoder(w).Encode(localAnswer{Lines: out}) // the caller is gone
 	})
 	return token, nil
 }
@@ -120,8 +120,10 @@ func (m *Main) dial(ctx context.Context, dir, database, env string) (*line, erro
 		return l, nil
 	}
 	if _, err := os.Stat(p.file()); err != nil {
-		return nil, &waybill.Error{Kind: waybill.NotFound, Message: "there is no book at " + p.file(),
-			Hint: "one is made by: waybill serve " + dir + ", or waybill secret set"}
+		return nil, &waybill.Error{
+			Kind: waybill.NotFound, Message: "there is no book at " + p.file(),
+			Hint: "one is made by: waybill serve " + dir + ", or waybill secret set",
+		}
 	}
 	return m.open(ctx, p, dir, env)
 }
@@ -210,7 +212,7 @@ func (l *line) get(ctx context.Context, path string) ([]byte, error) {
 	}
 	if res.StatusCode != http.StatusOK {
 		var p struct{ Title, Detail string }
-		_ = json.Unmarshal(body, &p) //nolint:errcheck // then the status says it
+		_ = json.Unmarshal(body, &p) // then the status says it
 		if p.Detail == "" {
 			p.Detail = res.Status
 		}

@@ -57,8 +57,7 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitFine
 	}
-	var said problem
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[problem](err); ok {
 		if said.error != nil {
 			fmt.Fprintln(m.Stderr, said.Error())
 		}
@@ -68,12 +67,10 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	if hint := waybill.HintOf(err); hint != "" {
 		fmt.Fprintf(m.Stderr, "  %s\n", hint)
 	}
-	var u usage
-	if errors.As(err, &u) {
+	if _, ok := errors.AsType[usage](err); ok {
 		return exitUsage
 	}
-	var known *waybill.Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*waybill.Error](err); ok {
 		return exitProblem
 	}
 	if isUsage(err) {
@@ -101,7 +98,7 @@ Start with:  waybill demo            see it work, nothing to set up
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	root.AddCommand(
-		m.demo(), m.initialize(), m.check(), m.test(), m.serve(), m.trigger(), m.eval(), m.explain(),
+		m.demo(), m.initialise(), m.check(), m.test(), m.serve(), m.trigger(), m.eval(), m.explain(),
 		m.list("events", "what happened: business events, newest first"),
 		m.list("runs", "what flows did for events, newest first"),
 		m.list("effects", "what was written to other systems, newest first"),

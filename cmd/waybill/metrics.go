@@ -62,9 +62,9 @@ func (m *metrics) handler(a *app) http.Handler {
 type bookFigures struct{ app *app }
 
 var (
-	figureDesc = prometheus.NewDesc("waybill_figures", "Counts of the last 24 hours (received, duplicate, not_used, rejected, events, done, stopped) and of now (working, waiting, blocked, unknown, late).", []string{"what"}, nil) //nolint:gochecknoglobals // a description that nothing changes
-	queueDesc  = prometheus.NewDesc("waybill_connection_queued", "Effects and fetches that wait for a connection.", []string{"connection"}, nil)                                                                                     //nolint:gochecknoglobals // as above
-	healthDesc = prometheus.NewDesc("waybill_connection_working", "1 when a connection works, 0 when it is limited, down, paused or needs a sign-in.", []string{"connection"}, nil)                                                  //nolint:gochecknoglobals // as above
+	figureDesc = prometheus.NewDesc("waybill_figures", "Counts of the last 24 hours (received, duplicate, not_used, rejected, events, done, stopped) and of now (working, waiting, blocked, unknown, late).", []string{"what"}, nil)
+	queueDesc  = prometheus.NewDesc("waybill_connection_queued", "Effects and fetches that wait for a connection.", []string{"connection"}, nil)
+	healthDesc = prometheus.NewDesc("waybill_connection_working", "1 when a connection works, 0 when it is limited, down, paused or needs a sign-in.", []string{"connection"}, nil)
 )
 
 // Describe names the figures.
@@ -83,9 +83,11 @@ func (b *bookFigures) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(figureDesc, err)
 		return
 	}
-	for what, n := range map[string]int{"received": o.Received, "duplicate": o.Duplicate, "not_used": o.NotUsed, "rejected": o.Rejected,
+	for what, n := range map[string]int{
+		"received": o.Received, "duplicate": o.Duplicate, "not_used": o.NotUsed, "rejected": o.Rejected,
 		"events": o.Events, "working": o.Working, "waiting": o.Waiting, "done": o.Done, "stopped": o.Stopped, "blocked": o.Blocked,
-		"unknown": o.Unknown, "late": o.Late} {
+		"unknown": o.Unknown, "late": o.Late,
+	} {
 		ch <- prometheus.MustNewConstMetric(figureDesc, prometheus.GaugeValue, float64(n), what)
 	}
 	list, err := b.app.opened.book.Connections(ctx)

@@ -32,8 +32,10 @@ func (n *names) Flows() []show.FlowCard {
 	ws := n.engine.Workspace()
 	cards := make([]show.FlowCard, 0, len(ws.Flows))
 	for _, f := range ws.Flows {
-		card := show.FlowCard{Name: f.Name, Title: f.Title, Owner: f.Owner, On: f.On, Columns: f.Columns, DueWithin: f.DueWithin,
-			File: fmt.Sprintf("%s:%d", f.File, f.Line)}
+		card := show.FlowCard{
+			Name: f.Name, Title: f.Title, Owner: f.Owner, On: f.On, Columns: f.Columns, DueWithin: f.DueWithin,
+			File: fmt.Sprintf("%s:%d", f.File, f.Line),
+		}
 		for _, s := range f.Steps() {
 			card.Steps = append(card.Steps, show.StepCard{Address: s.Address, Title: stepTitle(n.engine, s)})
 		}
@@ -71,9 +73,11 @@ func (n *names) Connections() []show.ConnectionCard {
 	var cards []show.ConnectionCard
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		c := ws.Connections[name]
-		card := show.ConnectionCard{Name: name, Title: c.Title, System: system(c),
+		card := show.ConnectionCard{
+			Name: name, Title: c.Title, System: system(c),
 			Connector: fmt.Sprintf("%s v%d", c.Manifest.Name, c.Manifest.Version), APIVersion: c.Manifest.APIVersion,
-			RetiresOn: c.Manifest.RetiresOn, Account: c.Account, Summary: c.Manifest.Summary, Limits: limitWords(c.Limits), Flows: uses[name]}
+			RetiresOn: c.Manifest.RetiresOn, Account: c.Account, Summary: c.Manifest.Summary, Limits: limitWords(c.Limits), Flows: uses[name],
+		}
 		if c.Manifest.Webhook != nil {
 			card.Intake = n.publicURL + "/in/" + name
 		}

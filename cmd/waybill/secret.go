@@ -25,23 +25,29 @@ func (m *Main) secret() *cobra.Command {
 	}
 	var where bookFlags
 	var keep bool
-	set := &cobra.Command{Use: "set NAME", Short: "seal a secret; its value is read from standard input", Args: exactly(1, "one name"),
+	set := &cobra.Command{
+		Use: "set NAME", Short: "seal a secret; its value is read from standard input", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			value, err := readValue(m.Stdin)
 			if err != nil {
 				return err
 			}
 			return m.doLocal(c.Context(), where, "secret-set", localAct{Name: args[0], Value: value, Keep: keep}, "")
-		}}
+		},
+	}
 	set.Flags().BoolVar(&keep, "keep-old", false, "the old value still proves senders until it is removed: while a secret is being changed")
-	list := &cobra.Command{Use: "list", Short: "list the names of sealed secrets", Args: exactly(0, "no arguments"),
+	list := &cobra.Command{
+		Use: "list", Short: "list the names of sealed secrets", Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return m.doLocal(c.Context(), where, "secret-list", localAct{}, "No secrets are sealed yet.")
-		}}
-	remove := &cobra.Command{Use: "remove NAME", Short: "forget a secret", Args: exactly(1, "one name"),
+		},
+	}
+	remove := &cobra.Command{
+		Use: "remove NAME", Short: "forget a secret", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return m.doLocal(c.Context(), where, "secret-remove", localAct{Name: args[0]}, args[0]+" is forgotten.")
-		}}
+		},
+	}
 	for _, sub := range []*cobra.Command{set, list, remove} {
 		where.add(m, sub)
 		c.AddCommand(sub)
@@ -53,23 +59,31 @@ func (m *Main) user() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "people who may sign in: add, list, remove, sign-in link"}
 	var where bookFlags
 	var role string
-	add := &cobra.Command{Use: "add NAME", Short: "add a person; prints a link that signs them in once, within three days", Args: exactly(1, "one name"),
+	add := &cobra.Command{
+		Use: "add NAME", Short: "add a person; prints a link that signs them in once, within three days", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return m.doLocal(c.Context(), where, "user-add", localAct{Name: args[0], Role: role}, "")
-		}}
+		},
+	}
 	add.Flags().StringVar(&role, "role", "operator", "viewer, operator or admin")
-	list := &cobra.Command{Use: "list", Short: "list people and tokens", Args: exactly(0, "no arguments"),
+	list := &cobra.Command{
+		Use: "list", Short: "list people and tokens", Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return m.doLocal(c.Context(), where, "user-list", localAct{}, "Nobody has been added yet.")
-		}}
-	remove := &cobra.Command{Use: "remove NAME", Short: "take a person's or token's way in, at once", Args: exactly(1, "one name"),
+		},
+	}
+	remove := &cobra.Command{
+		Use: "remove NAME", Short: "take a person's or token's way in, at once", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return m.doLocal(c.Context(), where, "user-remove", localAct{Name: args[0]}, args[0]+" cannot come in any more.")
-		}}
-	link := &cobra.Command{Use: "link", Short: "print a link that signs in the admin once, within 15 minutes", Args: exactly(0, "no arguments"),
+		},
+	}
+	link := &cobra.Command{
+		Use: "link", Short: "print a link that signs in the admin once, within 15 minutes", Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return m.doLocal(c.Context(), where, "sign-in", localAct{}, "")
-		}}
+		},
+	}
 	for _, sub := range []*cobra.Command{add, list, remove, link} {
 		where.add(m, sub)
 		c.AddCommand(sub)

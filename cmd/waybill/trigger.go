@@ -98,12 +98,16 @@ func pick(ws *workspace.Workspace, what string) (*workspace.Connection, string, 
 		}
 	}
 	if c == nil {
-		return nil, "", &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("no connection %q in this workspace", name),
-			Hint: "connections: " + strings.Join(slices.Sorted(maps.Keys(ws.Connections)), ", ")}
+		return nil, "", &waybill.Error{
+			Kind: waybill.NotFound, Message: fmt.Sprintf("no connection %q in this workspace", name),
+			Hint: "connections: " + strings.Join(slices.Sorted(maps.Keys(ws.Connections)), ", "),
+		}
 	}
 	if !slices.Contains(simulator.Samples(c.Manifest), sample) {
-		return nil, "", &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("%s has no sample %q", c.Manifest.Title, sample),
-			Hint: "samples: " + strings.Join(simulator.Samples(c.Manifest), ", ")}
+		return nil, "", &waybill.Error{
+			Kind: waybill.NotFound, Message: fmt.Sprintf("%s has no sample %q", c.Manifest.Title, sample),
+			Hint: "samples: " + strings.Join(simulator.Samples(c.Manifest), ", "),
+		}
 	}
 	return c, sample, nil
 }
@@ -153,8 +157,10 @@ func (m *Main) sendLocal(ctx context.Context, where bookFlags, connection, sampl
 	}
 	l, ok := m.running(ctx, p)
 	if !ok {
-		return &waybill.Error{Kind: waybill.Unavailable, Message: "no serve is running for this workspace",
-			Hint: "start it with: waybill serve " + where.dir + ", or name a server with --to"}
+		return &waybill.Error{
+			Kind: waybill.Unavailable, Message: "no serve is running for this workspace",
+			Hint: "start it with: waybill serve " + where.dir + ", or name a server with --to",
+		}
 	}
 	lines, err := l.act(ctx, "trigger", localAct{Name: connection, Value: sample, Trigger: o})
 	if err != nil {

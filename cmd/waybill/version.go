@@ -22,13 +22,13 @@ func (m *Main) version() *cobra.Command {
 }
 
 func versionLine() string {
-	line := "waybill " + release
+	commit := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				line += " (" + s.Value[:12] + ")"
+				commit = " (" + s.Value[:12] + ")"
 			}
 		}
 	}
-	return fmt.Sprintf("%s, %s %s/%s", line, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("waybill %s%s, %s %s/%s", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
