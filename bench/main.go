@@ -73,7 +73,7 @@ func run(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if s.binary == "" {
 		s.binary = filepath.Join(dir, "waybill")
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", s.binary, "./cmd/waybill")
@@ -114,11 +114,14 @@ func run(ctx context.Context, s settings) error {
 		}
 		rows = append(rows, median(list))
 	}
-	print(rows, s)
+	if err := show(rows, s); err != nil {
+		return err
+	}
 	return write(rows, s)
 }
 
-func print(rows []result, s settings) {
+// show prints the figures as a table.
+func show(rows []result, s settings) error {
 	fmt.Printf("\n%s, %d CPUs, %s. %d connections, 1.6 KB signed payment webhooks; medians of %d.\n\n", runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version(), s.connections, s.rounds)
 	w := tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "system\twork\tacks/s\tend to end/s\tack p50 ms\tp99\te2e p50 ms\tp99\tCPU s/1000\tMiB\tlost\tdoubled\t")
@@ -126,11 +129,14 @@ func print(rows []result, s settings) {
 		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%.2f\t%.1f\t%s\t%s\t%.2f\t%.0f\t%d\t%d\t\n", r.System, r.Work, r.Acks, or(r.EndToEnd, "%.0f"),
 			r.AckP50, r.AckP99, or(r.E2EP50, "%.2f"), or(r.E2EP99, "%.1f"), r.CPU, r.MemoryMiB, r.Lost, r.Doubled)
 	}
-	w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
 	if len(rows) == 6 && rows[1].Acks > 0 {
 		fmt.Printf("\nRatios in this run: intake alone is %.2f of bare batched SQLite inserts and %.3f of a bare net/http answer;\nend to end with one effect is %.2f of bare batched SQLite inserts.\n",
 			rows[2].Acks/rows[1].Acks, rows[2].Acks/rows[0].Acks, rows[3].EndToEnd/rows[1].Acks)
 	}
+	return nil
 }
 
 func or(v float64, format string) string {

@@ -36,7 +36,7 @@ func referenceSQLite(ctx context.Context, s settings, dir string) (result, error
 	if err != nil {
 		return result{}, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the folder goes with it
 	if err := sqlitex.ExecuteTransient(conn, "PRAGMA synchronous=FULL", nil); err != nil {
 		return result{}, err
 	}
@@ -108,8 +108,8 @@ func reference(ctx context.Context, s settings, system, work string, keep func([
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})}
-	go func() { _ = server.Serve(l) }() //nolint:errcheck // it ends with the run
-	defer server.Close()
+	go func() { _ = server.Serve(l) }() // it ends with the run
+	defer func() { _ = server.Close() }()
 	g := &signer{secret: []byte(benchSecret), prefix: strconv.FormatInt(time.Now().UnixNano(), 36)}
 	before := cpuOfSelf()
 	out, err := asFastAs(ctx, g, "http://"+l.Addr().String()+"/in/pay", s.events, s.connections)

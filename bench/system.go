@@ -25,7 +25,7 @@ type server struct {
 	stop    chan struct{}
 }
 
-const benchSecret = "whsec_bench_made_up" //nolint:gosec // made up, for this machine only
+const benchSecret = "whsec_bench_made_up" // made up, for this machine only
 
 // workspace writes the bench's workspace: Stripe in, HTTP out, so many effects.
 func workspace(dir string, s *sink, effects int) error {
@@ -35,10 +35,10 @@ func workspace(dir string, s *sink, effects int) error {
 		"connections/out.yaml":     fmt.Sprintf("connection: out\ntitle: The sink\nconnector: http\ntest:\n  base_url: http://%s\n  private: [\"%s\"]\n  limits: {concurrency: 64}\n", s.address, s.address),
 		"tables/payment-state.csv": "# otherwise: refuse\nkey,value\nsucceeded,PAID\nfailed,FAILED\npending,OPEN\nauthorized,OPEN\n",
 	}
-	steps := ""
+	var steps strings.Builder
 	for i := range effects {
 		path := []string{"/first", "/second"}[i]
-		steps += fmt.Sprintf(`  - id: send_%d
+		fmt.Fprintf(&steps, `  - id: send_%d
     do: out.request.post
     with:
       path: %s
@@ -47,13 +47,13 @@ func workspace(dir string, s *sink, effects int) error {
         status: ${table('payment-state', payment.status)}
         amount: ${payment.amount.decimal()}
         currency: ${payment.amount.currency}
-        order: ${payment.?order_id.orValue("")}
+        created: ${string(payment.?created_at.orValue(timestamp(0)))}
         email: ${payment.customer.?email.orValue("")}
         method: ${payment.?method.orValue("unknown")}
 `, i, path)
 	}
 	if effects > 0 {
-		files["flows/post.yaml"] = "flow: post\ntitle: A payment goes to the sink\nowner: bench\non: payment.succeeded\nsteps:\n" + steps
+		files["flows/post.yaml"] = "flow: post\ntitle: A payment goes to the sink\nowner: bench\non: payment.succeeded\nsteps:\n" + steps.String()
 	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -117,7 +117,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	if l.done {
 		return len(b), nil
 	}
-	for _, text := range strings.Split(l.text.String(), "\n") {
+	for text := range strings.SplitSeq(l.text.String(), "\n") {
 		if rest, ok := strings.CutPrefix(strings.TrimSpace(text), "Dashboard"); ok && strings.HasSuffix(rest, "/") {
 			l.done = true
 			l.found <- strings.TrimSuffix(strings.TrimSpace(rest), "/")
@@ -187,7 +187,7 @@ func measured(ctx context.Context, s settings, dir string, effects int, load fun
 	if err != nil {
 		return result{}, err
 	}
-	defer to.server.Close()
+	defer func() { _ = to.server.Close() }()
 	if err := workspace(dir, to, effects); err != nil {
 		return result{}, err
 	}
