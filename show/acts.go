@@ -65,7 +65,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	leaveSaid(w, text, err != nil)
-	http.Redirect(w, r, pathOnly(r.PostFormValue("back"), "/"), http.StatusSeeOther)
+	http.Redirect(w, r, pathOnly(r.PostFormValue("back")), http.StatusSeeOther)
 	return nil
 }
 

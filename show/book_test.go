@@ -30,8 +30,10 @@ func TestThePagesReadTheRealBook(t *testing.T) {
 		if _, err := tx.TakeIn(&waybill.Arrival{ID: arrival, Connection: "razorpay", Account: "acc_1", Via: waybill.ViaWebhook, Method: "POST", URL: "/in/razorpay", Body: []byte(orderBody), ReceivedAt: now, Items: []waybill.Item{first}}); err != nil {
 			return err
 		}
-		if _, _, err := tx.PutEvent(&waybill.Event{ID: event, Type: "order.paid_in_full", Noun: "order", Account: "acc_1", Connection: "razorpay", FactKey: "f1", Subject: "Order SO-1001",
-			Data: []byte(orderBody), OccurredAt: now, AcceptedAt: now, Item: item, Arrival: arrival, Search: []waybill.SearchKey{{Kind: "order", Value: "so-1001"}}}); err != nil {
+		if _, _, err := tx.PutEvent(&waybill.Event{
+			ID: event, Type: "order.paid_in_full", Noun: "order", Account: "acc_1", Connection: "razorpay", FactKey: "f1", Subject: "Order SO-1001",
+			Data: []byte(orderBody), OccurredAt: now, AcceptedAt: now, Item: item, Arrival: arrival, Search: []waybill.SearchKey{{Kind: "order", Value: "so-1001"}},
+		}); err != nil {
 			return err
 		}
 		first.State, first.Events = waybill.ItemTranslated, []waybill.EventID{event}
@@ -42,8 +44,10 @@ func TestThePagesReadTheRealBook(t *testing.T) {
 		if _, err := tx.PutRun(&r); err != nil {
 			return err
 		}
-		e := waybill.Effect{ID: eff, Event: event, Flow: r.Flow, Address: "thanks", Generation: 1, Run: run, Connection: "whatsapp", Account: "wa", Action: "template.send",
-			Kind: waybill.KindMessage, Repeat: waybill.RepeatNever, State: waybill.EffectPlanned, Inputs: []byte(`{"n":9007199254740993}`), Fingerprint: "fp", Key: "key", PlannedAt: now}
+		e := waybill.Effect{
+			ID: eff, Event: event, Flow: r.Flow, Address: "thanks", Generation: 1, Run: run, Connection: "whatsapp", Account: "wa", Action: "template.send",
+			Kind: waybill.KindMessage, Repeat: waybill.RepeatNever, State: waybill.EffectPlanned, Inputs: []byte(`{"n":9007199254740993}`), Fingerprint: "fp", Key: "key", PlannedAt: now,
+		}
 		if _, _, err := tx.PlanEffect(&e, false); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func browser(t *testing.T) context.Context {
 }
 
 // scheme makes the browser prefer light or dark pages.
-func scheme(t *testing.T, ctx context.Context, theme string) { //nolint:revive // the helper's t comes first
+func scheme(t *testing.T, ctx context.Context, theme string) { // the helper's t comes first
 	t.Helper()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
@@ -193,7 +193,7 @@ const look = `(() => (document.querySelectorAll("details").forEach((d) => { d.op
   text: document.querySelector("main").innerText,
 }))()`
 
-func size(t *testing.T, ctx context.Context, width int64) { //nolint:revive // the helper's t comes first
+func size(t *testing.T, ctx context.Context, width int64) { // the helper's t comes first
 	t.Helper()
 	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 500,

@@ -40,7 +40,7 @@ func showBody(raw []byte) body {
 			return b
 		}
 	}
-	if text := bytes.TrimRight(raw, "\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"); !utf8.Valid(raw) && !(b.Cut && utf8.Valid(text)) {
+	if text := bytes.TrimRight(raw, "\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"); !utf8.Valid(raw) && (!b.Cut || !utf8.Valid(text)) {
 		b.Binary = true
 		b.Tokens = []token{{Text: fmt.Sprintf("% x", raw[:min(len(raw), 1024)])}}
 		return b
@@ -233,12 +233,12 @@ func shorten(s string, n int) string {
 	return string([]rune(s)[:n-1]) + "…"
 }
 
-// pathOnly returns the path and query of a redirect target when it stays on this host, else fallback.
-func pathOnly(target, fallback string) string {
+// pathOnly returns the path and query of a redirect target when it stays on this host, else "/".
+func pathOnly(target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") ||
 		strings.ContainsAny(target, "\\\r\n\t") {
-		return fallback
+		return "/"
 	}
 	return u.RequestURI() + fragment(u)
 }

@@ -59,7 +59,9 @@ var periods = []struct {
 	Name, Label string
 	Length      time.Duration
 }{
-	{"1h", "last hour", time.Hour}, {"24h", "last 24 hours", 24 * time.Hour}, {"7d", "last 7 days", 7 * 24 * time.Hour},
+	{"1h", "last hour", time.Hour},
+	{"24h", "last 24 hours", 24 * time.Hour},
+	{"7d", "last 7 days", 7 * 24 * time.Hour},
 	{"30d", "last 30 days", 30 * 24 * time.Hour},
 }
 
@@ -115,7 +117,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		page.Rows = append(page.Rows, s.eventRow(row, columns))
 	}
 	if next != "" {
-		page.Next = with(r.URL, "before", next)
+		page.Next = before(r.URL, next)
 	}
 	page.Types = s.typesKnown(f.Type)
 	if len(list) > 0 && page.First {
@@ -267,9 +269,10 @@ func (s *Server) chips(q url.Values) []chip {
 	return list
 }
 
-// with returns the address with one value changed; an empty value takes it out.
-func with(u *url.URL, key, value string) string { return u.Path + "?" + query(u, key, value) }
+// before is the address of the page that follows, which begins after next.
+func before(u *url.URL, next string) string { return u.Path + "?" + query(u, "before", next) }
 
+// query returns the query with one value changed; an empty value takes it out.
 func query(u *url.URL, key, value string) string {
 	q := u.Query()
 	q.Del(key)

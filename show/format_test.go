@@ -153,7 +153,7 @@ func TestTimesAreSaidInWords(t *testing.T) {
 	}
 	for d, want := range map[time.Duration]string{212 * time.Millisecond: "212 ms", 1400 * time.Millisecond: "1.4 s", 2 * time.Second: "2 s", 0: "<1 ms", -1: "–"} {
 		if got := spell(d); got != want {
-			t.Errorf("%s is spelt %q, want %q", time.Duration(d), got, want)
+			t.Errorf("%s is spelt %q, want %q", d, got, want)
 		}
 	}
 }
@@ -266,7 +266,7 @@ func TestComingBackStaysOnThisHost(t *testing.T) {
 		"/events?q=a#eff_1": "/events?q=a#eff_1", "//evil.example/x": "/", "https://evil.example": "/", "javascript:alert(1)": "/", `/\evil.example`: "/",
 		"": "/", "events": "/", "/%0d%0aSet-Cookie:x": "/%0d%0aSet-Cookie:x",
 	} {
-		if got := pathOnly(target, "/"); got != want {
+		if got := pathOnly(target); got != want {
 			t.Errorf("from %q one comes back to %q, want %q", target, got, want)
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Server) items(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := itemsPage{Tabs: eventTabs(r.URL), State: f.State}
 	if next != "" {
-		page.Next = with(r.URL, "before", next)
+		page.Next = before(r.URL, next)
 	}
 	for _, it := range list {
 		page.Rows = append(page.Rows, itemRow{it, itemTone(it.State), words{s.names}.System(it.Connection)})
@@ -61,7 +61,7 @@ func (s *Server) rejections(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := rejectionsPage{Tabs: eventTabs(r.URL)}
 	if next != "" {
-		page.Next = with(r.URL, "before", next)
+		page.Next = before(r.URL, next)
 	}
 	for _, one := range list {
 		card, known := words{s.names}.connection(one.Connection)
@@ -88,7 +88,7 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := auditPage{Rows: auditRows(s.names, list)}
 	if next != "" {
-		page.Next = with(r.URL, "before", next)
+		page.Next = before(r.URL, next)
 	}
 	return s.show(w, r, "audit", "Audit", page)
 }

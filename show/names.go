@@ -125,14 +125,14 @@ func (w words) connection(name string) (ConnectionCard, bool) {
 	return ConnectionCard{Name: name, Title: name, System: name}, false
 }
 
-func (w words) action(connection, action string) (ActionCard, bool) {
+func (w words) action(connection, action string) ActionCard {
 	c, _ := w.connection(connection)
 	for _, a := range c.Actions {
 		if a.Name == action {
-			return a, true
+			return a
 		}
 	}
-	return ActionCard{Name: action, Title: sayName(action)}, false
+	return ActionCard{Name: action, Title: sayName(action)}
 }
 
 // step says a step in words: its card's title, without the item's key in the address.
@@ -153,14 +153,14 @@ func (w words) System(connection string) string {
 }
 
 func (w words) Action(connection, action string) string {
-	a, _ := w.action(connection, action)
+	a := w.action(connection, action)
 	return cmp.Or(a.Title, action)
 }
 
 func (w words) Owner(name string) string { return cmp.Or(w.names.Owner(name), name) }
 
 func (w words) Grade(connection, action string) (waybill.ActionKind, waybill.Repeat) {
-	a, _ := w.action(connection, action)
+	a := w.action(connection, action)
 	return a.Kind, a.Repeat
 }
 

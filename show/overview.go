@@ -83,13 +83,19 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 		return list
 	}
 	p.Figures = []figure{
-		{"Received", o.Received, "/events", "working", count(o.Events, "business event", "business events"),
-			series(func(h waybill.HourFigures) int { return h.Received })},
-		{"Done", o.Done, "/events?state=done", "done", "in the last 24 hours",
-			series(func(h waybill.HourFigures) int { return h.Done })},
+		{
+			"Received", o.Received, "/events", "working", count(o.Events, "business event", "business events"),
+			series(func(h waybill.HourFigures) int { return h.Received }),
+		},
+		{
+			"Done", o.Done, "/events?state=done", "done", "in the last 24 hours",
+			series(func(h waybill.HourFigures) int { return h.Done }),
+		},
 		{"Waiting", o.Waiting + o.Working, "/events?state=waiting", "waiting", waitingNote(o), nil},
-		{"Needs a person", o.Blocked, "/events?state=blocked", "person", personNote(o),
-			series(func(h waybill.HourFigures) int { return h.Blocked })},
+		{
+			"Needs a person", o.Blocked, "/events?state=blocked", "person", personNote(o),
+			series(func(h waybill.HourFigures) int { return h.Blocked }),
+		},
 	}
 	p.Small = []smallFigure{
 		{"unknown outcome", o.Unknown, "/events?unknown=yes"},

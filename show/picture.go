@@ -27,7 +27,7 @@ func spark(figures []int) template.HTML {
 		fmt.Fprintf(&b, `<rect x="%d" y="%.1f" width="%d" height="%.1f" rx="0.8"%s/>`, i*step, height-h, width, h, class)
 	}
 	b.WriteString(`</svg>`)
-	return template.HTML(b.String()) //nolint:gosec // numbers only
+	return template.HTML(b.String()) // numbers only
 }
 
 // share is one part of a proportional bar.
@@ -54,7 +54,7 @@ func bar(shares ...share) template.HTML {
 		x += w
 	}
 	b.WriteString(`</svg>`)
-	return template.HTML(b.String()) //nolint:gosec // numbers and our own tones only
+	return template.HTML(b.String()) // numbers and our own tones only
 }
 
 // barcode draws a text of printable ASCII as a Code 128 barcode (set B): the number of a waybill, for a scanner and for
@@ -84,7 +84,6 @@ func barcode(text string) template.HTML {
 			x += int(w - '0')
 		}
 	}
-	//nolint:gosec // numbers only
 	return template.HTML(fmt.Sprintf(`<svg class="barcode" viewBox="0 0 %d 24" preserveAspectRatio="none" aria-hidden="true"><path d="%s"/></svg>`, x, b.String()))
 }
 

@@ -103,7 +103,7 @@ func (s *Server) functions() template.FuncMap {
 
 // icon is a picture from the page's own sprite. Names are ours only.
 func icon(name string) template.HTML {
-	return template.HTML(`<svg class="icon" aria-hidden="true"><use href="#i-` + template.HTMLEscapeString(name) + `"/></svg>`) //nolint:gosec // escaped
+	return template.HTML(`<svg class="icon" aria-hidden="true"><use href="#i-` + template.HTMLEscapeString(name) + `"/></svg>`) // escaped
 }
 
 // count says a number with its word: 1 event, 12 events.
@@ -251,6 +251,6 @@ func (s *Server) theme(w http.ResponseWriter, r *http.Request) error {
 		Name: "waybill_theme", Value: theme, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()), HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	})
-	http.Redirect(w, r, pathOnly(r.PostFormValue("back"), "/"), http.StatusSeeOther)
+	http.Redirect(w, r, pathOnly(r.PostFormValue("back")), http.StatusSeeOther)
 	return nil
 }

@@ -77,10 +77,7 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Encoding", "gzip")
 		out = file.small
 	}
-	_, err := w.Write(out)
-	if err != nil {
-		return nil // the browser has gone
-	}
+	_, _ = w.Write(out) // when it fails the browser has gone
 	return nil
 }
 

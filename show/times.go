@@ -45,7 +45,7 @@ func (s *Server) timeTag(t time.Time, say func(t, now time.Time) (text, hover st
 	}
 	t = t.In(s.zone())
 	text, hover := say(t, s.now().In(s.zone()))
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // see above
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`,
 		t.Format(time.RFC3339), template.HTMLEscapeString(hover), template.HTMLEscapeString(text)))
 }
 

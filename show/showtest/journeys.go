@@ -48,10 +48,14 @@ func (b *Book) done(now time.Time) {
 			Data: []byte(orderData), OccurredAt: at.Add(-time.Second), AcceptedAt: at, Mapping: orderMapping(),
 			Considered: []waybill.Consideration{
 				{Flow: "payment-to-crm", Matched: true, Run: r.ID},
-				{Flow: "part-paid", Title: "A part of an order is paid; the rest is asked for", Reason: "The order is paid in full, so nothing is left to ask for.",
-					Clause: "order.balance.minor > 0", Values: map[string]string{"order.balance.minor": "0"}},
-				{Flow: "vip-call", Title: "A large order is called by the owner", Reason: "The amount is too small.",
-					Clause: "order.paid_total.minor >= 50000000", Values: map[string]string{"order.paid_total.minor": "12990000"}},
+				{
+					Flow: "part-paid", Title: "A part of an order is paid; the rest is asked for", Reason: "The order is paid in full, so nothing is left to ask for.",
+					Clause: "order.balance.minor > 0", Values: map[string]string{"order.balance.minor": "0"},
+				},
+				{
+					Flow: "vip-call", Title: "A large order is called by the owner", Reason: "The amount is too small.",
+					Clause: "order.paid_total.minor >= 50000000", Values: map[string]string{"order.paid_total.minor": "12990000"},
+				},
 			},
 		},
 		Subject: &waybill.Subject{Type: "order", Name: "SO-1001", Aliases: []waybill.Alias{{Kind: "razorpay", Value: "order_9A33XWu170gUtm"}, {Kind: "email", Value: "asha@example.com"}}},
@@ -62,14 +66,18 @@ func (b *Book) done(now time.Time) {
 		Runs: []waybill.RunView{{
 			Run: r,
 			Fetches: []waybill.FetchView{{
-				Fetch: waybill.Fetch{ID: waybill.FetchID(ID("fet", 9000)), Run: r.ID, Address: "deal", Connection: "crm", Action: "deal.find", State: waybill.FetchDone,
-					Answer: []byte(`{"id":"9182736455","name":"SO-1001 Asha Rao","stage":"contractsent"}`), PlannedAt: at.Add(100 * time.Millisecond)},
+				Fetch: waybill.Fetch{
+					ID: waybill.FetchID(ID("fet", 9000)), Run: r.ID, Address: "deal", Connection: "crm", Action: "deal.find", State: waybill.FetchDone,
+					Answer: []byte(`{"id":"9182736455","name":"SO-1001 Asha Rao","stage":"contractsent"}`), PlannedAt: at.Add(100 * time.Millisecond),
+				},
 				Attempts: []waybill.Attempt{attempt(9000, "", at.Add(110*time.Millisecond), 200, waybill.Happened)},
 			}},
 			Effects: []waybill.EffectView{
 				{Effect: won, Attempts: []waybill.Attempt{attempt(9001, won.ID, at.Add(310*time.Millisecond), 200, waybill.Happened)}},
-				{Effect: thanks, Attempts: []waybill.Attempt{attempt(9002, thanks.ID, at.Add(610*time.Millisecond), 200, waybill.Happened)},
-					Message: &waybill.Message{To: "+91 ••••• •3210", Template: "payment_received", State: waybill.MessageDelivered, Remote: "wamid.HBgM"}},
+				{
+					Effect: thanks, Attempts: []waybill.Attempt{attempt(9002, thanks.ID, at.Add(610*time.Millisecond), 200, waybill.Happened)},
+					Message: &waybill.Message{To: "+91 ••••• •3210", Template: "payment_received", State: waybill.MessageDelivered, Remote: "wamid.HBgM"},
+				},
 			},
 		}},
 		Related: []waybill.EventRow{{ID: waybill.EventID(ID("evt", 8100)), Type: "order.part_paid", Subject: "Order SO-1001", Connection: "razorpay", AcceptedAt: at.Add(-26 * time.Hour), State: waybill.RunDone, Runs: 1, Data: []byte(`{"paid_total":{"minor":3000000,"currency":"INR"}}`)}},
@@ -99,9 +107,11 @@ func (b *Book) unknown(now time.Time) {
 	lost.Note = "It is not sent again: WhatsApp takes no reference number, so the customer could get it twice."
 	j := &waybill.Journey{
 		Arrival: a, Item: item,
-		Event: &waybill.Event{ID: id, Type: "order.paid_in_full", Noun: "order", Connection: "stripe", FactKey: "pi_3Q/paid", Subject: "Order SO-1007",
+		Event: &waybill.Event{
+			ID: id, Type: "order.paid_in_full", Noun: "order", Connection: "stripe", FactKey: "pi_3Q/paid", Subject: "Order SO-1007",
 			Data: []byte(`{"id":"SO-1007","paid_total":{"minor":450000,"currency":"INR"},"customer":{"email":"ravi@example.com","name":"Ravi"}}`), AcceptedAt: at, OccurredAt: at, Mapping: orderMapping()[:3],
-			Considered: []waybill.Consideration{{Flow: "part-paid", Reason: "The order is paid in full.", Clause: "order.balance.minor > 0", Values: map[string]string{"order.balance.minor": "0"}}}},
+			Considered: []waybill.Consideration{{Flow: "part-paid", Reason: "The order is paid in full.", Clause: "order.balance.minor > 0", Values: map[string]string{"order.balance.minor": "0"}}},
+		},
 		Runs: []waybill.RunView{{Run: r, Effects: []waybill.EffectView{
 			{Effect: won, Attempts: []waybill.Attempt{attempt(8991, won.ID, at.Add(210*time.Millisecond), 200, waybill.Happened)}},
 			{Effect: thanks, Attempts: []waybill.Attempt{lost}, Message: &waybill.Message{To: "+91 ••••• •5678", Template: "payment_received", State: waybill.MessageUnknown}},
@@ -130,8 +140,10 @@ func (b *Book) lost(now time.Time) waybill.Problem {
 func (b *Book) declined(now time.Time) {
 	at := now.Add(-17 * time.Minute)
 	data := []byte(`{"id":"L-2041","name":"Ravi","email":"ravi@example","source":"website","phone":"+919812345678"}`)
-	id := b.row(8970, waybill.EventRow{Type: "lead.created", Connection: "website", Subject: "Lead L-2041", AcceptedAt: at, State: waybill.RunBlocked, Runs: 1, Data: data,
-		Reason: "HubSpot does not take the e-mail address ravi@example"})
+	id := b.row(8970, waybill.EventRow{
+		Type: "lead.created", Connection: "website", Subject: "Lead L-2041", AcceptedAt: at, State: waybill.RunBlocked, Runs: 1, Data: data,
+		Reason: "HubSpot does not take the e-mail address ravi@example",
+	})
 	a, item := arrival(8970, "website", "lead", `{"name":"Ravi","email":"ravi@example","phone":"98123 45678"}`, at)
 	a.Via = waybill.ViaForm
 	r := run(8970, id, "new-lead", waybill.RunBlocked, at)
@@ -142,9 +154,13 @@ func (b *Book) declined(now time.Time) {
 	no := attempt(8971, e.ID, at.Add(230*time.Millisecond), 400, waybill.Declined)
 	no.Cause, no.Note = waybill.DeclinedValue, "It is not sent again: the same value would be declined again."
 	no.Response = []byte(`{"status":"error","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"Email address ravi@example is invalid\",\"error\":\"INVALID_EMAIL\",\"name\":\"email\"}]","correlationId":"1b7f5a0c-5c3e-4d0e-9c1d-2f6f3c1c9a11","category":"VALIDATION_ERROR"}`)
-	j := &waybill.Journey{Arrival: a, Item: item, Event: &waybill.Event{ID: id, Type: "lead.created", Noun: "lead", Connection: "website", Subject: "Lead L-2041", FactKey: "L-2041", Data: data, AcceptedAt: at, OccurredAt: at,
-		Mapping: []waybill.MappedField{{Target: "lead.name", Source: "item.name", Value: "Ravi"}, {Target: "lead.phone", Source: "phone(item.phone)", From: "98123 45678", Value: "+919812345678", Note: "India, as the workspace says"}}},
-		Runs: []waybill.RunView{{Run: r, Effects: []waybill.EffectView{{Effect: e, Attempts: []waybill.Attempt{no}}}}}, Problems: []waybill.Problem{b.invalid(now)}}
+	j := &waybill.Journey{
+		Arrival: a, Item: item, Event: &waybill.Event{
+			ID: id, Type: "lead.created", Noun: "lead", Connection: "website", Subject: "Lead L-2041", FactKey: "L-2041", Data: data, AcceptedAt: at, OccurredAt: at,
+			Mapping: []waybill.MappedField{{Target: "lead.name", Source: "item.name", Value: "Ravi"}, {Target: "lead.phone", Source: "phone(item.phone)", From: "98123 45678", Value: "+919812345678", Note: "India, as the workspace says"}},
+		},
+		Runs: []waybill.RunView{{Run: r, Effects: []waybill.EffectView{{Effect: e, Attempts: []waybill.Attempt{no}}}}}, Problems: []waybill.Problem{b.invalid(now)},
+	}
 	b.file(j, string(id), string(r.ID), string(e.ID), string(item.ID))
 	b.Buttons[string(e.ID)] = []waybill.Choice{
 		{Verb: waybill.VerbEdit, Label: "Edit and retry", Safety: "Safe: HubSpot keeps one contact for each e-mail", Safe: true, Inputs: e.Inputs, NeedsReason: true, Primary: true},
@@ -175,8 +191,10 @@ func (b *Book) waiting(now time.Time) {
 	slow := attempt(9011, e.ID, at.Add(240*time.Millisecond), 429, waybill.NotHappened)
 	slow.Cause, slow.RetryAfter, slow.Note = waybill.LimitReached, 10*time.Second, "It is sent again as soon as HubSpot allows it; this uses up no try."
 	slow.Response = []byte(`{"status":"error","message":"You have reached your ten_secondly_rolling limit.","errorType":"RATE_LIMIT","policyName":"TEN_SECONDLY_ROLLING"}`)
-	j := &waybill.Journey{Arrival: a, Item: item, Event: &waybill.Event{ID: id, Type: "lead.created", Noun: "lead", Connection: "website", Subject: "Lead L-2050", FactKey: "L-2050", Data: data, AcceptedAt: at, OccurredAt: at},
-		Runs: []waybill.RunView{{Run: r, Effects: []waybill.EffectView{{Effect: e, Attempts: []waybill.Attempt{slow}}}}}}
+	j := &waybill.Journey{
+		Arrival: a, Item: item, Event: &waybill.Event{ID: id, Type: "lead.created", Noun: "lead", Connection: "website", Subject: "Lead L-2050", FactKey: "L-2050", Data: data, AcceptedAt: at, OccurredAt: at},
+		Runs: []waybill.RunView{{Run: r, Effects: []waybill.EffectView{{Effect: e, Attempts: []waybill.Attempt{slow}}}}},
+	}
 	b.file(j, string(id), string(r.ID), string(e.ID), string(item.ID))
 }
 
@@ -216,10 +234,14 @@ func (b *Book) others(now time.Time) {
 }
 
 func (b *Book) problems(now time.Time) {
-	slack := waybill.Problem{ID: waybill.ProblemID(ID("prb", 3)), Key: "v1:sign-in expired|team", Cause: waybill.SignInExpired, Connection: "team", Owner: "finance-ops", State: waybill.ProblemRegressed,
-		Count: 9, Total: 30, FirstAt: now.Add(-40 * 24 * time.Hour), LastAt: now.Add(-40 * time.Second), Detail: "token_revoked"}
-	mapping := waybill.Problem{ID: waybill.ProblemID(ID("prb", 4)), Key: "v1:our mapping wrong|razorpay|order.paid|order.receipt", Cause: waybill.MappingWrong, Connection: "razorpay", Code: "order.receipt",
-		State: waybill.ProblemNew, Count: 1, Total: 1, FirstAt: now.Add(-2 * time.Hour), LastAt: now.Add(-2 * time.Hour)}
+	slack := waybill.Problem{
+		ID: waybill.ProblemID(ID("prb", 3)), Key: "v1:sign-in expired|team", Cause: waybill.SignInExpired, Connection: "team", Owner: "finance-ops", State: waybill.ProblemRegressed,
+		Count: 9, Total: 30, FirstAt: now.Add(-40 * 24 * time.Hour), LastAt: now.Add(-40 * time.Second), Detail: "token_revoked",
+	}
+	mapping := waybill.Problem{
+		ID: waybill.ProblemID(ID("prb", 4)), Key: "v1:our mapping wrong|razorpay|order.paid|order.receipt", Cause: waybill.MappingWrong, Connection: "razorpay", Code: "order.receipt",
+		State: waybill.ProblemNew, Count: 1, Total: 1, FirstAt: now.Add(-2 * time.Hour), LastAt: now.Add(-2 * time.Hour),
+	}
 	limit := waybill.Problem{ID: waybill.ProblemID(ID("prb", 5)), Key: "v1:limit reached|crm", Cause: waybill.LimitReached, Connection: "crm", State: waybill.ProblemNew, Count: 12, Total: 240, FirstAt: now.Add(-90 * time.Minute), LastAt: now.Add(-8 * time.Second)}
 	fixed := waybill.Problem{ID: waybill.ProblemID(ID("prb", 6)), Key: "v1:their side down|stripe", Cause: waybill.TheirSideDown, Connection: "stripe", State: waybill.ProblemFixed, Total: 41, FirstAt: now.Add(-90 * time.Hour), LastAt: now.Add(-80 * time.Hour), FixedAt: now.Add(-79 * time.Hour)}
 	for _, p := range []waybill.Problem{b.lost(now), slack, b.invalid(now), mapping, limit, fixed} {
@@ -253,8 +275,10 @@ func (b *Book) lists(now time.Time) {
 		b.Kept = append(b.Kept, *item)
 	}
 	b.Turned = []waybill.Rejection{
-		{Connection: "razorpay", Reason: "the signature does not match", Status: 401, Count: 4, FirstAt: now.Add(-5 * time.Hour), LastAt: now.Add(-26 * time.Minute),
-			Sample: &waybill.RejectionSample{At: now.Add(-26 * time.Minute), Remote: "203.0.113.9", Method: "POST", URL: "/in/razorpay", Headers: []waybill.Header{{Name: "X-Razorpay-Signature", Value: "[sha256:00112233]"}}, Body: []byte(`{"event":"payment.captured","payload":{"payment":{"entity":{"amount":100}}}}`)}},
+		{
+			Connection: "razorpay", Reason: "the signature does not match", Status: 401, Count: 4, FirstAt: now.Add(-5 * time.Hour), LastAt: now.Add(-26 * time.Minute),
+			Sample: &waybill.RejectionSample{At: now.Add(-26 * time.Minute), Remote: "203.0.113.9", Method: "POST", URL: "/in/razorpay", Headers: []waybill.Header{{Name: "X-Razorpay-Signature", Value: "[sha256:00112233]"}}, Body: []byte(`{"event":"payment.captured","payload":{"payment":{"entity":{"amount":100}}}}`)},
+		},
 		{Connection: "wp-admin", Reason: "there is no such connection", Status: 404, Count: 3, FirstAt: now.Add(-9 * time.Hour), LastAt: now.Add(-4 * time.Hour)},
 	}
 	b.Log = []waybill.Audited{

@@ -59,9 +59,11 @@ func workspace() *Book {
 			On: []string{"order.paid_in_full"}, Columns: []string{"order.id", "order.customer.email", "order.paid_total"}, DueWithin: time.Minute,
 			Steps: []show.StepCard{step("deal", "Find the deal in HubSpot"), step("won", "Mark the deal as won"), step("thanks", "Thank the customer"), step("tell", "Tell the team")},
 		},
-		{Name: "new-lead", Title: "A new lead is checked, assigned and greeted", Owner: "sales", On: []string{"lead.created"},
+		{
+			Name: "new-lead", Title: "A new lead is checked, assigned and greeted", Owner: "sales", On: []string{"lead.created"},
 			Columns: []string{"lead.name", "lead.email", "lead.source"}, DueWithin: 10 * time.Minute,
-			Steps: []show.StepCard{step("contact", "Add the contact to HubSpot"), step("greet", "Greet on WhatsApp")}},
+			Steps: []show.StepCard{step("contact", "Add the contact to HubSpot"), step("greet", "Greet on WhatsApp")},
+		},
 		{Name: "part-paid", Title: "A part of an order is paid; the rest is asked for", Owner: "finance-ops", On: []string{"order.part_paid"}, Columns: []string{"order.id", "order.balance"}},
 		{Name: "refund-note", Title: "A refund is noted on the deal and told to the team", Owner: "support", On: []string{"refund.succeeded"}, Columns: []string{"refund.id", "refund.amount"}},
 		{Name: "dispute-alarm", Title: "A disputed payment calls the team", Owner: "finance-ops", On: []string{"dispute.opened"}},
@@ -69,21 +71,33 @@ func workspace() *Book {
 	}
 	read := show.ActionCard{Name: "deal.find", Title: "Find a deal", Kind: waybill.KindRead, Repeat: waybill.RepeatNatural}
 	b.ConnList = []show.ConnectionCard{
-		{Name: "razorpay", Title: "Razorpay", System: "Razorpay", Connector: "razorpay v1", APIVersion: "v1", Intake: "https://waybill.example.com/in/razorpay",
+		{
+			Name: "razorpay", Title: "Razorpay", System: "Razorpay", Connector: "razorpay v1", APIVersion: "v1", Intake: "https://waybill.example.com/in/razorpay",
 			Summary: "Payments, orders and refunds come in, signed. Payments can be read and refunded.", Flows: []string{"payment-to-crm", "part-paid"},
-			Actions: []show.ActionCard{{Name: "payment.refund", Title: "Refund a payment", Kind: waybill.KindMoney, Repeat: waybill.RepeatLookup, Notes: []string{"looked up by our receipt number after 2 min"}}}},
-		{Name: "stripe", Title: "Stripe", System: "Stripe", Connector: "stripe v1", APIVersion: "2026-06-30", RetiresOn: "2028-06-30", Intake: "https://waybill.example.com/in/stripe",
-			Flows: []string{"payment-to-crm"}, Actions: []show.ActionCard{{Name: "payment.refund", Title: "Refund a payment", Kind: waybill.KindMoney, Repeat: waybill.RepeatKey}}},
-		{Name: "crm", Title: "HubSpot, sales portal", System: "HubSpot", Connector: "hubspot v1", APIVersion: "v3", Account: "145678901", Limits: "at most 8 at once, 10 a second",
+			Actions: []show.ActionCard{{Name: "payment.refund", Title: "Refund a payment", Kind: waybill.KindMoney, Repeat: waybill.RepeatLookup, Notes: []string{"looked up by our receipt number after 2 min"}}},
+		},
+		{
+			Name: "stripe", Title: "Stripe", System: "Stripe", Connector: "stripe v1", APIVersion: "2026-06-30", RetiresOn: "2028-06-30", Intake: "https://waybill.example.com/in/stripe",
+			Flows: []string{"payment-to-crm"}, Actions: []show.ActionCard{{Name: "payment.refund", Title: "Refund a payment", Kind: waybill.KindMoney, Repeat: waybill.RepeatKey}},
+		},
+		{
+			Name: "crm", Title: "HubSpot, sales portal", System: "HubSpot", Connector: "hubspot v1", APIVersion: "v3", Account: "145678901", Limits: "at most 8 at once, 10 a second",
 			Summary: "Contacts, deals and notes. Contacts are found by e-mail, so adding one twice is harmless.", Flows: []string{"payment-to-crm", "new-lead", "refund-note"},
-			Actions: []show.ActionCard{read,
+			Actions: []show.ActionCard{
+				read,
 				{Name: "deal.update", Title: "Update a deal", Kind: waybill.KindState, Repeat: waybill.RepeatNatural, Undo: "what was there before is put back"},
 				{Name: "contact.upsert", Title: "Add or update a contact", Kind: waybill.KindState, Repeat: waybill.RepeatNatural},
-				{Name: "note.create", Title: "Add a note", Kind: waybill.KindAdd, Repeat: waybill.RepeatLookup}}},
-		{Name: "whatsapp", Title: "WhatsApp", System: "WhatsApp", Connector: "whatsapp v1", APIVersion: "v24.0", Intake: "https://waybill.example.com/in/whatsapp",
-			Flows: []string{"payment-to-crm", "new-lead"}, Actions: []show.ActionCard{{Name: "template.send", Title: "Send a template message", Kind: waybill.KindMessage, Repeat: waybill.RepeatNever, Proves: "handed_over", Notes: []string{"a status webhook proves it"}}}},
-		{Name: "team", Title: "Slack", System: "Slack", Connector: "slack v1", Flows: []string{"payment-to-crm", "dispute-alarm"},
-			Actions: []show.ActionCard{{Name: "message.post", Title: "Post a message", Kind: waybill.KindMessage, Repeat: waybill.RepeatLookup}}},
+				{Name: "note.create", Title: "Add a note", Kind: waybill.KindAdd, Repeat: waybill.RepeatLookup},
+			},
+		},
+		{
+			Name: "whatsapp", Title: "WhatsApp", System: "WhatsApp", Connector: "whatsapp v1", APIVersion: "v24.0", Intake: "https://waybill.example.com/in/whatsapp",
+			Flows: []string{"payment-to-crm", "new-lead"}, Actions: []show.ActionCard{{Name: "template.send", Title: "Send a template message", Kind: waybill.KindMessage, Repeat: waybill.RepeatNever, Proves: "handed_over", Notes: []string{"a status webhook proves it"}}},
+		},
+		{
+			Name: "team", Title: "Slack", System: "Slack", Connector: "slack v1", Flows: []string{"payment-to-crm", "dispute-alarm"},
+			Actions: []show.ActionCard{{Name: "message.post", Title: "Post a message", Kind: waybill.KindMessage, Repeat: waybill.RepeatLookup}},
+		},
 		{Name: "website", Title: "Website form", System: "Website", Connector: "http v1", Intake: "https://waybill.example.com/in/website", Flows: []string{"new-lead"}},
 	}
 	return b
@@ -143,8 +157,12 @@ func arrival(n int, connection, typ, body string, at time.Time) (*waybill.Arriva
 	}
 	return &waybill.Arrival{
 		ID: item.Arrival, Connection: connection, Account: item.Account, Via: waybill.ViaWebhook, Method: "POST", URL: "/in/" + connection,
-		Headers: []waybill.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: "Razorpay-Webhook/v1"},
-			{Name: "X-Razorpay-Signature", Value: "[sha256:9c1be04d]"}, {Name: "X-Razorpay-Event-Id", Value: item.DeliveryKey}},
+		Headers: []waybill.Header{
+			{Name: "Content-Type", Value: "application/json"},
+			{Name: "User-Agent", Value: "Razorpay-Webhook/v1"},
+			{Name: "X-Razorpay-Signature", Value: "[sha256:9c1be04d]"},
+			{Name: "X-Razorpay-Event-Id", Value: item.DeliveryKey},
+		},
 		Remote: "52.66.75.174", Body: []byte(body), ReceivedAt: at, Proof: "X-Razorpay-Signature, secret 1 of 1", Items: []waybill.Item{item},
 	}, &item
 }
