@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (l library) zoned(name string, args []*cel.Type, out *cel.Type, call func(t
 		}
 	}
 	return cel.Function(name, overload(name+"_time", args, out, run(false)),
-		overload(name+"_time_zone", append(args[:len(args):len(args)], cel.StringType), out, run(true)))
+		overload(name+"_time_zone", append(slices.Clip(args), cel.StringType), out, run(true)))
 }
 
 func fromCount(name string, most int64, call func(int64) time.Time) cel.EnvOption {
@@ -113,10 +114,26 @@ func parseDate(args []ref.Val, zone *time.Location) (ref.Val, error) {
 }
 
 // letters are the parts of a pattern made of letters, longest first, and what Go calls them.
-var letters = [][2]string{ //nolint:gochecknoglobals // a table that nothing changes
-	{"yyyy", "2006"}, {"yy", "06"}, {"MMMM", "January"}, {"MMM", "Jan"}, {"MM", "01"}, {"M", "1"}, {"dd", "02"}, {"d", "2"},
-	{"EEEE", "Monday"}, {"EEE", "Mon"}, {"HH", "15"}, {"hh", "03"}, {"h", "3"}, {"mm", "04"}, {"ss", "05"}, {"SSS", "000"},
-	{"a", "PM"}, {"XXX", "Z07:00"}, {"Z", "-0700"},
+var letters = [][2]string{ // a table that nothing changes
+	{"yyyy", "2006"},
+	{"yy", "06"},
+	{"MMMM", "January"},
+	{"MMM", "Jan"},
+	{"MM", "01"},
+	{"M", "1"},
+	{"dd", "02"},
+	{"d", "2"},
+	{"EEEE", "Monday"},
+	{"EEE", "Mon"},
+	{"HH", "15"},
+	{"hh", "03"},
+	{"h", "3"},
+	{"mm", "04"},
+	{"ss", "05"},
+	{"SSS", "000"},
+	{"a", "PM"},
+	{"XXX", "Z07:00"},
+	{"Z", "-0700"},
 }
 
 // layout reads a pattern in Go's form or in letters. A pattern with a digit is Go's.

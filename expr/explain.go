@@ -18,7 +18,7 @@ func (p *Program) Explain(vars map[string]any, r Reads) (clause string, values m
 	if err != nil {
 		return clause, values
 	}
-	_, details, _ := program.Eval(p.activation(vars, r)) //nolint:errcheck // what went wrong shows in the state
+	_, details, _ := program.Eval(p.activation(vars, r)) // what went wrong shows in the state
 	if details == nil {
 		return clause, values
 	}

@@ -87,7 +87,7 @@ const (
 type absent struct{}
 
 // Absent is the one absent value.
-var Absent any = absent{} //nolint:gochecknoglobals // a constant in all but name
+var Absent any = absent{} // a constant in all but name
 
 // The limits of one expression.
 const (
@@ -98,7 +98,7 @@ const (
 )
 
 // Codes are this package's codes.
-var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E201": {Title: "expression cannot be read", Text: "The expression is not complete or holds something CEL does not know. " +
 		"Look for a missing bracket, a text whose quote is not closed, or a word such as `and` where CEL writes &&."},
 	"E202": {Title: "unknown name", Text: "An expression may use the event by its noun, the outputs of earlier steps by their " +

@@ -56,8 +56,8 @@ func order() map[string]any {
 	}
 }
 
-func environment(t testing.TB) *expr.Env {
-	t.Helper()
+func environment(tb testing.TB) *expr.Env {
+	tb.Helper()
 	env, err := expr.NewEnv(expr.Config{
 		Zone: "Asia/Kolkata", Region: "IN", Currency: "INR", Connections: []string{"crm", "stripe"},
 		Tables: []expr.Table{
@@ -67,7 +67,7 @@ func environment(t testing.TB) *expr.Env {
 		},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return env.With(
 		expr.Var{Name: "order", Schema: orderSchema()},
@@ -293,7 +293,8 @@ func TestLenientValuesAreCheckedWhenTheyAreThere(t *testing.T) {
 		{`payload.tags`, &expr.Schema{Type: "array", Items: &expr.Schema{Type: "integer"}}, nil, `"[0]" takes a whole number`},
 		{
 			`payload.entity`, &expr.Schema{Type: "object", Required: []string{"id"}, Properties: map[string]*expr.Schema{"id": str}},
-			map[string]any{"id": "x1"}, "",
+			map[string]any{"id": "x1"},
+			"",
 		},
 		{
 			`payload.entity`, &expr.Schema{Type: "object", Required: []string{"no"}, Properties: map[string]*expr.Schema{"no": str}},
@@ -421,7 +422,7 @@ func FuzzAnyExpressionIsCompiledOrRefused(f *testing.F) {
 			t.Fatal("neither a program nor a fault")
 		}
 		if p != nil {
-			_, _ = p.Eval(values(), book{}) //nolint:errcheck // it may fail, but not panic
+			_, _ = p.Eval(values(), book{}) // it may fail, but not panic
 			_, _ = p.Explain(values(), book{})
 		}
 	})

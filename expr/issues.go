@@ -40,7 +40,7 @@ func (t *translator) offset(e *common.Error) int {
 	return at + byteOffset(rest, max(0, e.Location.Column()))
 }
 
-//nolint:gochecknoglobals // compiled once
+// compiled once
 var (
 	undeclared  = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
 	noField     = regexp.MustCompile(`^undefined field '([^']*)'`)
@@ -116,7 +116,7 @@ func (t *translator) unknownName(at int, name string) {
 }
 
 // otherWords are functions as other languages call them.
-var otherWords = map[string]string{ //nolint:gochecknoglobals // a table that nothing changes
+var otherWords = map[string]string{ // a table that nothing changes
 	"lower": "Write x.lowerAscii().", "tolower": "Write x.lowerAscii().", "downcase": "Write x.lowerAscii().",
 	"upper": "Write x.upperAscii().", "toupper": "Write x.upperAscii().", "upcase": "Write x.upperAscii().",
 	"len": "Write size(x).", "length": "Write size(x).", "count": "Write size(x).",
@@ -178,7 +178,7 @@ func (t *translator) operandOf(id int64, field string) ast.Expr {
 	return found
 }
 
-var operatorWords = map[string]string{ //nolint:gochecknoglobals // a table that nothing changes
+var operatorWords = map[string]string{ // a table that nothing changes
 	"_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=",
 	"_>_": ">", "_>=_": ">=", "@in": "in", "!_": "!", "-_": "-",
 }

@@ -15,7 +15,7 @@ import (
 
 // moneyType is money in CEL: it adds, subtracts and compares within one currency.
 //
-//nolint:gochecknoglobals // a constant in all but name
+// a constant in all but name
 var moneyType = types.NewObjectType(typeMark+"money",
 	traits.AdderType, traits.SubtractorType, traits.ComparerType, traits.IndexerType, traits.FieldTesterType)
 

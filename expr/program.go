@@ -155,7 +155,7 @@ func longest(uses map[string]bool) []string {
 
 // steady are the functions that take time and give results in proportion to what they are given, at most. A program of
 // nothing else, without loops, is bounded by its own length and by its data, and needs no tracking.
-var steady = map[string]bool{ //nolint:gochecknoglobals // a table that nothing changes
+var steady = map[string]bool{ // a table that nothing changes
 	"size": true, "contains": true, "startsWith": true, "endsWith": true, "lowerAscii": true, "upperAscii": true, "trim": true,
 	"string": true, "int": true, "double": true, "bool": true, "timestamp": true, "duration": true,
 	"orValue": true, "or": true, "value": true, "hasValue": true, "optional.of": true, "optional.none": true,
@@ -178,7 +178,7 @@ func programOptions(a *ast.AST) []cel.ProgramOption {
 			grows = true
 		case ast.CallKind:
 			name := e.AsCall().FunctionName()
-			grows = grows || !(steady[name] || name == "@in" || strings.IndexByte("_!-", name[0]) >= 0) // or an operator
+			grows = grows || !steady[name] && name != "@in" && strings.IndexByte("_!-", name[0]) < 0 // nor an operator
 		}
 	}))
 	if !grows {
@@ -253,8 +253,7 @@ func (p *Program) Str(vars map[string]any, r Reads) (string, error) {
 // explain turns an error of evaluation into words with the place in the file.
 func (p *Program) explain(err error) error {
 	span := p.Span()
-	var typed *types.Err
-	if errors.As(err, &typed) {
+	if typed, ok := errors.AsType[*types.Err](err); ok {
 		if r, ok := p.ast.NativeRep().SourceInfo().GetOffsetRange(typed.NodeID()); ok {
 			at := byteOffset(p.text.Value, int(r.Start))
 			if _, key, ok := strings.Cut(err.Error(), "no such key: "); ok {

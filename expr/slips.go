@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common"
@@ -69,10 +70,8 @@ func (t *translator) syntax(issues []*common.Error) source.Faults {
 	if t.slip() {
 		return t.faults
 	}
-	for _, e := range issues {
-		if t.limits(e) {
-			return t.faults
-		}
+	if slices.ContainsFunc(issues, t.limits) {
+		return t.faults
 	}
 	if len(issues) == 0 {
 		at := max(0, strings.IndexAny(text, alien))
@@ -115,7 +114,7 @@ func character(text string, at int) string {
 }
 
 // slips are what people bring from other languages: what they write, what CEL writes.
-var slips = []struct { //nolint:gochecknoglobals // a table that nothing changes
+var slips = []struct { // a table that nothing changes
 	form *regexp.Regexp
 	hint string
 }{

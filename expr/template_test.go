@@ -11,11 +11,11 @@ import (
 	"waybill/source"
 )
 
-func parsed(t testing.TB, text string) *source.Node {
-	t.Helper()
+func parsed(tb testing.TB, text string) *source.Node {
+	tb.Helper()
 	n, faults := source.Parse("f.yaml", []byte(text))
 	if faults.Bad() {
-		t.Fatal(faults)
+		tb.Fatal(faults)
 	}
 	return n
 }
@@ -32,8 +32,11 @@ func TestTemplatesGiveTheirValues(t *testing.T) {
 		{"one expression keeps its type", `v: ${order.count}`, expr.Target{Schema: &expr.Schema{Type: "integer"}}, int64(2)},
 		{"a list stays a list", `v: ${order.items.map(i, i.sku)}`, expr.Target{}, []any{"A", "B"}},
 		{"an absent value is absent", `v: ${order.customer.?phone}`, expr.Target{Schema: str}, expr.Absent},
-		{"text joins with values", `v: Order ${order.id} x${order.count} at ${order.paid_at}`, expr.Target{Schema: str},
-			"Order SO-1001 x2 at 2026-01-31T20:00:00Z"},
+		{
+			"text joins with values", `v: Order ${order.id} x${order.count} at ${order.paid_at}`,
+			expr.Target{Schema: str},
+			"Order SO-1001 x2 at 2026-01-31T20:00:00Z",
+		},
 		{"a dollar brace can be written", `v: costs $${x} ${order.id}`, expr.Target{}, "costs ${x} SO-1001"},
 		{"only a dollar brace", `v: $${order.id}`, expr.Target{}, "${order.id}"},
 		{"braces inside texts do not count", `v: '${order.id + "}" + "{"} done'`, expr.Target{}, "SO-1001}{ done"},
@@ -75,24 +78,31 @@ func TestFaultsOfTemplatesAreInTheFile(t *testing.T) {
 		to         expr.Target
 		want       string
 	}{
-		{"in the middle of text", "v: Hello ${order.customer.nmae}!", str, `E203 1:27:4 "order.customer" has no field "nmae".`},
+		{"in the middle of text", "v: Hello ${order.customer.nmae}!", str, `E203 1:27:4 "order.customer" has no field "nmae".`}, //nolint:misspell // meant
 		{"in double quotes with an escape", `v: "\u00e4 ${order.idd}"`, str, `E203 1:20:3`},
 		{"in single quotes with a quote", `v: 'it''s ${order.idd}'`, str, `E203 1:19:3`},
 		{"in a block", "v: |-\n  first\n  ${order.idd}", str, `E203 3:11:3`},
 		{"in a folded block", "v: >-\n  first\n  second ${order.idd}\n", str, `E203 3:18:3`},
 		{"an expression over lines", "v: |-\n  ${order.test &&\n    order.idd}", expr.Target{}, `E203 3:11:3`},
 		{"not closed", "v: Hello ${order.id", str, `E209 1:10:2 This ${ has no } that closes it.`},
-		{"an optional in text", "v: Hello ${order.customer.?phone}", str,
-			`E205 1:12:21 This may be absent, and text cannot leave it out. Give a default: .orValue("").`},
+		{
+			"an optional in text", "v: Hello ${order.customer.?phone}", str,
+			`E205 1:12:21 This may be absent, and text cannot leave it out. Give a default: .orValue("").`,
+		},
 		{"money in text", "v: paid ${order.paid_total}", str, `E206 1:11:16 Money has no single form in text.`},
 		{"a list in text", "v: paid ${order.items}", str, `E206 1:11:11 A list has no single form in text.`},
-		{"an unknown type in text", "v: paid ${payload.amount}", str,
-			`E207 1:11:14 The type of this value is not known, and it goes into text. Convert it: string(x).`},
+		{
+			"an unknown type in text", "v: paid ${payload.amount}", str,
+			`E207 1:11:14 The type of this value is not known, and it goes into text. Convert it: string(x).`,
+		},
 		{"text for a number", "v: no ${order.count}", number, `E206 1:4:17 The value takes a whole number, but this is text with expressions in it.`},
 		{"a literal of the wrong kind", "v: many", number, `E210 1:4:4 This takes a whole number, but this is "many".`},
 		{"a quoted number", "v: '5'", number, `E210 1:4:3 This takes a whole number, but this is "5". Remove the quotes.`},
-		{"a literal that is not in the list", "v: piad", expr.Target{Schema: &expr.Schema{Enum: []string{"paid", "void"}}},
-			`E210 1:4:4 This takes one of paid, void, but this is "piad". Did you mean "paid"?`},
+		{
+			"a literal that is not in the list", "v: piad",
+			expr.Target{Schema: &expr.Schema{Enum: []string{"paid", "void"}}},
+			`E210 1:4:4 This takes one of paid, void, but this is "piad". Did you mean "paid"?`,
+		},
 		{"a list", "v: [1]", str, `E210 1:4:1 A single value is needed here, but this is a list.`},
 	}
 	for _, tt := range tests {

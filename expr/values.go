@@ -182,7 +182,7 @@ func coerce(s *Schema, v any, path string) (any, error) {
 	case "string":
 		return coerceText(s, v, path)
 	case "integer":
-		v, _ = toInt(v) //nolint:errcheck // it has no error to give
+		v, _ = toInt(v) // it has no error to give
 		if n, ok := v.(int); ok {
 			v = int64(n)
 		}

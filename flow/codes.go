@@ -3,7 +3,7 @@ package flow
 import "waybill/source"
 
 // Codes are this package's codes: what can be wrong with a flow. E301 to E349 are flows', E350 to E399 workspaces'.
-var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E301": {Title: "unknown event", Text: "The catalogue has no event of this name, and the workspace's events/ folder adds none. " +
 		"A flow starts on a business event such as order.paid_in_full; see them with `waybill docs` or in the guide."},
 	"E302": {Title: "events of different things", Text: "A flow may start on several events only when they are about the same " +

@@ -20,7 +20,7 @@ var (
 )
 
 // reserved are words that the expression language keeps for itself.
-var reserved = []string{ //nolint:gochecknoglobals // a table that nothing changes
+var reserved = []string{ // a table that nothing changes
 	"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
 	"loop", "package", "namespace", "return", "var", "void", "while", "has", "all", "exists", "exists_one", "map", "filter",
 	"optional", "cel", "int", "uint", "double", "bool", "string", "bytes", "list", "type", "dyn", "duration", "timestamp",
@@ -107,7 +107,7 @@ func (c *compiler) header(n *source.Node) {
 		c.fault("E321", def.Node.KeySpan("steps"), "This flow has no steps, so it would do nothing.",
 			"Add a step under `steps`: - {id: tell, do: team.message.send, with: {...}}")
 	}
-	f.steps, _ = c.list(def.Steps, "", at)
+	f.steps = c.list(def.Steps, "", at)
 	c.kept()
 	c.renamed()
 }
@@ -301,7 +301,7 @@ func (c *compiler) action(t source.Text) (string, *connector.Action) {
 }
 
 // bare are the fields that hold an expression without ${ }.
-var bare = []string{"when", "lane", "each", "by"} //nolint:gochecknoglobals // a table that nothing changes
+var bare = []string{"when", "lane", "each", "by"} // a table that nothing changes
 
 // collect notes every word that stands in an expression below n: no output is named without being among them.
 func collect(n *source.Node, expression bool, words map[string]bool) {

@@ -10,8 +10,8 @@ import (
 	"waybill/source"
 )
 
-// list compiles steps in order. It returns them with the scope behind them: every output so far.
-func (c *compiler) list(nodes []*source.Node, prefix string, at scope) ([]*step, scope) {
+// list compiles steps in order, each in the scope of every output so far.
+func (c *compiler) list(nodes []*source.Node, prefix string, at scope) []*step {
 	var out []*step
 	ended := false
 	for _, n := range nodes {
@@ -27,7 +27,7 @@ func (c *compiler) list(nodes []*source.Node, prefix string, at scope) ([]*step,
 			ended = ended || s.ends()
 		}
 	}
-	return out, at
+	return out
 }
 
 // step compiles one step and everything inside it.
@@ -107,7 +107,7 @@ func (c *compiler) verb(def *stepDef) string {
 }
 
 // stepFields are the fields that only some steps take.
-var stepFields = []string{ //nolint:gochecknoglobals // a table that nothing changes
+var stepFields = []string{ // a table that nothing changes
 	"with", "if_none", "good_for", "if_it_fails", "undo", "as", "by", "steps",
 }
 
@@ -327,7 +327,7 @@ func (c *compiler) ifNoneMap(e source.Entry, s *step, at scope, output *expr.Sch
 func (c *compiler) create(e source.Entry, s *step, at scope, output *expr.Schema) *expr.Schema {
 	var nodes []*source.Node
 	c.add(source.Decode(e.Value, &nodes))
-	steps, _ := c.list(nodes, s.address+".", at)
+	steps := c.list(nodes, s.address+".", at)
 	s.branches = []*branch{{name: noneCreate, steps: steps, span: e.KeySpan}}
 	s.inner = idsIn(steps)
 	if len(steps) == 0 {
@@ -389,7 +389,7 @@ func (c *compiler) chooseStep(def *stepDef, s *step, inside, at scope) scope {
 			b.when = c.condition(*cd.When, inside)
 			branchScope = inside.proving(b.when)
 		}
-		b.steps, _ = c.list(cd.Steps, s.address+"."+e.Key+".", branchScope)
+		b.steps = c.list(cd.Steps, s.address+"."+e.Key+".", branchScope)
 		s.branches = append(s.branches, b)
 	}
 	if s.branch(otherwise) == nil {
@@ -449,7 +449,7 @@ func (c *compiler) eachStep(def *stepDef, s *step, at scope) {
 	if len(def.Steps) == 0 {
 		c.fault("E321", def.Node.KeySpan("each"), "This loop has no `steps`, so it would do nothing.", "")
 	}
-	steps, _ := c.list(def.Steps, s.address+"[].", inside)
+	steps := c.list(def.Steps, s.address+"[].", inside)
 	s.branches = []*branch{{name: "item", steps: steps, span: def.Span}}
 	s.inner = idsIn(steps)
 }

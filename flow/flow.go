@@ -7,6 +7,7 @@ package flow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -101,20 +102,14 @@ func origin(e *waybill.Event) string {
 // ruledOut says in words why a condition was false: "order.paid_total.minor > 0" is false: order.paid_total.minor is 0.
 func ruledOut(clause string, values map[string]string) string {
 	text := fmt.Sprintf("`%s` is not so", clause)
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
+	if len(values) == 0 {
+		return text
 	}
-	slices.Sort(names)
-	for i, name := range names {
-		if i == 0 {
-			text += ": "
-		} else {
-			text += ", "
-		}
-		text += name + " is " + values[name]
+	said := make([]string, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		said = append(said, name+" is "+values[name])
 	}
-	return text
+	return text + ": " + strings.Join(said, ", ")
 }
 
 // Emit is an event type that a flow makes, and where that is written.

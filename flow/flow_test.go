@@ -13,11 +13,11 @@ import (
 )
 
 // bench is what the flows of these tests may refer to: a CRM, a messenger and a table.
-func bench(t testing.TB) flow.Deps {
-	t.Helper()
+func bench(tb testing.TB) flow.Deps {
+	tb.Helper()
 	cat, err := catalogue.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	env, err := expr.NewEnv(expr.Config{
 		Zone: "Asia/Kolkata", Region: "IN", Currency: "INR",
@@ -28,7 +28,7 @@ func bench(t testing.TB) flow.Deps {
 		Connections: []string{"crm", "whatsapp"},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	text := func() *expr.Schema { return &expr.Schema{Type: "string"} }
 	object := func(required []string, names ...string) *expr.Schema {
@@ -39,22 +39,32 @@ func bench(t testing.TB) flow.Deps {
 		return s
 	}
 	crm := &connector.Manifest{Name: "hubspot", Title: "HubSpot", Actions: map[string]*connector.Action{
-		"deal.find": {Name: "deal.find", Title: "Find a deal", Kind: waybill.KindRead,
-			Input: object([]string{"order_no"}, "order_no"), Output: object([]string{"id"}, "id", "stage")},
-		"deal.update": {Name: "deal.update", Title: "Update a deal", Kind: waybill.KindState, Repeat: waybill.RepeatNatural,
+		"deal.find": {
+			Name: "deal.find", Title: "Find a deal", Kind: waybill.KindRead,
+			Input: object([]string{"order_no"}, "order_no"), Output: object([]string{"id"}, "id", "stage"),
+		},
+		"deal.update": {
+			Name: "deal.update", Title: "Update a deal", Kind: waybill.KindState, Repeat: waybill.RepeatNatural,
 			Input:  object([]string{"id"}, "id", "stage", "amount"),
-			Output: object([]string{"id"}, "id", "stage"), Undo: connector.UndoRule{Restore: "deal.get"}},
-		"deal.create": {Name: "deal.create", Title: "Create a deal", Kind: waybill.KindAdd, Repeat: waybill.RepeatKey,
-			Input: object([]string{"name"}, "name", "stage"), Output: object([]string{"id"}, "id")},
-		"note.add": {Name: "note.add", Title: "Write a note", Kind: waybill.KindAdd, Repeat: waybill.RepeatLookup,
-			Input: object([]string{"body"}, "body", "deal_id"), Undo: connector.UndoRule{Cannot: "Delete it there."}},
+			Output: object([]string{"id"}, "id", "stage"), Undo: connector.UndoRule{Restore: "deal.get"},
+		},
+		"deal.create": {
+			Name: "deal.create", Title: "Create a deal", Kind: waybill.KindAdd, Repeat: waybill.RepeatKey,
+			Input: object([]string{"name"}, "name", "stage"), Output: object([]string{"id"}, "id"),
+		},
+		"note.add": {
+			Name: "note.add", Title: "Write a note", Kind: waybill.KindAdd, Repeat: waybill.RepeatLookup,
+			Input: object([]string{"body"}, "body", "deal_id"), Undo: connector.UndoRule{Cannot: "Delete it there."},
+		},
 		"vague.write": {Name: "vague.write", Title: "A write of unknown grade", Kind: waybill.KindAdd},
 	}}
 	whatsapp := &connector.Manifest{Name: "whatsapp", Title: "WhatsApp", Actions: map[string]*connector.Action{
-		"template.send": {Name: "template.send", Title: "Send a template", Kind: waybill.KindMessage, Repeat: waybill.RepeatNever,
+		"template.send": {
+			Name: "template.send", Title: "Send a template", Kind: waybill.KindMessage, Repeat: waybill.RepeatNever,
 			Input: &expr.Schema{Type: "object", Required: []string{"to", "template"}, Properties: map[string]*expr.Schema{
 				"to": text(), "template": text(), "params": {Type: "object", Values: text()},
-			}}, Output: object([]string{"id"}, "id")},
+			}}, Output: object([]string{"id"}, "id"),
+		},
 	}}
 	return flow.Deps{
 		Catalogue: cat, Env: env, Owners: []string{"finance-ops", "sales"},
@@ -62,22 +72,22 @@ func bench(t testing.TB) flow.Deps {
 	}
 }
 
-func compile(t testing.TB, text string) (*flow.Flow, source.Faults) {
-	t.Helper()
+func compile(tb testing.TB, text string) (*flow.Flow, source.Faults) {
+	tb.Helper()
 	n, faults := source.Parse("flows/test.yaml", []byte(text))
 	if n == nil {
-		t.Fatalf("no YAML: %v", faults)
+		tb.Fatalf("no YAML: %v", faults)
 	}
-	f, more := flow.Compile(n, bench(t))
+	f, more := flow.Compile(n, bench(tb))
 	return f, append(faults, more...)
 }
 
 // sound compiles a flow that must have no faults.
-func sound(t testing.TB, text string) *flow.Flow {
-	t.Helper()
-	f, faults := compile(t, text)
+func sound(tb testing.TB, text string) *flow.Flow {
+	tb.Helper()
+	f, faults := compile(tb, text)
 	if len(faults) > 0 || f == nil {
-		t.Fatalf("the flow is refused:\n%s", listed(faults))
+		tb.Fatalf("the flow is refused:\n%s", listed(faults))
 	}
 	return f
 }
@@ -147,103 +157,151 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		says string // in the message or hint
 	}{
 		"an event the catalogue does not have is refused, the near one offered": {
-			"flow: a\ntitle: A\non: order.payd_in_full\nsteps:\n  - end: x\n", "E301", 3, `"order.paid_in_full"`},
+			"flow: a\ntitle: A\non: order.payd_in_full\nsteps:\n  - end: x\n", "E301", 3, `"order.paid_in_full"`,
+		},
 		"events of different nouns are refused": {
-			"flow: a\ntitle: A\non: [order.paid_in_full, lead.created]\nsteps:\n  - end: x\n", "E302", 3, "lead"},
+			"flow: a\ntitle: A\non: [order.paid_in_full, lead.created]\nsteps:\n  - end: x\n", "E302", 3, "lead",
+		},
 		"no event at all is refused": {
-			"flow: a\ntitle: A\nsteps:\n  - end: x\n", "E105", 1, "on: order.paid_in_full"},
+			"flow: a\ntitle: A\nsteps:\n  - end: x\n", "E105", 1, "on: order.paid_in_full",
+		},
 		"an unknown connection is refused": {
-			steps("  - {id: a, do: crn.deal.update, with: {id: x}}\n"), "E303", 6, `"crm"`},
+			steps("  - {id: a, do: crn.deal.update, with: {id: x}}\n"), "E303", 6, `"crm"`,
+		},
 		"an unknown connection under from is refused": {
-			"flow: a\ntitle: A\non: order.created\nfrom: watsapp\nsteps:\n  - end: x\n", "E303", 4, `"whatsapp"`},
+			"flow: a\ntitle: A\non: order.created\nfrom: watsapp\nsteps:\n  - end: x\n", "E303", 4, `"whatsapp"`,
+		},
 		"an unknown action is refused": {
-			steps("  - {id: a, do: crm.deal.updat, with: {id: x}}\n"), "E304", 6, `"deal.update"`},
+			steps("  - {id: a, do: crm.deal.updat, with: {id: x}}\n"), "E304", 6, `"deal.update"`,
+		},
 		"an action without a dot is refused": {
-			steps("  - {id: a, do: crm}\n"), "E304", 6, "connection.action"},
+			steps("  - {id: a, do: crm}\n"), "E304", 6, "connection.action",
+		},
 		"a write is no get": {
-			steps("  - {id: a, get: crm.deal.update, with: {id: x}}\n"), "E305", 6, "do: crm.deal.update"},
+			steps("  - {id: a, get: crm.deal.update, with: {id: x}}\n"), "E305", 6, "do: crm.deal.update",
+		},
 		"a read is no do": {
-			steps("  - {id: a, do: crm.deal.find, with: {order_no: x}}\n"), "E305", 6, "get: crm.deal.find"},
+			steps("  - {id: a, do: crm.deal.find, with: {order_no: x}}\n"), "E305", 6, "get: crm.deal.find",
+		},
 		"missing inputs are all named, at with": {
-			steps("  - id: a\n    do: whatsapp.template.send\n    with: {}\n"), "E306", 8, `"to" and "template"`},
+			steps("  - id: a\n    do: whatsapp.template.send\n    with: {}\n"), "E306", 8, `"to" and "template"`,
+		},
 		"missing inputs without with are named at the action": {
-			steps("  - id: a\n    do: whatsapp.template.send\n"), "E306", 7, "Add under `with`"},
+			steps("  - id: a\n    do: whatsapp.template.send\n"), "E306", 7, "Add under `with`",
+		},
 		"a write that does not say what a repeat does is refused": {
-			steps("  - {id: a, do: crm.vague.write}\n"), "E307", 6, "repeat"},
+			steps("  - {id: a, do: crm.vague.write}\n"), "E307", 6, "repeat",
+		},
 		"a lane that may be absent is refused": {
-			"flow: a\ntitle: A\non: payment.succeeded\nlane: payment.?order_id\nsteps:\n  - end: x\n", "E308", 4, "has(payment.order_id)"},
+			"flow: a\ntitle: A\non: payment.succeeded\nlane: payment.?order_id\nsteps:\n  - end: x\n", "E308", 4, "has(payment.order_id)",
+		},
 		"a step id is given once": {
-			steps("  - {id: a, end: x, when: 'false'}\n  - {id: a, end: y}\n"), "E309", 7, "taken"},
+			steps("  - {id: a, end: x, when: 'false'}\n  - {id: a, end: y}\n"), "E309", 7, "taken",
+		},
 		"a step id is no name of the event": {
-			steps("  - {id: order, end: x}\n"), "E309", 6, "event"},
+			steps("  - {id: order, end: x}\n"), "E309", 6, "event",
+		},
 		"a step id is no word of the language": {
-			steps("  - {id: has, end: x}\n"), "E309", 6, "word of the expression language"},
+			steps("  - {id: has, end: x}\n"), "E309", 6, "word of the expression language",
+		},
 		"a step id is no function": {
-			steps("  - {id: money, end: x}\n"), "E309", 6, "word of the expression language"},
+			steps("  - {id: money, end: x}\n"), "E309", 6, "word of the expression language",
+		},
 		"a step id has a form": {
-			steps("  - {id: Tell-Team, end: x}\n"), "E309", 6, "tell_team"},
+			steps("  - {id: Tell-Team, end: x}\n"), "E309", 6, "tell_team",
+		},
 		"a step that was another one takes its place": {
-			steps("  - {id: a, end: x, when: order.id == 'a'}\n  - {id: b, was: a, end: y}\n"), "E309", 7, "still there"},
+			steps("  - {id: a, end: x, when: order.id == 'a'}\n  - {id: b, was: a, end: y}\n"), "E309", 7, "still there",
+		},
 		"a step has an id": {
-			steps("  - {do: crm.deal.update, with: {id: x}}\n"), "E105", 6, "id"},
+			steps("  - {do: crm.deal.update, with: {id: x}}\n"), "E105", 6, "id",
+		},
 		"a step after the end is never reached": {
-			steps("  - end: done\n  - {id: a, do: crm.deal.update, with: {id: x}}\n"), "E310", 7, "never reached"},
+			steps("  - end: done\n  - {id: a, do: crm.deal.update, with: {id: x}}\n"), "E310", 7, "never reached",
+		},
 		"a step after a choice that always ends is never reached": {
 			steps("  - id: a\n    choose:\n      x: {when: order.id == 'a', steps: [{end: x}]}\n      otherwise: {steps: [{end: y}]}\n  - {id: b, set: 1}\n"),
-			"E310", 10, "never reached"},
+			"E310", 10, "never reached",
+		},
 		"a step without a verb is refused": {
-			steps("  - {id: a}\n"), "E311", 6, "get"},
+			steps("  - {id: a}\n"), "E311", 6, "get",
+		},
 		"a step with two verbs is refused": {
-			steps("  - {id: a, set: 1, end: x}\n"), "E311", 6, "two steps"},
+			steps("  - {id: a, set: 1, end: x}\n"), "E311", 6, "two steps",
+		},
 		"an unknown owner is refused": {
-			"flow: a\ntitle: A\nowner: sale\non: order.created\nsteps:\n  - end: x\n", "E312", 3, `"sales"`},
+			"flow: a\ntitle: A\nowner: sale\non: order.created\nsteps:\n  - end: x\n", "E312", 3, `"sales"`,
+		},
 		"a field of another kind of step is refused": {
-			steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, good_for: 2h}\n"), "E313", 6, "good_for"},
+			steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, good_for: 2h}\n"), "E313", 6, "good_for",
+		},
 		"an unknown field is refused with the near one": {
-			steps("  - {id: a, do: crm.deal.update, wiht: {id: x}}\n"), "E104", 6, `"with"`},
+			steps("  - {id: a, do: crm.deal.update, wiht: {id: x}}\n"), "E104", 6, `"with"`, //nolint:misspell // meant
+		},
 		"wait comes later": {
-			steps("  - {id: a, wait: 2h}\n"), "E314", 6, "later"},
+			steps("  - {id: a, wait: 2h}\n"), "E314", 6, "later",
+		},
 		"wait_for comes later": {
-			steps("  - {id: a, wait_for: order.paid}\n"), "E314", 6, "later"},
+			steps("  - {id: a, wait_for: order.paid}\n"), "E314", 6, "later",
+		},
 		"ask comes later": {
-			steps("  - {id: a, ask: ok?}\n"), "E314", 6, "later"},
+			steps("  - {id: a, ask: ok?}\n"), "E314", 6, "later",
+		},
 		"undo by a step comes later": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.add}}\n"), "E314", 6, "later"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.add}}\n"), "E314", 6, "later",
+		},
 		"a choice names otherwise": {
-			steps("  - id: a\n    choose:\n      x: {when: order.id == 'a', steps: [{end: x}]}\n"), "E315", 7, "otherwise"},
+			steps("  - id: a\n    choose:\n      x: {when: order.id == 'a', steps: [{end: x}]}\n"), "E315", 7, "otherwise",
+		},
 		"nothing stands behind otherwise": {
-			steps("  - id: a\n    choose:\n      otherwise: {steps: []}\n      x: {when: order.id == 'a', steps: [{end: x}]}\n"), "E310", 9, "last"},
+			steps("  - id: a\n    choose:\n      otherwise: {steps: []}\n      x: {when: order.id == 'a', steps: [{end: x}]}\n"), "E310", 9, "last",
+		},
 		"a loop names its item": {
-			steps("  - {id: a, each: order.items, by: order.id, steps: [{id: b, set: 1}]}\n"), "E316", 6, "as: item"},
+			steps("  - {id: a, each: order.items, by: order.id, steps: [{id: b, set: 1}]}\n"), "E316", 6, "as: item",
+		},
 		"a loop names its key": {
-			steps("  - id: a\n    each: order.?items.orValue([])\n    as: item\n    steps: [{id: b, set: 1}]\n"), "E316", 7, "by: item"},
+			steps("  - id: a\n    each: order.?items.orValue([])\n    as: item\n    steps: [{id: b, set: 1}]\n"), "E316", 7, "by: item",
+		},
 		"a loop takes a list": {
-			steps("  - {id: a, each: order.id, as: item, by: order.id, steps: [{id: b, set: 1}]}\n"), "E316", 6, "list"},
+			steps("  - {id: a, each: order.id, as: item, by: order.id, steps: [{id: b, set: 1}]}\n"), "E316", 6, "list",
+		},
 		"if_it_fails takes few values": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x}, if_it_fails: carryon}\n"), "E317", 6, `"carry_on"`},
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, if_it_fails: carryon}\n"), "E317", 6, `"carry_on"`,
+		},
 		"if_none takes few values": {
-			steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, if_none: aks}\n"), "E317", 6, `"ask"`},
+			steps("  - {id: a, get: crm.deal.find, with: {order_no: x}, if_none: aks}\n"), "E317", 6, `"ask"`,
+		},
 		"behind_blocked takes few values": {
-			"flow: a\ntitle: A\non: order.created\nbehind_blocked: holds\nsteps:\n  - end: x\n", "E317", 4, `"hold"`},
+			"flow: a\ntitle: A\non: order.created\nbehind_blocked: holds\nsteps:\n  - end: x\n", "E317", 4, `"hold"`,
+		},
 		"a duration is one": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x}, good_for: soon}\n"), "E106", 6, "2h"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, good_for: soon}\n"), "E106", 6, "2h",
+		},
 		"undo needs an action that can be put back": {
-			steps("  - {id: a, do: crm.note.add, with: {body: x}, undo: restore}\n"), "E318", 6, "Delete it there"},
+			steps("  - {id: a, do: crm.note.add, with: {body: x}, undo: restore}\n"), "E318", 6, "Delete it there",
+		},
 		"a column is a field of the event": {
-			"flow: a\ntitle: A\non: order.created\ncolumns: [order.custmer.email]\nsteps:\n  - end: x\n", "E320", 4, `"customer"`},
+			"flow: a\ntitle: A\non: order.created\ncolumns: [order.custmer.email]\nsteps:\n  - end: x\n", "E320", 4, `"customer"`,
+		},
 		"a flow does something": {
-			"flow: a\ntitle: A\non: order.created\n", "E321", 1, "steps"},
+			"flow: a\ntitle: A\non: order.created\n", "E321", 1, "steps",
+		},
 		"a flow's name has a form": {
-			"flow: My Flow\ntitle: A\non: order.created\nsteps:\n  - end: x\n", "E322", 1, "lower-case"},
+			"flow: My Flow\ntitle: A\non: order.created\nsteps:\n  - end: x\n", "E322", 1, "lower-case",
+		},
 		"a title must be given": {
-			"flow: a\non: order.created\nsteps:\n  - end: x\n", "E105", 1, "title"},
+			"flow: a\non: order.created\nsteps:\n  - end: x\n", "E105", 1, "title",
+		},
 		"what is made in place of what was not found must have a result": {
 			steps("  - id: a\n    get: crm.deal.find\n    with: {order_no: x}\n    if_none: {create: [{id: b, do: crm.note.add, with: {body: x}}]}\n"),
-			"E324", 9, `"a"`},
+			"E324", 9, `"a"`,
+		},
 		"an emitted event must exist": {
-			steps("  - {id: a, emit: deal.wonn, with: {id: x}}\n"), "E301", 6, `"deal.won"`},
+			steps("  - {id: a, emit: deal.wonn, with: {id: x}}\n"), "E301", 6, `"deal.won"`,
+		},
 		"an emitted event has its required fields": {
-			steps("  - {id: a, emit: deal.won, with: {id: x}}\n"), "E306", 6, `"status"`},
+			steps("  - {id: a, emit: deal.won, with: {id: x}}\n"), "E306", 6, `"status"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, faults := compile(t, c.flow)
@@ -267,33 +325,46 @@ func TestExpressionsOfAFlowAreChecked(t *testing.T) {
 		says string
 	}{
 		"a misspelt field of the event is refused": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: '${order.idd}'}}\n"), 6, "id"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: '${order.idd}'}}\n"), 6, "id",
+		},
 		"a misspelt input is refused": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x, stge: y}}\n"), 6, "stage"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: x, stge: y}}\n"), 6, "stage",
+		},
 		"a wrong type is refused": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: '${order.paid_total.minor}'}}\n"), 6, ""},
+			steps("  - {id: a, do: crm.deal.update, with: {id: '${order.paid_total.minor}'}}\n"), 6, "",
+		},
 		"a misspelt output of a step is refused": {
-			steps("  - {id: d, get: crm.deal.find, with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: '${d.di}'}}\n"), 7, "id"},
+			steps("  - {id: d, get: crm.deal.find, with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: '${d.di}'}}\n"), 7, "id",
+		},
 		"an optional field is no required input": {
-			steps("  - {id: a, do: whatsapp.template.send, with: {to: '${order.customer.phone}', template: x}}\n"), 6, "phone"},
+			steps("  - {id: a, do: whatsapp.template.send, with: {to: '${order.customer.phone}', template: x}}\n"), 6, "phone",
+		},
 		"the output of a step with when is optional": {
-			steps("  - {id: d, get: crm.deal.find, when: order.id == 'a', with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 7, "d"},
+			steps("  - {id: d, get: crm.deal.find, when: order.id == 'a', with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 7, "d",
+		},
 		"the output of a step that may carry on is optional": {
-			steps("  - {id: d, get: crm.deal.find, if_it_fails: carry_on, with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 7, "d"},
+			steps("  - {id: d, get: crm.deal.find, if_it_fails: carry_on, with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 7, "d",
+		},
 		"the output of a step inside a choice is optional outside": {
 			steps("  - id: c\n    choose:\n      x: {when: order.id == 'a', steps: [{id: d, get: crm.deal.find, with: {order_no: x}}]}\n" +
-				"      otherwise: {steps: []}\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 10, "d"},
+				"      otherwise: {steps: []}\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 10, "d",
+		},
 		"the output of a step inside a loop is not there outside": {
 			steps("  - id: c\n    each: order.?items.orValue([])\n    as: item\n    by: item.name\n" +
-				"    steps: [{id: d, get: crm.deal.find, with: {order_no: x}}]\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 11, "d"},
+				"    steps: [{id: d, get: crm.deal.find, with: {order_no: x}}]\n  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n"), 11, "d",
+		},
 		"a later step is not known to an earlier one": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n  - {id: d, get: crm.deal.find, with: {order_no: x}}\n"), 6, "d"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: '${d.id}'}}\n  - {id: d, get: crm.deal.find, with: {order_no: x}}\n"), 6, "d",
+		},
 		"a table that misses a known status is refused": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x, stage: \"${table('partial', order.status)}\"}}\n"), 6, "overpaid"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: x, stage: \"${table('partial', order.status)}\"}}\n"), 6, "overpaid",
+		},
 		"an unknown table is refused": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x, stage: \"${table('deal-stag', order.status)}\"}}\n"), 6, "deal-stage"},
+			steps("  - {id: a, do: crm.deal.update, with: {id: x, stage: \"${table('deal-stag', order.status)}\"}}\n"), 6, "deal-stage",
+		},
 		"a when is true or false": {
-			steps("  - {id: a, when: order.id, do: crm.deal.update, with: {id: x}}\n"), 6, ""},
+			steps("  - {id: a, when: order.id, do: crm.deal.update, with: {id: x}}\n"), 6, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, faults := compile(t, c.flow)
@@ -333,8 +404,10 @@ func TestAFlowOnOrderPaidStartsOnAllThatItIsToldAs(t *testing.T) {
 func TestConsiderSaysWhyNot(t *testing.T) {
 	f := sound(t, paymentToCRM)
 	paid := map[string]any{"minor": int64(0), "currency": "INR"}
-	data := map[string]any{"id": "SO-1001", "status": "paid", "due": paid, "paid_total": paid, "refunded_total": paid,
-		"balance": paid, "customer": map[string]any{}}
+	data := map[string]any{
+		"id": "SO-1001", "status": "paid", "due": paid, "paid_total": paid, "refunded_total": paid,
+		"balance": paid, "customer": map[string]any{},
+	}
 	e := &waybill.Event{Type: "order.paid_in_full", Noun: "order", Connection: "stripe"}
 	c, lane, err := f.Consider(e, data)
 	if err != nil || c.Matched || lane != "" {

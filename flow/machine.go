@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,9 +33,7 @@ func (f *Flow) Next(p *Progress, _ *waybill.Event, data map[string]any, a *Answe
 		m.vars[name] = expr.Absent
 	}
 	m.vars[f.Noun] = data
-	for name, v := range m.p.Values {
-		m.vars[name] = v
-	}
+	maps.Copy(m.vars, m.p.Values)
 	m.open()
 	if a != nil {
 		m.hear(a)
@@ -75,7 +74,7 @@ const (
 
 // answers says what each result means for each kind of step that has one. A fetch is repeatable, so a doubt about one
 // is a failure of our side; a write that reports nothing found has failed.
-var answers = map[kind]map[Result]act{ //nolint:gochecknoglobals // a table that nothing changes
+var answers = map[kind]map[Result]act{ // a table that nothing changes
 	kindGet: {Succeeded: actTake, NotFound: actNone, Failed: actFail, Skipped: actLeave, Unknown: actFail},
 	kindDo:  {Succeeded: actTake, NotFound: actFail, Failed: actFail, Skipped: actLeave, Unknown: actDoubt},
 }

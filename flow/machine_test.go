@@ -86,8 +86,9 @@ type run struct {
 	p    *flow.Progress
 }
 
-func begin(t testing.TB, f *flow.Flow, data map[string]any) *run {
-	return &run{t: t, flow: f, data: data, p: f.Start()}
+func begin(tb testing.TB, f *flow.Flow, data map[string]any) *run {
+	tb.Helper()
+	return &run{t: tb, flow: f, data: data, p: f.Start()}
 }
 
 // next makes one call of Next, checks that its arguments are untouched and that a round trip of the progress changes

@@ -26,7 +26,7 @@ const (
 )
 
 // stageMoves are the legal moves of the machine. Ended is an end.
-var stageMoves = map[stage][]stage{ //nolint:gochecknoglobals // a table that nothing changes
+var stageMoves = map[stage][]stage{ // a table that nothing changes
 	stageReady:    {stageAwaiting, stageBlocked, stageEnded},
 	stageAwaiting: {stageReady, stageBlocked},
 	stageBlocked:  {stageReady},

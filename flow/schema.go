@@ -101,6 +101,7 @@ func typeOf(n *source.Node, at scope) (*expr.Schema, bool) {
 		return out, false
 	case source.Null:
 		return nil, false
+	case source.Scalar:
 	}
 	t, _ := n.Scalar()
 	if strings.HasPrefix(t.Value, "${") && strings.HasSuffix(t.Value, "}") && strings.Count(t.Value, "${") == 1 {

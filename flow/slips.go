@@ -38,6 +38,7 @@ func (c *compiler) slips(n *source.Node) {
 			}
 			c.slips(e.Value)
 		}
+	case source.Null:
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -386,8 +387,7 @@ func (m *machine) stop(s *step, span source.Span, what string, err error) {
 
 // trouble says where an expression failed, and how. A failure of the expression language says where itself.
 func trouble(span source.Span, what string, err error) error {
-	var failed *expr.Failure
-	if errors.As(err, &failed) {
+	if _, ok := errors.AsType[*expr.Failure](err); ok {
 		return err
 	}
 	at := fmt.Sprintf("%s:%d:%d", span.File, span.Line, span.Col)
@@ -422,9 +422,9 @@ func (f *Flow) NeedsBook(p *Progress) bool {
 	if len(frames) == 0 {
 		frames = []frame{{}}
 	}
-	for depth := len(frames) - 1; depth >= 0; depth-- {
+	for depth, frame := range slices.Backward(frames) {
 		list := f.list(frames[:depth+1])
-		from := frames[depth].Step
+		from := frame.Step
 		if depth < len(frames)-1 {
 			s := list[from]
 			if s.kind == kindEach && s.needsBook() {
