@@ -68,8 +68,10 @@ func arrival(ids *waybill.IDs, n int64) *waybill.Arrival {
 		ID: waybill.ArrivalID(ids.New("arr")), Connection: "payments", Account: "acct_1", Via: waybill.ViaWebhook,
 		Method: "POST", URL: "/in/payments", Remote: "203.0.113.7", Body: payload, BodyHash: fmt.Sprintf("%064d", n),
 		Headers: []waybill.Header{
-			{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: "Stripe/1.0"},
-			{Name: "Stripe-Signature", Value: "fingerprint 12ab"}, {Name: "Accept", Value: "*/*"},
+			{Name: "Content-Type", Value: "application/json"},
+			{Name: "User-Agent", Value: "Stripe/1.0"},
+			{Name: "Stripe-Signature", Value: "fingerprint 12ab"},
+			{Name: "Accept", Value: "*/*"},
 		},
 		ReceivedAt: time.Now(), Proof: "Stripe-Signature, secret 1 of 1, 0 s old",
 		Items: []waybill.Item{{
@@ -155,7 +157,8 @@ func understand(
 		Data: payload[:500], OccurredAt: time.Now(), AcceptedAt: item.ReceivedAt, Item: item.ID, Arrival: item.Arrival,
 		Mapping: mapping, Considered: []waybill.Consideration{{Flow: "payment-to-crm", Matched: true, Run: run.ID}},
 		Search: []waybill.SearchKey{
-			{Kind: "email", Value: fmt.Sprintf("customer%d@example.com", n)}, {Kind: "id", Value: fmt.Sprintf("pi_%d", n)},
+			{Kind: "email", Value: fmt.Sprintf("customer%d@example.com", n)},
+			{Kind: "id", Value: fmt.Sprintf("pi_%d", n)},
 			{Kind: "amount", Value: fmt.Sprint(100 * (n % 5000))},
 		},
 	})
@@ -174,8 +177,10 @@ func understand(
 		Action: "deal.update", Kind: waybill.KindState, Repeat: waybill.RepeatNatural, State: waybill.EffectSent,
 		Inputs:      []byte(`{"id":"17","stage":"won","amount":"1299.00"}`),
 		Fingerprint: fmt.Sprintf("%032x", n), Key: fmt.Sprintf("wb_%016x", uint64(n)*0xD6E8FEB86659FD93), SentAt: time.Now(),
-		Request: waybill.Request{Method: "POST", URL: "https://api.example.com/deals/17", Body: payload[:300],
-			Headers: []waybill.Header{{Name: "Content-Type", Value: "application/json"}}},
+		Request: waybill.Request{
+			Method: "POST", URL: "https://api.example.com/deals/17", Body: payload[:300],
+			Headers: []waybill.Header{{Name: "Content-Type", Value: "application/json"}},
+		},
 	}
 	_, _, err = tx.PlanEffect(effect, false)
 	return err

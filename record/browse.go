@@ -284,7 +284,7 @@ func (tx *Tx) lookUp(typed string, w *where, limit int) ([]waybill.EventRow, err
 			}
 			e, err := scanEventRow(r)
 			return &e, err
-		}, append(w.args[:len(w.args):len(w.args)], seq)...)
+		}, append(slices.Clip(w.args), seq)...)
 		if err == nil && found && r != nil {
 			rows = append(rows, *r)
 		}

@@ -122,8 +122,8 @@ func (tx *Tx) journeyOf(e *waybill.Event) (*waybill.Journey, error) {
 // intake fills in the item, its arrival with the bytes, and the item's fetches. What is past retention is left out.
 func (tx *Tx) intake(j *waybill.Journey, id waybill.ItemID) error {
 	it, err := tx.Item(id)
-	if waybill.KindOf(err) == waybill.NotFound && err != nil {
-		return nil
+	if err != nil && waybill.KindOf(err) == waybill.NotFound {
+		return nil // past retention: left out
 	}
 	if err != nil {
 		return err
@@ -192,7 +192,7 @@ func (tx *Tx) subjectOf(e *waybill.Event) (*waybill.Subject, error) {
 			}
 		}
 	}
-	return nil, nil //nolint:nilnil // most events are about nothing that is kept
+	return nil, nil // most events are about nothing that is kept
 }
 
 // happened fills in the runs with their effects, exchanges and look-ups.

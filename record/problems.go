@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -119,23 +120,26 @@ func problemText(p *waybill.Problem) (string, error) {
 	return doc(problemDoc{Cause: p.Cause, Action: p.Action, Code: p.Code, Title: p.Title, Detail: p.Detail, Owner: p.Owner})
 }
 
-// Clear takes a member (one id set) out of whatever problem holds it; a problem without members becomes fixed. One that is
-// in no problem is left alone.
-func (tx *Tx) Clear(m waybill.Member) error {
+// Clear takes a member (one id set) out of whatever problem holds it, but for those named; a problem without members
+// becomes fixed. One that is in no problem is left alone.
+func (tx *Tx) Clear(m waybill.Member, but ...waybill.ProblemID) error {
 	member := memberKey(m)
 	if member == "" {
 		return nil
 	}
-	return tx.leaveProblems(member, "")
+	return tx.leaveProblems(member, but...)
 }
 
-// leaveProblems takes a member out of its problems but for one.
-func (tx *Tx) leaveProblems(member string, but waybill.ProblemID) error {
-	problems, err := list(tx, "SELECT problem FROM members WHERE member = $1 AND problem <> $2", text0, member, but)
+// leaveProblems takes a member out of its problems but for some.
+func (tx *Tx) leaveProblems(member string, but ...waybill.ProblemID) error {
+	problems, err := list(tx, "SELECT problem FROM members WHERE member = $1", text0, member)
 	if err != nil {
 		return err
 	}
 	for _, id := range problems {
+		if slices.Contains(but, waybill.ProblemID(id)) {
+			continue
+		}
 		if _, err := tx.exec("DELETE FROM members WHERE member = $1 AND problem = $2", member, id); err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func openSQLite(ctx context.Context, path string, inline bool) (*sqliteStore, er
 		}
 	}
 	// The file holds customers' data and sealed secrets: it is its owner's alone, and so are the log files beside it.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // the operator names the file
 	if err == nil {
 		err = f.Close()
 	}
@@ -97,7 +97,7 @@ func (s *sqliteStore) writer(ctx context.Context) (session, error) {
 
 func (s *sqliteStore) reader(ctx context.Context) (session, error) {
 	if s.path == "" {
-		return nil, nil //nolint:nilnil // memory has one connection for all, as the interface says
+		return nil, nil // memory has one connection for all, as the interface says
 	}
 	c, err := s.open(ctx, readerCache)
 	if err != nil {

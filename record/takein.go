@@ -268,7 +268,7 @@ func joinEvents(ids []waybill.EventID) string {
 
 func splitEvents(text string) []waybill.EventID {
 	var ids []waybill.EventID
-	for _, id := range strings.Fields(text) {
+	for id := range strings.FieldsSeq(text) {
 		ids = append(ids, waybill.EventID(id))
 	}
 	return ids

@@ -117,7 +117,7 @@ func hash12(parts ...string) []byte {
 // hash8 is a key of 8 bytes for what is looked up and then compared.
 func hash8(parts ...string) int64 {
 	sum := sumOf(parts)
-	return int64(binary.BigEndian.Uint64(sum[:8])) //nolint:gosec // any 64 bits will do
+	return int64(binary.BigEndian.Uint64(sum[:8])) // any 64 bits will do
 }
 
 func sumOf(parts []string) [32]byte {

@@ -239,7 +239,7 @@ var browseCases = []testCase{
 func (k *kit) pages(f waybill.EventFilter) []waybill.EventID {
 	k.Helper()
 	var ids []waybill.EventID
-	for n := 0; n < 100; n++ {
+	for range 100 {
 		rows, next, err := k.book.Events(k.Context(), f)
 		if err != nil {
 			k.Fatal(err)

@@ -280,8 +280,10 @@ var fetchCases = []testCase{
 			return k.book.Do(k.Context(), func(tx *record.Tx) error { return tx.MoveFetch(&c, from) })
 		}
 		for _, step := range [][2]waybill.FetchState{
-			{waybill.FetchPlanned, waybill.FetchPlanned}, {waybill.FetchPlanned, waybill.FetchFailed},
-			{waybill.FetchFailed, waybill.FetchPlanned}, {waybill.FetchPlanned, waybill.FetchDone},
+			{waybill.FetchPlanned, waybill.FetchPlanned},
+			{waybill.FetchPlanned, waybill.FetchFailed},
+			{waybill.FetchFailed, waybill.FetchPlanned},
+			{waybill.FetchPlanned, waybill.FetchDone},
 		} {
 			if err := move(step[0], step[1]); err != nil {
 				k.Fatal(err)

@@ -73,7 +73,10 @@ var peopleCases = []testCase{
 	}},
 	{"every kind of member comes back as it was", func(k *kit) {
 		members := []waybill.Member{
-			{Item: "itm_1", At: k.now}, {Run: "run_1", Event: "evt_1", At: k.now}, {Effect: "eff_1", At: k.now}, {Fetch: "fet_1", At: k.now},
+			{Item: "itm_1", At: k.now},
+			{Run: "run_1", Event: "evt_1", At: k.now},
+			{Effect: "eff_1", At: k.now},
+			{Fetch: "fet_1", At: k.now},
 			{Connection: "crm", At: k.now},
 		}
 		for _, m := range members {

@@ -22,9 +22,19 @@ func Run(t *testing.T, open func(t *testing.T) *record.Book) {
 		name  string
 		cases []testCase
 	}{
-		{"take in", takeInCases}, {"understand", understandCases}, {"subjects", subjectCases}, {"runs", runCases},
-		{"lanes", laneCases}, {"effects", effectCases}, {"fetches", fetchCases}, {"people", peopleCases},
-		{"acts", actCases}, {"due", dueCases}, {"browse", browseCases}, {"journey", journeyCases}, {"overview", overviewCases},
+		{"take in", takeInCases},
+		{"understand", understandCases},
+		{"subjects", subjectCases},
+		{"runs", runCases},
+		{"lanes", laneCases},
+		{"effects", effectCases},
+		{"fetches", fetchCases},
+		{"people", peopleCases},
+		{"acts", actCases},
+		{"due", dueCases},
+		{"browse", browseCases},
+		{"journey", journeyCases},
+		{"overview", overviewCases},
 	} {
 		t.Run(area.name, func(t *testing.T) {
 			for _, c := range area.cases {
