@@ -37,11 +37,11 @@ const (
 
 // CallFaults and WebhookFaults list the kinds.
 var (
-	CallFaults = []FaultKind{ //nolint:gochecknoglobals // a table that nothing changes
+	CallFaults = []FaultKind{ // a table that nothing changes
 		RateLimited, ErrorBefore, ErrorAfter, Slow, Refused, ResetBefore, LostAfter, TokenExpired, Lag, Truncated, HTML200,
 		BusinessNo,
 	}
-	WebhookFaults = []FaultKind{Duplicate, Late, Reordered, Forged} //nolint:gochecknoglobals // a table
+	WebhookFaults = []FaultKind{Duplicate, Late, Reordered, Forged}
 )
 
 // Fault is a piece of misbehaviour to come.

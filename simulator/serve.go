@@ -117,6 +117,7 @@ func (w *World) answer(a *act, c call) reply {
 		r.broken = lost
 	case Truncated:
 		r.broken = cut
+	default: // it struck before, or comes later
 	}
 	return r
 }
@@ -235,8 +236,7 @@ func (a *act) forgetKeys() {
 
 func (a *act) perform(route *connector.SimRoute) reply {
 	err := a.run(route.Do)
-	var no refusal
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[refusal](err); ok {
 		return a.write(no.answer)
 	}
 	if err != nil {

@@ -182,7 +182,7 @@ func (a *act) searchLag(s *shelf) time.Duration {
 func (a *act) locate(step *connector.SimStep, shelf *shelf) (*thing, error) {
 	switch {
 	case step.Verb == "create":
-		return nil, nil //nolint:nilnil // a create is about nothing that is there
+		return nil, nil // a create is about nothing that is there
 	case step.By != nil:
 		path, err := a.string(step.By)
 		if err != nil {

@@ -61,7 +61,7 @@ func DemoPlan() Plan {
 const maxOrders = 400
 
 // prices in minor units, so that amounts look like a shop's.
-var prices = []int64{ //nolint:gochecknoglobals // a table that nothing changes
+var prices = []int64{ // a table that nothing changes
 	49900, 79900, 99900, 129900, 149900, 199900, 249900, 349900, 499900, 899900, 1249900, 24900, 64950, 118000,
 }
 
@@ -96,7 +96,7 @@ func (w *World) Traffic(p Plan) (stop func()) {
 	if p.Faults != nil {
 		w.storm = maps.Clone(p.Faults)
 	}
-	t := &traffic{world: w, plan: p, rand: rand.New(rand.NewPCG(w.seed, 3))} //nolint:gosec // repeatable
+	t := &traffic{world: w, plan: p, rand: rand.New(rand.NewPCG(w.seed, 3))} // repeatable
 	w.mu.Unlock()
 	t.next()
 	return func() {

@@ -49,9 +49,7 @@ func (w *World) Handler(connection string) http.Handler {
 		if answer.broken != whole && hijack(rw, answer) {
 			return
 		}
-		for name, values := range answer.header {
-			rw.Header()[name] = values
-		}
+		maps.Copy(rw.Header(), answer.header)
 		rw.WriteHeader(answer.status)
 		_, _ = rw.Write(answer.body)
 	})
@@ -139,6 +137,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	case lost:
 		return nil, io.ErrUnexpectedEOF
+	case whole, cut:
 	}
 	return response(r, answer), nil
 }

@@ -62,6 +62,7 @@ func (w *World) emit(a *account, s sending) {
 	case Forged:
 		w.forge(a, d)
 		w.send(a, d, 0)
+	default: // a fault of a call
 	}
 }
 

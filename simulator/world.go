@@ -109,7 +109,7 @@ type account struct {
 // New returns an empty world.
 func New(o Options) *World {
 	return &World{
-		options: o, seed: o.Rand.Uint64(), rand: rand.New(rand.NewPCG(o.Rand.Uint64(), 1)), //nolint:gosec // repeatable
+		options: o, seed: o.Rand.Uint64(), rand: rand.New(rand.NewPCG(o.Rand.Uint64(), 1)), // repeatable
 		accounts: map[string]*account{}, storm: map[FaultKind]float64{}, known: map[string]bool{},
 	}
 }
@@ -142,7 +142,7 @@ func newAccount(
 	a := &account{
 		name: name, manifest: m, sim: m.Simulate, options: o, secrets: secrets, settings: map[string]any{},
 		texts:   m.Defaults(m.Played(o.Settings)),
-		rand:    rand.New(rand.NewPCG(seed, h.Sum64())), //nolint:gosec // repeatable
+		rand:    rand.New(rand.NewPCG(seed, h.Sum64())), // repeatable
 		shelves: map[string]*shelf{}, once: map[string]keptAnswer{},
 	}
 	for k, v := range a.texts {
@@ -178,7 +178,7 @@ func Secrets(connection string, m *connector.Manifest) map[string]string {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(m.Name + "/" + connection))
-	source := rand.New(rand.NewPCG(h.Sum64(), 2)) //nolint:gosec // made up and of no worth
+	source := rand.New(rand.NewPCG(h.Sum64(), 2)) // made up and of no worth
 	for _, name := range slices.Sorted(maps.Keys(m.Simulate.Secrets)) {
 		out[name] = expand(m.Simulate.Secrets[name], source, 0, time.Time{})
 	}

@@ -138,15 +138,14 @@ func newStage(t *testing.T, connections ...string) *stage {
 
 // call is one request and what shall come back.
 type call struct {
-	do      string // POST /v1/refunds
-	header  map[string]string
-	body    string
-	bare    bool // without the right credentials
-	pause   time.Duration
-	status  int
-	want    map[string]any // dotted path in the answer's JSON
-	text    string         // part of the answer
-	failure bool
+	do     string // POST /v1/refunds
+	header map[string]string
+	body   string
+	bare   bool // without the right credentials
+	pause  time.Duration
+	status int
+	want   map[string]any // dotted path in the answer's JSON
+	text   string         // part of the answer
 }
 
 func (s *stage) request(connection string, c call) *http.Request {
