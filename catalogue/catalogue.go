@@ -177,7 +177,7 @@ func (d *Definition) MappingSchema() *expr.Schema {
 }
 
 // Codes are the faults of event definitions.
-var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E421": {Title: "unusable event", Text: "An event definition names its noun, its schema and its events: noun: order."},
 	"E422": {Title: "path without a field", Text: "A path named in subject, search, about or time leads to no field of the schema."},
 }

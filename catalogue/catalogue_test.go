@@ -13,11 +13,11 @@ import (
 	"waybill/source"
 )
 
-func load(t testing.TB) *catalogue.Catalogue {
-	t.Helper()
+func load(tb testing.TB) *catalogue.Catalogue {
+	tb.Helper()
 	c, err := catalogue.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -153,7 +153,9 @@ func TestAnEventSaysWhatItIsAboutAndHowItIsFound(t *testing.T) {
 		t.Errorf("subject %q", got)
 	}
 	wantKeys := []waybill.SearchKey{
-		{Kind: "amount", Value: "129900"}, {Kind: "email", Value: "asha@example.com"}, {Kind: "order", Value: "SO-1001"},
+		{Kind: "amount", Value: "129900"},
+		{Kind: "email", Value: "asha@example.com"},
+		{Kind: "order", Value: "SO-1001"},
 		{Kind: "phone", Value: "+919876543210"},
 	}
 	if diff := cmp.Diff(wantKeys, d.Search(data)); diff != "" {

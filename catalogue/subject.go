@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,20 +67,11 @@ func (d *Definition) Search(data map[string]any) []waybill.SearchKey {
 			continue
 		}
 		key := waybill.SearchKey{Kind: s.kind, Value: Normal(s.kind, text, d.region)}
-		if key.Value != "" && !has(out, key) {
+		if key.Value != "" && !slices.Contains(out, key) {
 			out = append(out, key)
 		}
 	}
 	return out
-}
-
-func has(keys []waybill.SearchKey, key waybill.SearchKey) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
-		}
-	}
-	return false
 }
 
 // Object is a business object that an event's data describes.

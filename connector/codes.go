@@ -3,7 +3,7 @@ package connector
 import "waybill/source"
 
 // Codes are the faults of manifests.
-var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E401": {Title: "unknown word", Text: "This field takes one of a few words, and what is written is none of them."},
 	"E402": {Title: "unknown action", Text: "An action is named that this manifest does not have, or one that writes where " +
 		"only a read may stand (identity, fetch, look-up, undo)."},

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -273,20 +274,11 @@ func (m *Manifest) CheckSettings(settings map[string]string) []error {
 				Kind: waybill.Invalid, Message: fmt.Sprintf("%s needs the setting %q (%s)", m.Title, name, s.Title), Hint: s.Help,
 			})
 		}
-		if given && len(s.OneOf) > 0 && !contains(s.OneOf, value) {
+		if given && len(s.OneOf) > 0 && !slices.Contains(s.OneOf, value) {
 			out = append(out, &waybill.Error{
 				Kind: waybill.Invalid, Message: fmt.Sprintf("%q is no value for the setting %q of %s: %v", value, name, m.Title, s.OneOf),
 			})
 		}
 	}
 	return out
-}
-
-func contains(list []string, x string) bool {
-	for _, v := range list {
-		if v == x {
-			return true
-		}
-	}
-	return false
 }

@@ -26,20 +26,20 @@ const hooks = `webhook:
       key: headers["x-id"] + item.missing
 `
 
-func webhookOf(t testing.TB, text string) *connector.Manifest {
-	t.Helper()
-	m, faults := parse(t, head+text)
+func webhookOf(tb testing.TB, text string) *connector.Manifest {
+	tb.Helper()
+	m, faults := parse(tb, head+text)
 	if faults.Bad() {
-		t.Fatal(faults)
+		tb.Fatal(faults)
 	}
 	return m
 }
 
-func in(t testing.TB, body string) connector.Incoming {
-	t.Helper()
+func in(tb testing.TB, body string) connector.Incoming {
+	tb.Helper()
 	value, err := connector.DecodeJSON([]byte(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return connector.Incoming{Body: value, Headers: map[string]string{"x-id": "h1"}}
 }

@@ -47,7 +47,7 @@ func decodeValue(d *jsontext.Decoder, depth int) (any, error) {
 	}
 	switch token.Kind() {
 	case 'n':
-		return nil, nil //nolint:nilnil // null is a value
+		return nil, nil // null is a value
 	case 't', 'f':
 		return token.Bool(), nil
 	case '"':

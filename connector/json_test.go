@@ -56,7 +56,8 @@ func TestPlacesAreFoundInOrderWithTheirPointers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []connector.Found{
-		{Pointer: "/entry/0/changes/0/v", Value: int64(1)}, {Pointer: "/entry/0/changes/2/v", Value: int64(2)},
+		{Pointer: "/entry/0/changes/0/v", Value: int64(1)},
+		{Pointer: "/entry/0/changes/2/v", Value: int64(2)},
 		{Pointer: "/entry/1/changes/0/v", Value: int64(3)},
 	}
 	if diff := cmp.Diff(want, connector.Find(body, "/entry/*/changes/*/v")); diff != "" {

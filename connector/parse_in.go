@@ -121,7 +121,8 @@ func (p *parser) item(raw *rawItem) *ItemRule {
 
 func (p *parser) itemVars() []expr.Var {
 	return []expr.Var{
-		{Name: "item"}, {Name: "body"},
+		{Name: "item"},
+		{Name: "body"},
 		{Name: "headers", Schema: &expr.Schema{Type: "object", Values: &expr.Schema{Type: "string"}}},
 		p.settingsVar(),
 	}

@@ -11,18 +11,18 @@ import (
 	"waybill/source"
 )
 
-func env(t testing.TB) *expr.Env {
-	t.Helper()
+func env(tb testing.TB) *expr.Env {
+	tb.Helper()
 	e, err := expr.NewEnv(expr.Config{Zone: "Asia/Kolkata", Region: "IN", Currency: "INR"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
 
-func parse(t testing.TB, text string) (*connector.Manifest, source.Faults) {
-	t.Helper()
-	return connector.Parse("connectors/shop/manifest.yaml", []byte(text), env(t))
+func parse(tb testing.TB, text string) (*connector.Manifest, source.Faults) {
+	tb.Helper()
+	return connector.Parse("connectors/shop/manifest.yaml", []byte(text), env(tb))
 }
 
 const head = `connector: shop

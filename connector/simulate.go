@@ -432,6 +432,7 @@ func withNulls(n *source.Node) *source.Node {
 		for i := range out.Entries {
 			out.Entries[i].Value = withNulls(n.Entries[i].Value)
 		}
+	case source.Scalar: // stays
 	}
 	return &out
 }

@@ -13,7 +13,7 @@ import (
 var files embed.FS
 
 // recipes are the examples, each with what it does in one line. The first has something of everything.
-var recipes = []struct{ name, title string }{ //nolint:gochecknoglobals // a table that nothing changes
+var recipes = []struct{ name, title string }{ // a table that nothing changes
 	{"payment-to-crm", "Payments, refunds and disputes reach the CRM, the team, the ERP and the customer"},
 	{"lead-to-crm", "A form on your website becomes a contact in HubSpot, and sales hears of it"},
 	{"first-flow", "A payment at Stripe becomes a message in Slack: the smallest workspace"},

@@ -8,7 +8,7 @@ type Explanation struct {
 
 // Codes are this package's codes: YAML and the structure of files. Other packages declare tables of the same form:
 // E2xx expressions, E3xx workspace and flows, E4xx connector manifests.
-var Codes = map[string]Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]Explanation{ // a table that nothing changes
 	"E101": {"unreadable text", "A file must be UTF-8 text with ordinary line ends (LF or CRLF) and no control characters. " +
 		"Save it again as UTF-8 in your editor."},
 	"E102": {"no valid YAML", "YAML could not make sense of the file at this place. Look for a missing colon, a quote that " +

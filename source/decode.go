@@ -34,7 +34,7 @@ func Decode(n *Node, into any) Faults {
 
 type decoder struct{ faults Faults }
 
-//nolint:gochecknoglobals // types to compare with
+// Types to compare with.
 var (
 	nodeType     = reflect.TypeFor[*Node]()
 	textType     = reflect.TypeFor[Text]()
@@ -79,7 +79,7 @@ func (d *decoder) value(n *Node, v reflect.Value, name string) {
 		return
 	}
 	if v.CanAddr() && v.Addr().Type().Implements(decoderType) {
-		if own, ok := v.Addr().Interface().(Decoder); ok {
+		if own, ok := reflect.TypeAssert[Decoder](v.Addr()); ok {
 			d.faults = append(d.faults, own.DecodeYAML(n)...)
 			return
 		}
@@ -182,7 +182,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("read time span %q: %w", s, err)
 		}
-		return time.Duration(n) * 24 * time.Hour, nil //nolint:gosec // 16 bits
+		return time.Duration(n) * 24 * time.Hour, nil // 16 bits
 	}
 	value, err := time.ParseDuration(s)
 	if err != nil {

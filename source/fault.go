@@ -40,7 +40,7 @@ func (f Fault) String() string {
 }
 
 // Faults is everything wrong at once.
-type Faults []Fault
+type Faults []Fault //nolint:recvcheck // it grows by its address and is read by its value
 
 // Add appends an error of code at span; its title is taken from codes, the table that declares the code.
 func (fs *Faults) Add(codes map[string]Explanation, code string, span Span, message, hint string) {

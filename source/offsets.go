@@ -245,7 +245,7 @@ func (t *tracer) quoted(escapes bool) {
 	}
 }
 
-var escapes = map[byte]string{ //nolint:gochecknoglobals // a table that nothing changes
+var escapes = map[byte]string{ // a table that nothing changes
 	'0': "\x00", 'a': "\a", 'b': "\b", 't': "\t", '\t': "\t", 'n': "\n", 'v': "\v", 'f': "\f", 'r': "\r", 'e': "\x1b",
 	' ': " ", '"': `"`, '/': "/", '\\': `\`, 'N': "\u0085", '_': "\u00a0", 'L': "\u2028", 'P': "\u2029",
 }
@@ -262,7 +262,7 @@ func (t *tracer) escape() {
 		end := min(t.at+digits, len(t.src))
 		code, err := strconv.ParseUint(t.src[t.at:end], 16, 32)
 		if err == nil {
-			t.emit(string(rune(code)), from, 0) //nolint:gosec // four hex bytes at most, made valid by string
+			t.emit(string(rune(code)), from, 0) // four hex bytes at most, made valid by string
 		}
 		t.at = end
 		return

@@ -62,8 +62,10 @@ func TestEveryTrapOfYAMLIsNamedWithItsPlace(t *testing.T) {
 		{"a control character", "a: \x07\n", []string{"E101 1:4:1"}},
 		{"an invisible line separator", "a: x\u2028y\n", []string{"E101 1:5:1"}},
 		{"too deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), []string{"E109 1:33:1"}},
-		{"every trap of a file at once", "a: ${x ? 1 : 2}\nb: ${y ? 1 : 2}\nc: 1.10\n",
-			[]string{"E111 1:12:1", "E111 2:12:1", "warning E116 3:4:4"}},
+		{
+			"every trap of a file at once", "a: ${x ? 1 : 2}\nb: ${y ? 1 : 2}\nc: 1.10\n",
+			[]string{"E111 1:12:1", "E111 2:12:1", "warning E116 3:4:4"},
+		},
 		{"a plain file", "a: b\n# c\nd:\n  - e\n", nil},
 	}
 	for _, tt := range tests {
@@ -170,7 +172,7 @@ type file struct {
 	Steps  []step            `yaml:"steps"`
 	Labels map[string]string `yaml:"labels"`
 	Extra  any               `yaml:"extra"`
-	hidden string
+	hidden string            //nolint:unused // a field that a file cannot fill is passed by
 }
 
 func TestAFileFillsAStruct(t *testing.T) {
@@ -198,18 +200,20 @@ steps:
 		t.Errorf("step: %+v", got.Steps[0])
 	}
 	got.Steps = nil
-	want := file{Name: "5", On: []string{"order.paid"}, Count: 3, Live: true, Labels: map[string]string{"a": "b"},
-		Extra: map[string]any{"x": []any{int64(1), 2.5}}}
+	want := file{
+		Name: "5", On: []string{"order.paid"}, Count: 3, Live: true, Labels: map[string]string{"a": "b"},
+		Extra: map[string]any{"x": []any{int64(1), 2.5}},
+	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(file{})); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestEveryFaultOfAStructIsToldAtOnce(t *testing.T) {
-	n, _ := source.Parse("f.yaml", []byte("nmae: x\ncount: many\nlive: yes\nsteps:\n  - when: [1]\n    good_for: soon\n  -\non: {a: b}\n"))
+	n, _ := source.Parse("f.yaml", []byte("nmae: x\ncount: many\nlive: yes\nsteps:\n  - when: [1]\n    good_for: soon\n  -\non: {a: b}\n")) //nolint:misspell // meant
 	var got file
 	want := []string{
-		`f.yaml:1:1 E104 unknown field: "nmae" is no field here. ` +
+		`f.yaml:1:1 E104 unknown field: "nmae" is no field here. ` + //nolint:misspell // meant
 			`Fields here: count, extra, labels, live, name, on, steps. Did you mean "name"?`,
 		`f.yaml:1:1 E105 missing field: "name" must be given here.`,
 		`f.yaml:2:8 E106 wrong kind of value: "count" takes a whole number, but this is the text "many".`,

@@ -84,7 +84,7 @@ func lay(under, over []byte) []byte {
 // decode keeps whole numbers exact.
 func decode(text []byte) (map[string]any, error) {
 	if len(text) == 0 {
-		return nil, nil //nolint:nilnil // nothing is known yet
+		return nil, nil // nothing is known yet
 	}
 	value, err := connector.DecodeJSON(text)
 	fields, _ := value.(map[string]any)
@@ -109,7 +109,7 @@ func layMaps(low, high map[string]any) map[string]any {
 }
 
 // contacts are the kinds of alias that are no system's own id.
-var contacts = []string{"email", "phone", "order"} //nolint:gochecknoglobals // a list that nothing changes
+var contacts = []string{"email", "phone", "order"} // a list that nothing changes
 
 // Pairings gives what a subject's aliases say of two systems: the same object has this id here and that id there.
 func Pairings(s waybill.Subject) []waybill.Pairing {

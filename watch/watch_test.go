@@ -76,7 +76,7 @@ func TestTheWordsAreReadableAtTwelve(t *testing.T) {
 // fleschKincaid is the school grade at which an English text is read, with syllables counted by groups of vowels.
 func fleschKincaid(text string) float64 {
 	sentences, words, syllables := 0, 0, 0
-	for _, w := range strings.Fields(text) {
+	for w := range strings.FieldsSeq(text) {
 		words++
 		if strings.ContainsAny(w[len(w)-1:], ".:;?!") {
 			sentences++
@@ -189,14 +189,22 @@ func TestAHostileNameIsNotReadForSlots(t *testing.T) {
 func TestKeysGroupOneTroubleAndTellTwoApart(t *testing.T) {
 	k := watch.Key
 	same := []struct{ name, a, b string }{
-		{"an outage is one, whatever was being done",
-			k(waybill.TheirSideDown, "crm", "deal.update", "502"), k(waybill.TheirSideDown, "crm", "contact.upsert", "503")},
-		{"a missing permission is one for its action", k(waybill.PermissionMissing, "crm", "deal.update", "a"),
-			k(waybill.PermissionMissing, "crm", "deal.update", "b")},
-		{"ids do not split a group", k(waybill.NotFoundThere, "crm", "deal.update", "no deal 9182736455"),
-			k(waybill.NotFoundThere, "crm", "deal.update", "no deal 11")},
-		{"addresses do not split a group", k(waybill.DeclinedValue, "crm", "x", "bad e-mail asha@example.com"),
-			k(waybill.DeclinedValue, "crm", "x", "bad e-mail ravi@example.com")},
+		{
+			"an outage is one, whatever was being done",
+			k(waybill.TheirSideDown, "crm", "deal.update", "502"), k(waybill.TheirSideDown, "crm", "contact.upsert", "503"),
+		},
+		{
+			"a missing permission is one for its action", k(waybill.PermissionMissing, "crm", "deal.update", "a"),
+			k(waybill.PermissionMissing, "crm", "deal.update", "b"),
+		},
+		{
+			"ids do not split a group", k(waybill.NotFoundThere, "crm", "deal.update", "no deal 9182736455"),
+			k(waybill.NotFoundThere, "crm", "deal.update", "no deal 11"),
+		},
+		{
+			"addresses do not split a group", k(waybill.DeclinedValue, "crm", "x", "bad e-mail asha@example.com"),
+			k(waybill.DeclinedValue, "crm", "x", "bad e-mail ravi@example.com"),
+		},
 	}
 	for _, row := range same {
 		if row.a != row.b {
@@ -276,17 +284,32 @@ func TestTheSentenceSaysHowThePlaceIs(t *testing.T) {
 		{"all is well", waybill.Overview{Flows: flows(6), Received: 9, Events: 9}, "All 6 flows are working. Nothing needs a person."},
 		{"one flow", waybill.Overview{Flows: flows(1), Received: 9}, "Your flow is working. Nothing needs a person."},
 		{"two things for a person", waybill.Overview{Flows: flows(6), Blocked: 2}, "All 6 flows are working. 2 things need a person."},
-		{"one of each", waybill.Overview{Flows: flows(2), Blocked: 1, Unknown: 1, Late: 1},
-			"Both flows are working. 1 thing needs a person."},
-		{"an answer was lost", waybill.Overview{Flows: flows(2), Received: 1, Unknown: 1, Late: 1},
-			"Both flows are working. 1 answer was lost: it may or may not have happened."},
+		{
+			"one of each",
+			waybill.Overview{Flows: flows(2), Blocked: 1, Unknown: 1, Late: 1},
+			"Both flows are working. 1 thing needs a person.",
+		},
+		{
+			"an answer was lost",
+			waybill.Overview{Flows: flows(2), Received: 1, Unknown: 1, Late: 1},
+			"Both flows are working. 1 answer was lost: it may or may not have happened.",
+		},
 		{"some are late", waybill.Overview{Flows: flows(2), Received: 1, Late: 2}, "Both flows are working. 2 are later than promised."},
-		{"a system is down", waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{down}},
-			"HubSpot is not working right now; its work is kept and waits. Nothing needs a person."},
-		{"two systems are out", waybill.Overview{Flows: flows(6), Blocked: 1, Problems: []waybill.Problem{down, down, signIn}},
-			"2 systems are out; their work is kept and waits. 1 thing needs a person."},
-		{"a limit and a fixed outage are no outage", waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{limit, fixed}},
-			"All 6 flows are working. Nothing needs a person."},
+		{
+			"a system is down",
+			waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{down}},
+			"HubSpot is not working right now; its work is kept and waits. Nothing needs a person.",
+		},
+		{
+			"two systems are out",
+			waybill.Overview{Flows: flows(6), Blocked: 1, Problems: []waybill.Problem{down, down, signIn}},
+			"2 systems are out; their work is kept and waits. 1 thing needs a person.",
+		},
+		{
+			"a limit and a fixed outage are no outage",
+			waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{limit, fixed}},
+			"All 6 flows are working. Nothing needs a person.",
+		},
 	}
 	for _, row := range rows {
 		if diff := cmp.Diff(row.want, watch.Sentence(row.o)); diff != "" {

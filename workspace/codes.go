@@ -3,7 +3,7 @@ package workspace
 import "waybill/source"
 
 // Codes are this package's codes: what can be wrong with a workspace beside its flows. Flows' own are flow.Codes.
-var Codes = map[string]source.Explanation{ //nolint:gochecknoglobals // a table that nothing changes
+var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E350": {Title: "no workspace", Text: "A workspace is a folder with a waybill.yaml. `waybill init` writes an example."},
 	"E351": {Title: "unknown zone, currency or region", Text: "zone is a name of the IANA time zone database (Asia/Kolkata), " +
 		"currency a code of ISO 4217 (INR), region one of ISO 3166 (IN)."},

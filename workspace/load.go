@@ -109,7 +109,7 @@ func (l *loader) find(fsys fs.FS) map[string][]byte {
 		switch {
 		case err != nil:
 			l.fault("E364", at(name), "It cannot be read: "+err.Error()+".", "")
-			return nil
+			return nil //nolint:nilerr // the fault says it; the walk goes on
 		case name != "." && strings.HasPrefix(path.Base(name), "."):
 			if d.IsDir() {
 				return fs.SkipDir
@@ -128,7 +128,7 @@ func (l *loader) find(fsys fs.FS) map[string][]byte {
 		text, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			l.fault("E364", at(name), "It cannot be read: "+err.Error()+".", "")
-			return nil
+			return nil //nolint:nilerr // as above
 		}
 		out[name] = text
 		return nil

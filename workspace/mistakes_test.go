@@ -31,11 +31,11 @@ type mistake struct {
 var aims = struct{ found, line, fix float64 }{98, 95, 85}
 
 // archive reads a text that holds files: each begins with a line -- NAME --.
-func archive(t testing.TB, name string) (comment string, files fstest.MapFS) {
-	t.Helper()
+func archive(tb testing.TB, name string) (comment string, files fstest.MapFS) {
+	tb.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	files = fstest.MapFS{}
 	var in *fstest.MapFile
@@ -52,35 +52,36 @@ func archive(t testing.TB, name string) (comment string, files fstest.MapFS) {
 	return comment, files
 }
 
-func mistakes(t testing.TB) []mistake {
-	t.Helper()
+func mistakes(tb testing.TB) []mistake {
+	tb.Helper()
 	names, err := filepath.Glob("testdata/mistakes/*.txt")
 	if err != nil || len(names) == 0 {
-		t.Fatalf("no mistakes: %v", err)
+		tb.Fatalf("no mistakes: %v", err)
 	}
 	var out []mistake
 	for _, name := range names {
-		comment, files := archive(t, name)
+		comment, files := archive(tb, name)
 		m := mistake{name: strings.TrimSuffix(filepath.Base(name), ".txt"), files: files}
 		title, want, _ := strings.Cut(comment, "\nwant: ")
 		place, fix, _ := strings.Cut(strings.TrimSpace(want), " ")
 		file, line, _ := strings.Cut(place, ":")
 		m.title, m.file, m.fix = title, file, fix
 		if m.line, err = strconv.Atoi(line); err != nil {
-			t.Fatalf("%s: the line after want: is wrong: %v", name, err)
+			tb.Fatalf("%s: the line after want: is wrong: %v", name, err)
 		}
 		out = append(out, m)
 	}
 	return out
 }
 
-func sound(t testing.TB) fstest.MapFS {
-	_, files := archive(t, "testdata/base.txt")
+func sound(tb testing.TB) fstest.MapFS {
+	tb.Helper()
+	_, files := archive(tb, "testdata/base.txt")
 	return files
 }
 
-func load(t testing.TB, fsys fs.FS) (*workspace.Workspace, source.Faults) {
-	t.Helper()
+func load(tb testing.TB, fsys fs.FS) (*workspace.Workspace, source.Faults) {
+	tb.Helper()
 	return workspace.Load(fsys, workspace.Options{Environment: workspace.Offline, Built: connectors.All()})
 }
 

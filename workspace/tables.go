@@ -70,8 +70,7 @@ func parseTable(name, file string, text []byte) (*Table, source.Faults) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		var bad *csv.ParseError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
 			faults.Add(Codes, "E357", place(bad.Line, max(1, bad.Column), 1), "The row cannot be read: "+bad.Err.Error()+".",
 				`Write a value that holds a comma or a quote in double quotes: "a, b".`)
 			break
@@ -85,7 +84,7 @@ func parseTable(name, file string, text []byte) (*Table, source.Faults) {
 			if !slices.Equal(trimmed(row), []string{"key", "value"}) {
 				faults.Add(Codes, "E357", place(line, col, len(strings.Join(row, ","))), "The first row must be key,value.",
 					"Add the row key,value above this one.")
-				lines, first = t.row(row, line, place, lines, &faults), false
+				lines = t.row(row, line, place, lines, &faults)
 			}
 			continue
 		}

@@ -16,8 +16,9 @@ import (
 func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 
 // with returns the sound workspace with some files changed; an empty text removes one.
-func with(t testing.TB, changes map[string]string) fstest.MapFS {
-	files := maps.Clone(sound(t))
+func with(tb testing.TB, changes map[string]string) fstest.MapFS {
+	tb.Helper()
+	files := maps.Clone(sound(tb))
 	for name, text := range changes {
 		if text == "" {
 			delete(files, name)
