@@ -105,7 +105,7 @@ actions:
 	}
 }
 
-const secret = "whsec_made_up_for_the_kill_test" //nolint:gosec // made up
+const secret = "whsec_made_up_for_the_kill_test" // made up
 
 // rig is a workspace, its binary and the server that is killed.
 type rig struct {
@@ -194,7 +194,7 @@ func (r *rig) kill() {
 // send posts one signed payment; true when it was accepted.
 func (r *rig) send(c *http.Client, id string) bool {
 	body := fmt.Appendf(nil, `{"id":"evt_%[1]s","object":"event","api_version":"2026-09-30.endive","created":%[2]d,"livemode":false,"type":"payment_intent.succeeded","data":{"object":{"id":"%[1]s","object":"payment_intent","amount":129900,"amount_received":129900,"currency":"inr","status":"succeeded","created":%[2]d,"livemode":false,"metadata":{"order_id":"SO-1001"}}}}`, id, time.Now().Unix())
-	req, err := http.NewRequest(http.MethodPost, r.listen+"/in/pay", bytes.NewReader(body)) //nolint:noctx // bounded by the client
+	req, err := http.NewRequest(http.MethodPost, r.listen+"/in/pay", bytes.NewReader(body)) // bounded by the client
 	if err != nil {
 		return false
 	}

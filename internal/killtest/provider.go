@@ -47,10 +47,12 @@ func NewProvider(path string, seed uint64) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{Address: l.Addr().String(), ledger: f, applied: map[string]int{}, keys: map[string]string{},
-		rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // repeatable
+	p := &Provider{
+		Address: l.Addr().String(), ledger: f, applied: map[string]int{}, keys: map[string]string{},
+		rand: rand.New(rand.NewPCG(seed, 7)),
+	} // repeatable
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = p.server.Serve(l) }() //nolint:errcheck // it ends with the test
+	go func() { _ = p.server.Serve(l) }() // it ends with the test
 	return p, nil
 }
 
@@ -94,7 +96,7 @@ func (p *Provider) fault() string {
 
 // ServeHTTP answers POST /{key|lookup|never}/{event}, PUT /natural/{event} and GET /lookup?key=….
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20)) //nolint:errcheck // what came is not looked at
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20)) // what came is not looked at
 	p.mu.Lock()
 	fault := p.fault()
 	p.mu.Unlock()
