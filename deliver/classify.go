@@ -76,6 +76,7 @@ func (x *Exchange) judgeWrite(j connector.Judged, answer connector.Answer) {
 			a.Certainty = waybill.InDoubt
 		case waybill.LimitReached, waybill.SignInExpired:
 			a.Certainty = waybill.NotHappened
+		default: // a refusal
 		}
 	}
 	if a.Certainty != waybill.Happened && a.Certainty != waybill.Declined {

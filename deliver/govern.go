@@ -74,6 +74,7 @@ func (g *Governor) Acquire(connection string, limits connector.Limits, now time.
 		if now.Before(c.state.Until) {
 			return false, c.state.Until
 		}
+	case waybill.HealthWorking:
 	}
 	if c.busy >= int(c.window) {
 		return false, time.Time{}

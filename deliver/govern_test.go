@@ -18,6 +18,7 @@ type governed struct {
 }
 
 func govern(t *testing.T, l connector.Limits) *governed {
+	t.Helper()
 	return &governed{t: t, g: deliver.NewGovernor(func() float64 { return 1 }), l: l, now: t0}
 }
 
@@ -111,11 +112,12 @@ func TestThreeFailuresInARowAreAnOutageThatOneCallAtATimeProbes(t *testing.T) {
 	if s.Until.Sub(c.now) != 5*time.Second || s.Cause != waybill.TheirSideDown || s.Failures != 3 || !s.Since.Equal(t0) {
 		t.Errorf("%+v", s)
 	}
-	for i, hold := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
-		if again := c.acquire(false); again.Sub(c.now) != hold*time.Second {
-			t.Fatalf("hold %d is %v, want %v s", i, again.Sub(c.now), int64(hold))
+	for i, seconds := range []int{5, 10, 20, 40, 80, 160, 300, 300} {
+		hold := time.Duration(seconds) * time.Second
+		if again := c.acquire(false); again.Sub(c.now) != hold {
+			t.Fatalf("hold %d is %v, want %v", i, again.Sub(c.now), hold)
 		}
-		c.now = c.now.Add(hold * time.Second)
+		c.now = c.now.Add(hold)
 		c.acquire(true)
 		if again := c.acquire(false); !again.IsZero() {
 			t.Fatal("two probes at once")

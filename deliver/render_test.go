@@ -127,15 +127,15 @@ errors:
     words: "Refused: {message}"
 `
 
-func crm(t testing.TB) *deliver.Target {
-	t.Helper()
+func crm(tb testing.TB) *deliver.Target {
+	tb.Helper()
 	env, err := expr.NewEnv(expr.Config{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, faults := connector.Parse("crm/manifest.yaml", []byte(manifest), env)
 	if m == nil {
-		t.Fatalf("%+v", faults)
+		tb.Fatalf("%+v", faults)
 	}
 	return &deliver.Target{
 		Connection: "crm", Account: "acct_1", Manifest: m, BaseURL: "https://eu.example.com/v1", Planned: t0,
@@ -160,7 +160,8 @@ func TestACallIsRenderedWholeAndFrozen(t *testing.T) {
 	}{
 		{
 			"JSON with sorted names, exact integers and no escapes for HTML", "deal.update",
-			map[string]any{"id": "d/1", "amount": int64(9007199254740993), "note": "a <b> & \"c\"", "tags": []any{"x"}}, "k-1",
+			map[string]any{"id": "d/1", "amount": int64(9007199254740993), "note": "a <b> & \"c\"", "tags": []any{"x"}},
+			"k-1",
 			waybill.Request{
 				Method: "PATCH", URL: "https://eu.example.com/v1/deals/d%2F1",
 				Headers: h("X-Version", "2026-11", "X-Region", "eu", "X-Note", "a <b> & \"c\"", "Idempotency-Key", "k-1", "Content-Type", "application/json"),
@@ -169,7 +170,9 @@ func TestACallIsRenderedWholeAndFrozen(t *testing.T) {
 			waybill.Object{Type: "deal", Key: "d/1"},
 		},
 		{
-			"what is absent is left out", "deal.update", map[string]any{"id": "d1"}, "k-1",
+			"what is absent is left out", "deal.update",
+			map[string]any{"id": "d1"},
+			"k-1",
 			waybill.Request{
 				Method: "PATCH", URL: "https://eu.example.com/v1/deals/d1",
 				Headers: h("X-Version", "2026-11", "X-Region", "eu", "Idempotency-Key", "k-1", "Content-Type", "application/json"),
@@ -178,7 +181,9 @@ func TestACallIsRenderedWholeAndFrozen(t *testing.T) {
 			waybill.Object{Type: "deal", Key: "d1"},
 		},
 		{
-			"a query that cannot be broken out of", "deal.find", map[string]any{"order_no": "SO-1&limit=9#x"}, "",
+			"a query that cannot be broken out of", "deal.find",
+			map[string]any{"order_no": "SO-1&limit=9#x"},
+			"",
 			waybill.Request{
 				Method: "GET", URL: "https://eu.example.com/v1/deals?order=SO-1%26limit%3D9%23x&limit=1",
 				Headers: h("X-Version", "2026-11", "X-Region", "eu"),
@@ -187,7 +192,8 @@ func TestACallIsRenderedWholeAndFrozen(t *testing.T) {
 		},
 		{
 			"a form with brackets", "charge.create",
-			map[string]any{"amount": map[string]any{"minor": int64(129900), "currency": "INR"}, "order": "SO 1001"}, "k-1",
+			map[string]any{"amount": map[string]any{"minor": int64(129900), "currency": "INR"}, "order": "SO 1001"},
+			"k-1",
 			waybill.Request{
 				Method: "POST", URL: "https://eu.example.com/v1/charges",
 				Headers: h("X-Version", "2026-11", "X-Region", "eu", "Content-Type", "application/x-www-form-urlencoded"),
@@ -310,19 +316,29 @@ func TestWhatAMatcherSaysDecides(t *testing.T) {
 		words        string
 	}{
 		{"a fine answer", "deal.update", 200, `{"id":"d1"}`, waybill.Happened, "", ""},
-		{"a refusal that comes with 200", "deal.update", 200, `{"ok":false,"code":"bad","field":"amount","message":"too much"}`,
-			waybill.Declined, waybill.DeclinedValue, "It does not accept amount: too much (bad)"},
-		{"a limit that comes with 200 did not happen", "deal.update", 200, `{"ok":false,"code":"slow_down"}`,
-			waybill.NotHappened, waybill.LimitReached, "It asks to slow down."},
-		{"a fault of theirs that comes with 200 is in doubt", "deal.update", 200, `{"ok":false,"code":"internal"}`,
-			waybill.InDoubt, waybill.TheirSideDown, "It has a fault of its own: internal"},
+		{
+			"a refusal that comes with 200", "deal.update", 200, `{"ok":false,"code":"bad","field":"amount","message":"too much"}`,
+			waybill.Declined, waybill.DeclinedValue, "It does not accept amount: too much (bad)",
+		},
+		{
+			"a limit that comes with 200 did not happen", "deal.update", 200, `{"ok":false,"code":"slow_down"}`,
+			waybill.NotHappened, waybill.LimitReached, "It asks to slow down.",
+		},
+		{
+			"a fault of theirs that comes with 200 is in doubt", "deal.update", 200, `{"ok":false,"code":"internal"}`,
+			waybill.InDoubt, waybill.TheirSideDown, "It has a fault of its own: internal",
+		},
 		{"a refusal that means it is done", "deal.update", 409, `{"code":"done_already"}`, waybill.Happened, waybill.DuplicateThere, "It is done already."},
-		{"an answer of another shape is in doubt", "deal.update", 200, `{"data":{"id":"d1"}}`, waybill.InDoubt, waybill.FormatChanged,
-			"The answer came, but it could not be read."},
+		{
+			"an answer of another shape is in doubt", "deal.update", 200, `{"data":{"id":"d1"}}`, waybill.InDoubt, waybill.FormatChanged,
+			"The answer came, but it could not be read.",
+		},
 		{"a write that misses its object is declined", "deal.update", 404, `{}`, waybill.Declined, waybill.NotFoundThere, "It knows no such thing."},
 		{"a read that misses its object is answered", "deal.get", 404, `{}`, waybill.Happened, "", "It knows no such thing."},
-		{"a read of another shape is read again", "deal.get", 200, `{}`, waybill.NotHappened, waybill.FormatChanged,
-			"The answer came, but it could not be read."},
+		{
+			"a read of another shape is read again", "deal.get", 200, `{}`, waybill.NotHappened, waybill.FormatChanged,
+			"The answer came, but it could not be read.",
+		},
 		{"nothing found is an answer", "deal.find", 200, `{"items":[]}`, waybill.Happened, "", ""},
 		{"a read meets a fault of theirs", "deal.get", 500, `oops`, waybill.NotHappened, waybill.TheirSideDown, "CRM has a fault of its own."},
 	}

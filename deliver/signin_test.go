@@ -33,6 +33,7 @@ type office struct {
 }
 
 func newOffice(t *testing.T) *office {
+	t.Helper()
 	o := &office{life: 3600}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", o.token)
