@@ -345,10 +345,16 @@ func (tx *Tx) inEra(era int64, hashes []int64) ([]int64, error) {
 	return all, nil
 }
 
-// listed reads a list in the order of ids, which is that of time. conditions narrow it.
-func listed[T any](
-	ctx context.Context, b *Book, f waybill.ListFilter, text string, scan func(row) (T, error), conditions func(*Tx, *where) error,
-) (out []T, err error) {
+// listing is a table as a list that people page through, in the order of ids, which is that of time.
+type listing[T any] struct {
+	table, columns string
+	scan           func(row) (T, error)
+	id             func(*T) string
+}
+
+// read returns a page, the newest first, and the cursor to the next one. conditions narrow the list.
+func (l listing[T]) read(ctx context.Context, b *Book, f waybill.ListFilter, conditions func(*Tx, *where) error) (rows []T, next string, err error) {
+	limit := limitOf(f.Limit)
 	err = b.View(ctx, func(tx *Tx) error {
 		var w where
 		if err := conditions(tx, &w); err != nil {
@@ -357,10 +363,12 @@ func listed[T any](
 		if f.Before != "" {
 			w.and("id < %s", f.Before)
 		}
-		out, err = list(tx, text+w.text()+" ORDER BY id DESC"+w.limit(limitOf(f.Limit)+1), scan, w.args...)
+		text := "SELECT " + l.columns + " FROM " + l.table + w.text() + " ORDER BY id DESC" + w.limit(limit+1)
+		rows, err = list(tx, text, l.scan, w.args...)
 		return err
 	})
-	return out, err
+	rows, next = page(rows, limit, l.id)
+	return rows, next, err
 }
 
 // equal narrows a list by columns that have a value asked for.
@@ -374,7 +382,8 @@ func (w *where) equal(columns map[string]string) {
 
 // Items lists items, newest first, by state and connection; by event those that told it again.
 func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item, string, error) {
-	out, err := listed(ctx, b, f, "SELECT "+itemColumns+" FROM items", scanItem, func(tx *Tx, w *where) error {
+	all := listing[waybill.Item]{"items", itemColumns, scanItem, func(it *waybill.Item) string { return string(it.ID) }}
+	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"connection": f.Connection})
 		if f.Event != "" {
 			w.and("id IN (SELECT item FROM evidence WHERE event = %s)", f.Event)
@@ -387,13 +396,12 @@ func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item,
 			return nil
 		}
 	})
-	out, next := page(out, limitOf(f.Limit), func(it *waybill.Item) string { return string(it.ID) })
-	return out, next, err
 }
 
 // Runs lists runs, newest first, by state, flow, event and the connection their event came from.
 func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, string, error) {
-	out, err := listed(ctx, b, f, "SELECT "+runColumns+" FROM runs", scanRun, func(tx *Tx, w *where) error {
+	all := listing[waybill.Run]{"runs", runColumns, scanRun, func(r *waybill.Run) string { return string(r.ID) }}
+	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event)})
 		if f.Connection != "" {
 			w.and("EXISTS (SELECT 1 FROM events e WHERE e.id = runs.event AND e.connection = %s)", f.Connection)
@@ -404,13 +412,12 @@ func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, s
 		w.equal(map[string]string{"state": f.State})
 		return nil
 	})
-	out, next := page(out, limitOf(f.Limit), func(r *waybill.Run) string { return string(r.ID) })
-	return out, next, err
 }
 
 // Effects lists effects, newest first, by state, flow, connection and event.
 func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Effect, string, error) {
-	out, err := listed(ctx, b, f, "SELECT "+effectColumns+" FROM effects", scanEffect, func(tx *Tx, w *where) error {
+	all := listing[waybill.Effect]{"effects", effectColumns, scanEffect, func(e *waybill.Effect) string { return string(e.ID) }}
+	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event), "connection": f.Connection})
 		if state := waybill.EffectState(f.State); state.Open() {
 			return tx.inState(w, "effects", openEffect, state)
@@ -418,13 +425,12 @@ func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Eff
 		w.equal(map[string]string{"state": f.State})
 		return nil
 	})
-	out, next := page(out, limitOf(f.Limit), func(e *waybill.Effect) string { return string(e.ID) })
-	return out, next, err
 }
 
 // Problems lists problems, newest first: those of a state; "open" for all that are not fixed.
 func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
-	out, err := listed(ctx, b, f, "SELECT "+problemColumns+" FROM problems", scanProblem, func(_ *Tx, w *where) error {
+	all := listing[waybill.Problem]{"problems", problemColumns, scanProblem, func(p *waybill.Problem) string { return string(p.ID) }}
+	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"connection": f.Connection, "flow": f.Flow})
 		if f.State == "open" {
 			w.and("state <> 'fixed'")
@@ -433,8 +439,6 @@ func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Pr
 		}
 		return nil
 	})
-	out, next := page(out, limitOf(f.Limit), func(p *waybill.Problem) string { return string(p.ID) })
-	return out, next, err
 }
 
 // Problem returns a problem with what it holds.
@@ -448,10 +452,9 @@ func (b *Book) Problem(ctx context.Context, id waybill.ProblemID) (v *waybill.Pr
 
 // AuditLog lists what people did, newest first. State narrows it to one kind of act.
 func (b *Book) AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error) {
-	out, err := listed(ctx, b, f, "SELECT "+auditColumns+" FROM audit", scanAudit, func(_ *Tx, w *where) error {
+	all := listing[waybill.Audited]{"audit", auditColumns, scanAudit, func(a *waybill.Audited) string { return a.ID }}
+	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"action": f.State})
 		return nil
 	})
-	out, next := page(out, limitOf(f.Limit), func(a *waybill.Audited) string { return a.ID })
-	return out, next, err
 }

@@ -19,18 +19,26 @@ const (
 	openEffect = "(state = 'planned' OR state = 'sent' OR state = 'unknown')"
 )
 
-// byDue merges lists that are each in order of due time into the first limit of all. One list for each state is read in the
+// queue is a table as a queue: its rows that are open, by the time they are due.
+type queue[T any] struct {
+	table, columns, open string
+	scan                 func(row) (T, error)
+}
+
+// due merges lists that are each in order of due time into the first limit of all. One list for each state is read in the
 // order of the index, so a backlog of any length costs no more than what is taken from it.
-func byDue[T any](tx *Tx, text string, scan func(row) (T, error), now time.Time, limit int, states ...string) ([]T, error) {
+func (q queue[T]) due(tx *Tx, now time.Time, limit int, states ...string) ([]T, error) {
 	type dated struct {
 		due int64
 		id  string
 		it  T
 	}
+	text := "SELECT due, id, " + q.columns + " FROM " + q.table + " WHERE " + q.open + ` AND state = $1 AND due <= $2
+		ORDER BY due, id LIMIT $3`
 	var all []dated
 	for _, state := range states {
 		some, err := list(tx, text, func(r row) (dated, error) {
-			it, err := scan(skipped{r, 2})
+			it, err := q.scan(skipped{r, 2})
 			return dated{r.num(0), r.text(1), it}, err
 		}, state, now, limit)
 		if err != nil {
@@ -60,14 +68,12 @@ func (s skipped) bytes(i int) []byte { return s.r.bytes(i + s.n) }
 
 // DueItems lists kept items whose time has come, and fetching ones that were given a time.
 func (tx *Tx) DueItems(now time.Time, limit int) ([]waybill.Item, error) {
-	return byDue(tx, "SELECT due, id, "+itemColumns+" FROM items WHERE "+openItem+` AND state = $1 AND due <= $2
-		ORDER BY due, id LIMIT $3`, scanItem, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
+	return queue[waybill.Item]{"items", itemColumns, openItem, scanItem}.due(tx, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
 }
 
 // DueRuns lists queued runs that are first in their lane, and running or waiting ones that were given a time.
 func (tx *Tx) DueRuns(now time.Time, limit int) ([]waybill.Run, error) {
-	return byDue(tx, "SELECT due, id, "+runColumns+" FROM runs WHERE "+openRun+` AND state = $1 AND due <= $2
-		ORDER BY due, id LIMIT $3`, scanRun, now, limit,
+	return queue[waybill.Run]{"runs", runColumns, openRun, scanRun}.due(tx, now, limit,
 		string(waybill.RunQueued), string(waybill.RunRunning), string(waybill.RunWaiting))
 }
 
