@@ -59,7 +59,14 @@ func (m *Main) trigger() *cobra.Command {
 				}
 				o.Set[path] = value
 			}
-			return m.send(c.Context(), ws, where, args[0], to, o)
+			from, sample, err := pick(ws, args[0])
+			if err != nil {
+				return err
+			}
+			if to == "" {
+				return m.sendLocal(c.Context(), where, from.Name, sample, o)
+			}
+			return m.sendTo(c.Context(), to, from, sample, o)
 		},
 	}
 	where.add(m, c)
@@ -112,16 +119,8 @@ func pick(ws *workspace.Workspace, what string) (*workspace.Connection, string, 
 	return c, sample, nil
 }
 
-// send has the running serve send a sample to itself: it has the secrets, and its simulated systems can be asked about what
-// they sent. With --to another server is sent to, signed with the secrets of the environment variables.
-func (m *Main) send(ctx context.Context, ws *workspace.Workspace, where bookFlags, what, to string, o simulator.TriggerOptions) error {
-	c, sample, err := pick(ws, what)
-	if err != nil {
-		return err
-	}
-	if to == "" {
-		return m.sendLocal(ctx, where, c.Name, sample, o)
-	}
+// sendTo sends a sample to the server at an address, signed with the secrets of the environment variables.
+func (m *Main) sendTo(ctx context.Context, to string, c *workspace.Connection, sample string, o simulator.TriggerOptions) error {
 	secrets := simulator.Secrets(c.Name, c.Manifest)
 	for name := range secrets {
 		variable := "WAYBILL_SECRET_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(c.Name+"."+name))
@@ -150,6 +149,8 @@ func (m *Main) send(ctx context.Context, ws *workspace.Workspace, where bookFlag
 	return nil
 }
 
+// sendLocal has the running serve send a sample to itself: it has the secrets, and its simulated systems can be asked about
+// what they sent.
 func (m *Main) sendLocal(ctx context.Context, where bookFlags, connection, sample string, o simulator.TriggerOptions) error {
 	p, err := m.place(m.dir([]string{where.dir}), where.database)
 	if err != nil {
