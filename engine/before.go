@@ -87,8 +87,10 @@ func (e *Engine) keepBefore(tx *record.Tx, f *waybill.Fetch) (*waybill.Effect, e
 		if err != nil || run.State.Ended() {
 			return nil, err
 		}
-		return nil, e.listRun(tx, run, eff, blame{cause: causeOr(f.Cause, waybill.OurSide), connection: eff.Connection, action: f.Action,
-			words: "what is there now could not be read, so it could not be put back: " + f.Reason, owner: run.Owner})
+		return nil, e.listRun(tx, run, eff, blame{
+			cause: causeOr(f.Cause, waybill.OurSide), connection: eff.Connection, action: f.Action,
+			words: "what is there now could not be read, so it could not be put back: " + f.Reason, owner: run.Owner,
+		})
 	}
 	eff.Before, eff.DueAt, eff.Reason = f.Answer, time.Time{}, ""
 	return eff, tx.MoveEffect(eff, waybill.EffectPlanned)

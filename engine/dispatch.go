@@ -214,7 +214,7 @@ type timerEntry struct {
 	wake chan struct{}
 }
 
-type timerHeap []*timerEntry
+type timerHeap []*timerEntry //nolint:recvcheck // as container/heap asks
 
 func (h timerHeap) Len() int { return len(h) }
 func (h timerHeap) Less(i, j int) bool {

@@ -93,7 +93,7 @@ func New(o Options) (*Engine, error) {
 		o.Sweep = 2 * time.Second
 	}
 	if o.Random == nil {
-		o.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // jitter needs no secrecy
+		o.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) // jitter needs no secrecy
 	}
 	e := &Engine{
 		o: o, book: o.Book, d: o.Dispatcher, ids: o.IDs, log: o.Log,

@@ -45,8 +45,10 @@ func (e *Engine) settledAfterEnd(tx *record.Tx, run *waybill.Run, eff *waybill.E
 	if err := tx.Clear(waybill.Member{Effect: eff.ID}); err != nil || answer.Result != flow.Failed || run.State != waybill.RunDone {
 		return err
 	}
-	why := blame{cause: causeOr(answer.Cause, waybill.DeclinedValue), connection: eff.Connection, action: eff.Action,
-		code: answer.Code, words: answer.Words, owner: run.Owner, lesser: true}
+	why := blame{
+		cause: causeOr(answer.Cause, waybill.DeclinedValue), connection: eff.Connection, action: eff.Action,
+		code: answer.Code, words: answer.Words, owner: run.Owner, lesser: true,
+	}
 	return e.listRun(tx, run, eff, why)
 }
 

@@ -188,8 +188,10 @@ func (e *Engine) listDoubt(tx *record.Tx, run *waybill.Run, eff *waybill.Effect,
 	if words == "" {
 		words = dec.Reason
 	}
-	return e.listRun(tx, run, eff, blame{cause: doubtOr(eff, x.Attempt.Cause), connection: eff.Connection,
-		action: eff.Action, code: x.Code, words: words, owner: run.Owner})
+	return e.listRun(tx, run, eff, blame{
+		cause: doubtOr(eff, x.Attempt.Cause), connection: eff.Connection,
+		action: eff.Action, code: x.Code, words: words, owner: run.Owner,
+	})
 }
 
 // doubtOr is the cause a person is asked about: what is not known is a lost answer, whatever lost it.
@@ -236,8 +238,10 @@ func (e *Engine) noteEffect(tx *record.Tx, eff *waybill.Effect) error {
 	if eff.Kind != waybill.KindMessage {
 		return nil
 	}
-	m := waybill.Message{Effect: eff.ID, Event: eff.Event, Connection: eff.Connection, To: recipient(eff), Template: inputText(eff, "template"),
-		Remote: eff.Object.ID, State: messageState(eff.State), Reason: eff.Reason, UpdatedAt: e.d.Now()}
+	m := waybill.Message{
+		Effect: eff.ID, Event: eff.Event, Connection: eff.Connection, To: recipient(eff), Template: inputText(eff, "template"),
+		Remote: eff.Object.ID, State: messageState(eff.State), Reason: eff.Reason, UpdatedAt: e.d.Now(),
+	}
 	if err := tx.PutMessage(&m); err != nil {
 		return fmt.Errorf("note the message: %w", err)
 	}

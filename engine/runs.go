@@ -119,8 +119,10 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	b := a.b
 	target, ok := e.target(m.Connection)
 	if !ok {
-		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
-			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection)})
+		e.blockRun(a, blame{
+			cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
+			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection),
+		})
 		return
 	}
 	eff := &waybill.Effect{
@@ -155,8 +157,10 @@ func (e *Engine) resolveFetch(a *advance, m *flow.PlannedFetch, now time.Time) {
 	b := a.b
 	target, ok := e.target(m.Connection)
 	if !ok {
-		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
-			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection)})
+		e.blockRun(a, blame{
+			cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
+			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection),
+		})
 		return
 	}
 	r, err := deliver.Render(target, m.Action, m.Inputs, "")
@@ -186,8 +190,10 @@ func (e *Engine) resolveEmit(a *advance, m *flow.Emitted, now time.Time) {
 		return
 	}
 	if b.event.Hops >= maxHops {
-		e.blockBefore(a, blame{cause: waybill.BlockedByRule, code: "hops",
-			words: fmt.Sprintf("%s would be the %dth event in a chain of emits; a flow seems to start itself", m.Type, maxHops+1)})
+		e.blockBefore(a, blame{
+			cause: waybill.BlockedByRule, code: "hops",
+			words: fmt.Sprintf("%s would be the %dth event in a chain of emits; a flow seems to start itself", m.Type, maxHops+1),
+		})
 		return
 	}
 	ev := &waybill.Event{
@@ -314,8 +320,10 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	planned, fresh, err := tx.PlanEffect(&eff, false)
 	if waybill.KindOf(err) == waybill.Conflict {
 		// The address already has an effect with another fingerprint: neither reused nor sent; a person decides.
-		why := blame{cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: "changed", owner: a.b.flow.Owner,
-			words: "this step was done before with other values; a person decides which are right"}
+		why := blame{
+			cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: "changed", owner: a.b.flow.Owner,
+			words: "this step was done before with other values; a person decides which are right",
+		}
 		run.State, run.Reason = waybill.RunBlocked, why.words
 		return e.problem(why, a.b.flow.Name), nil
 	}

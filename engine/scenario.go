@@ -41,12 +41,12 @@ func (t *Trial) Passed() bool { return len(t.Failures) == 0 }
 func (t *Trial) Close() error { return t.Book.Close() }
 
 // trialStart is when every scenario begins: a Thursday morning.
-var trialStart = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a time that nothing changes
+var trialStart = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC) // a time that nothing changes
 
 // Try runs a scenario. The same scenario and seed give the same trial.
 func Try(ctx context.Context, ws *workspace.Workspace, s *workspace.Scenario, seed uint64) (*Trial, error) {
 	v := NewVirtual(trialStart)
-	rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
+	rnd := rand.New(rand.NewPCG(seed, 1)) // repeatable
 	ids := waybill.NewIDs(v.Now, &seeded{rnd})
 	book, err := record.Open(ctx, "sqlite::memory:", record.Options{Now: v.Now, IDs: ids, Environment: "offline", Inline: true})
 	if err != nil {
@@ -138,7 +138,8 @@ func (r *trial) give(ctx context.Context, g workspace.Given) error {
 		return nil
 	case g.Sample != "":
 		hooks, err := r.world.Trigger(ctx, g.Connection, g.Sample, simulator.TriggerOptions{
-			Set: g.Set, Times: g.Times, Dup: g.Dup, Late: g.Late, Forge: g.Forge, Reorder: g.Reorder})
+			Set: g.Set, Times: g.Times, Dup: g.Dup, Late: g.Late, Forge: g.Forge, Reorder: g.Reorder,
+		})
 		if err != nil {
 			return err
 		}
@@ -387,7 +388,7 @@ func (s scripted) RoundTrip(req *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(a.Status)
-		_, _ = w.Write(a.Body) //nolint:errcheck // into memory
+		_, _ = w.Write(a.Body) // into memory
 		res := w.Result()
 		res.Request = req
 		return res, nil
@@ -427,8 +428,10 @@ func (e *Engine) Tell(connection, typ string, data map[string]any) error {
 		return &waybill.Error{Kind: waybill.Invalid, Message: fmt.Sprintf("the data does not fit %s: %v", typ, misfits)}
 	}
 	id := waybill.EventID(e.ids.New("evt"))
-	ev := &waybill.Event{ID: id, Type: typ, Noun: def.Noun, Account: connection, Connection: connection, FactKey: string(id),
-		Subject: def.SubjectOf(data), Data: encode(data), OccurredAt: e.d.Now(), AcceptedAt: e.d.Now(), Rank: def.Rank, Bundle: v.id, Search: def.Search(data)}
+	ev := &waybill.Event{
+		ID: id, Type: typ, Noun: def.Noun, Account: connection, Connection: connection, FactKey: string(id),
+		Subject: def.SubjectOf(data), Data: encode(data), OccurredAt: e.d.Now(), AcceptedAt: e.d.Now(), Rank: def.Rank, Bundle: v.id, Search: def.Search(data),
+	}
 	o := e.open(v, ev, data)
 	e.reserveOpening(o)
 	var failed error

@@ -263,8 +263,10 @@ func (e *Engine) askAbout(eff *waybill.Effect, why string) {
 			if err != nil {
 				return err
 			}
-			return e.listRun(tx, run, now, blame{cause: waybill.AnswerLost, connection: now.Connection, action: now.Action,
-				words: now.Reason, owner: run.Owner})
+			return e.listRun(tx, run, now, blame{
+				cause: waybill.AnswerLost, connection: now.Connection, action: now.Action,
+				words: now.Reason, owner: run.Owner,
+			})
 		},
 	})
 }
@@ -280,13 +282,15 @@ func (e *Engine) applySettles(tx *record.Tx, u *understood, s translate.SettlesF
 	}
 	proof := fmt.Sprintf("webhook %s says %s", u.item.Type, s.State)
 	if s.Message != "" {
-		m := waybill.Message{Effect: eff.ID, Event: eff.Event, Connection: eff.Connection, To: recipient(eff),
-			Template: inputText(eff, "template"), Remote: s.Remote, State: waybill.MessageState(s.Message), Reason: s.Reason, UpdatedAt: e.d.Now()}
+		m := waybill.Message{
+			Effect: eff.ID, Event: eff.Event, Connection: eff.Connection, To: recipient(eff),
+			Template: inputText(eff, "template"), Remote: s.Remote, State: waybill.MessageState(s.Message), Reason: s.Reason, UpdatedAt: e.d.Now(),
+		}
 		if err := tx.PutMessage(&m); err != nil {
 			return fmt.Errorf("note the message: %w", err)
 		}
 	}
-	if eff.State != waybill.EffectSent && eff.State != waybill.EffectUnknown && !(eff.State == waybill.EffectPlanned && eff.Doubted) {
+	if eff.State != waybill.EffectSent && eff.State != waybill.EffectUnknown && (eff.State != waybill.EffectPlanned || !eff.Doubted) {
 		return nil
 	}
 	from := eff.State

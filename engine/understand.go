@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"waybill"
@@ -85,10 +86,12 @@ func (e *Engine) read(p *piece) (*understood, error) {
 	switch {
 	case res.Blocked != nil:
 		u.item.State, u.item.Reason = waybill.ItemBlocked, res.Blocked.Words
-		u.problem = e.problem(blame{cause: res.Blocked.Cause, connection: p.item.Connection, action: p.item.Type,
-			code: res.Blocked.Code, words: res.Blocked.Words, owner: e.ownerOf("")}, "")
+		u.problem = e.problem(blame{
+			cause: res.Blocked.Cause, connection: p.item.Connection, action: p.item.Type,
+			code: res.Blocked.Code, words: res.Blocked.Words, owner: e.ownerOf(""),
+		}, "")
 	case res.NeedFetch != nil:
-		return u, e.planItemFetch(u, res.NeedFetch)
+		e.planItemFetch(u, res.NeedFetch)
 	case len(res.Events) > 0:
 		u.item.State, u.item.Reason = waybill.ItemTranslated, ""
 		for i := range res.Events {
@@ -206,7 +209,7 @@ func (e *Engine) applyUnderstood(tx *record.Tx, u *understood) error {
 		if err := e.applyOpening(tx, o); err != nil {
 			return err
 		}
-		item.Events = append(item.Events[:len(item.Events):len(item.Events)], o.id)
+		item.Events = append(slices.Clip(item.Events), o.id)
 	}
 	for _, s := range u.settles {
 		if err := e.applySettles(tx, u, s); err != nil {
@@ -342,18 +345,19 @@ func (e *Engine) touchSubject(tx *record.Tx, o *opening) error {
 }
 
 // planItemFetch asks for the data a webhook lacks.
-func (e *Engine) planItemFetch(u *understood, need *translate.FetchNeeded) error {
+func (e *Engine) planItemFetch(u *understood, need *translate.FetchNeeded) {
 	f, action, err := e.newFetch(u.p.item.Connection, need.Action, need.Inputs)
 	if err != nil {
 		u.item.State, u.item.Reason = waybill.ItemBlocked, err.Error()
-		u.problem = e.problem(blame{cause: waybill.MappingWrong, connection: u.p.item.Connection, action: need.Action,
-			words: err.Error(), owner: e.ownerOf("")}, "")
-		return nil
+		u.problem = e.problem(blame{
+			cause: waybill.MappingWrong, connection: u.p.item.Connection, action: need.Action,
+			words: err.Error(), owner: e.ownerOf(""),
+		}, "")
+		return
 	}
 	f.Item, f.Address = u.p.item.ID, need.As
 	u.fetch, u.action = f, action
 	u.item.State, u.item.Reason = waybill.ItemFetching, "its webhook carries ids only; the record is being read"
-	return nil
 }
 
 // putOff tries an item again later; one that cannot be written at all is put on a person's list.

@@ -91,7 +91,7 @@ func (e *Engine) version(tx *record.Tx, id waybill.BundleID) (*version, error) {
 	}
 	var content []byte
 	read := func(tx *record.Tx) (err error) { content, err = tx.Bundle(id); return err }
-	err := error(nil)
+	var err error
 	if tx != nil {
 		err = read(tx)
 	} else {

@@ -50,7 +50,7 @@ func (w words) Grade(connection, action string) (waybill.ActionKind, waybill.Rep
 }
 
 // keysOf are the item keys in a step's address: items[sku-1].update.
-var keysOf = regexp.MustCompile(`\[[^\]]*\]`) //nolint:gochecknoglobals // a pattern that nothing changes
+var keysOf = regexp.MustCompile(`\[[^\]]*\]`) // a pattern that nothing changes
 
 // blameStep says which connection and action a blocked step belongs to.
 func (e *Engine) blameStep(b *begun, m *flow.Blocked) blame {
