@@ -8,7 +8,8 @@ import (
 
 // TouchSubject finds the subject by any alias of its type, or makes it; adds the aliases; and takes over fields when the
 // fact is not older than the one it has (FactTime, then Rank). Two subjects found by different aliases are merged: the
-// first one stays, with the fields of the newer fact. It returns the id of the one that stays.
+// first one stays, with the fields of the newer fact. A subject has at most 32 names: a value that more share tells nobody
+// apart and joins no others. It returns the id of the one that stays, empty when every name given is such a value.
 func (tx *Tx) TouchSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 	if len(s.Aliases) == 0 {
 		return "", invalid("a subject of type %q is known by nothing: it has no alias", s.Type)
@@ -17,18 +18,32 @@ func (tx *Tx) TouchSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 	if err != nil {
 		return "", err
 	}
+	if len(fresh) > 0 || len(found) > 1 {
+		found = slices.DeleteFunc(found, func(f waybill.Subject) bool { return len(f.Aliases) >= maxAliases })
+	}
 	if len(found) == 0 {
-		return tx.newSubject(s)
+		n := *s
+		n.Aliases = fresh
+		if len(fresh) == 0 {
+			return "", nil // every name it has is one that everybody shares
+		}
+		return tx.newSubject(&n)
 	}
 	keep := found[0]
-	before := len(keep.Aliases)
-	changed := len(found) > 1
+	before, changed := len(keep.Aliases), false
 	for _, other := range found[1:] {
+		if len(keep.Aliases)+len(other.Aliases) > maxAliases {
+			continue
+		}
+		changed = true
 		if err := tx.mergeSubject(&keep, &other); err != nil {
 			return "", err
 		}
 	}
 	for _, a := range fresh {
+		if len(keep.Aliases) >= maxAliases {
+			break
+		}
 		if err := tx.setAlias(s.Type, a, keep.ID); err != nil {
 			return "", err
 		}
@@ -43,6 +58,10 @@ func (tx *Tx) TouchSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 	}
 	return keep.ID, tx.writeSubject(&keep)
 }
+
+// maxAliases bounds the names of one subject. A value that so many share (a shop's own phone number typed in for every
+// customer) does not tell one customer from another, and must not make them one.
+const maxAliases = 32
 
 // subjectsBy returns the subjects that have one of the aliases, oldest first, and the aliases that nobody has.
 func (tx *Tx) subjectsBy(typ string, aliases []waybill.Alias) (found []waybill.Subject, fresh []waybill.Alias, err error) {

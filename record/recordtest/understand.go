@@ -1,6 +1,7 @@
 package recordtest
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -150,6 +151,19 @@ var subjectCases = []testCase{
 		same(k, "fields of the newer fact", string(s.Fields), `{"v":2}`)
 		same(k, "names", len(s.Aliases), 3)
 		same(k, "the merged one leads there", k.subject(b).ID, a)
+	}},
+	{"a value that everybody shares does not make everybody one", func(k *kit) {
+		ids := map[waybill.SubjectID]bool{}
+		most := 0
+		for i := range 200 {
+			own := waybill.Alias{Kind: "email", Value: fmt.Sprintf("customer%d@example.com", i)}
+			id := k.touch("A customer", `{"v":1}`, 0, 0, own, phone)
+			same(k, "found again by what is its own", k.touch("A customer", `{"v":1}`, 0, 0, own), id)
+			ids[id] = true
+			most = max(most, len(k.subject(id).Aliases))
+		}
+		same(k, "names stay bounded", most <= 32, true)
+		same(k, "the others are themselves", len(ids) > 150, true)
 	}},
 	{"an older fact never overwrites newer fields", func(k *kit) {
 		id := k.touch("Asha", `{"v":2}`, 0, 0, email)
