@@ -14,6 +14,7 @@ type crew[T any] struct {
 	bound  int
 	work   func([]T)
 	yield  func() bool // others go first now; asked for each batch
+	refill func()      // asks the table for what was not queued
 	mu     sync.Mutex
 	queue  []T
 	busy   int
@@ -72,9 +73,21 @@ func (c *crew[T]) turn() {
 	rest := copy(c.queue, c.queue[n:])
 	clear(c.queue[rest:])
 	c.queue = c.queue[:rest]
+	low := c.missed && rest < c.bound/4
+	c.missed = c.missed && !low
 	c.mu.Unlock()
+	if low {
+		c.d.Go(c.refill)
+	}
 	c.work(list)
 	c.d.Go(c.turn)
+}
+
+// more notes that the table has more than was asked for.
+func (c *crew[T]) more() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.missed = true
 }
 
 // long reports whether what is queued now waits a while.
@@ -84,11 +97,9 @@ func (c *crew[T]) long() bool {
 	return len(c.queue) > 4*c.batch
 }
 
-// room says how many more fit, and whether the table should be asked.
-func (c *crew[T]) room() (free int, missed bool) {
+// room says how many more fit.
+func (c *crew[T]) room() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	missed = c.missed
-	c.missed = false
-	return c.bound - len(c.queue), missed
+	return c.bound - len(c.queue)
 }

@@ -115,8 +115,9 @@ func New(o Options) (*Engine, error) {
 		e.o.Policy.Jitter = e.jitterLocked
 	}
 	e.items = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.understand)
-	e.items.yield = e.stepAside
+	e.items.yield, e.items.refill = e.stepAside, e.refillItems
 	e.runs = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.advanceRuns)
+	e.runs.refill = e.refillRuns
 	return e, nil
 }
 

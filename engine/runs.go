@@ -496,15 +496,18 @@ func fetchAnswer(f *waybill.Fetch) (*flow.Answer, error) {
 
 // refillRuns reads from the table the runs that can go on and that no hint holds.
 func (e *Engine) refillRuns() {
-	free, _ := e.runs.room()
+	free := e.runs.room()
 	if free < e.o.Backlog/2 {
 		return
 	}
 	var list []waybill.Run
-	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now(), free/2); return err })
+	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now(), free); return err })
 	if err != nil {
 		e.log.Error("the runs that are due could not be read", "err", err)
 		return
+	}
+	if len(list) == free {
+		e.runs.more()
 	}
 	for i := range list {
 		e.runs.push(list[i].ID)

@@ -393,15 +393,18 @@ func (e *Engine) hand(p *piece) {
 
 // refillItems reads from the table the items that no hint holds.
 func (e *Engine) refillItems() {
-	free, _ := e.items.room()
+	free := e.items.room()
 	if free < e.o.Backlog/2 {
 		return
 	}
 	var list []waybill.Item
-	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free/2); return err })
+	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free); return err })
 	if err != nil {
 		e.log.Error("the items that are due could not be read", "err", err)
 		return
+	}
+	if len(list) == free {
+		e.items.more()
 	}
 	for i := range list {
 		e.hand(&piece{item: list[i]})
