@@ -42,27 +42,37 @@ func (e *Engine) restoreConnections() error {
 }
 
 // healthChanged writes a connection's new health: an outage is one problem, and ends by itself.
-func (e *Engine) healthChanged(name string, s waybill.ConnectionState) {
+func (e *Engine) healthChanged(name string) {
+	var s waybill.ConnectionState
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
 			old, err := tx.ConnectionState(name)
 			if err != nil {
 				return err
 			}
+			s = e.stateOf(name) // of two changes close together the later one is written, whichever comes first
 			now := s
 			now.Connection, now.Account = name, old.Account
-			now.LastIn, now.LastOut = old.LastIn, old.LastOut
-			if err := tx.Clear(waybill.Member{Connection: name}); err != nil {
-				return err
-			}
-			now.Problem = ""
+			now.LastIn, now.LastOut, now.Problem = old.LastIn, old.LastOut, ""
+			var open []waybill.ProblemID
 			if s.Health == waybill.HealthDown || s.Health == waybill.HealthSignInNeeded || s.Health == waybill.HealthLimited {
 				why := blame{cause: s.Cause, connection: name, words: s.Reason, owner: e.ownerOf("")}
-				id, err := tx.Raise(e.problem(why, ""), waybill.Member{Connection: name, At: e.d.Now()})
-				if err != nil {
+				if now.Problem, err = tx.Raise(e.problem(why, ""), waybill.Member{Connection: name, At: e.d.Now()}); err != nil {
 					return fmt.Errorf("raise the outage: %w", err)
 				}
-				now.Problem = id
+				open = append(open, now.Problem)
+			}
+			for _, action := range s.Parked {
+				why := blame{cause: waybill.PermissionMissing, connection: name, action: action, owner: e.ownerOf(""),
+					words: fmt.Sprintf("%s may not do %s there", name, action)}
+				id, err := tx.Raise(e.problem(why, ""), waybill.Member{Connection: name, At: e.d.Now()})
+				if err != nil {
+					return fmt.Errorf("raise the missing permission: %w", err)
+				}
+				open = append(open, id)
+			}
+			if err := tx.Clear(waybill.Member{Connection: name}, open...); err != nil {
+				return err
 			}
 			return tx.SetConnectionState(&now)
 		},
@@ -137,19 +147,67 @@ func (e *Engine) probeConnections() {
 	}
 }
 
-// setPaused pauses or resumes a connection by a person.
-func (e *Engine) setPaused(name string, paused bool) {
+// pause holds a connection until a person resumes it.
+func (e *Engine) pause(name string) {
 	e.mu.Lock()
-	var s waybill.ConnectionState
-	if paused {
-		s = e.governor.Pause(name, e.d.Now())
+	e.governor.Pause(name, e.d.Now())
+	e.mu.Unlock()
+	e.healthChanged(name)
+}
+
+// resume ends a pause. Of an outage it ends the hold only: the next call finds out whether it is over.
+func (e *Engine) resume(name string) {
+	e.mu.Lock()
+	if e.governor.State(name).Health == waybill.HealthPaused {
+		e.governor.Resume(name, e.d.Now())
 	} else {
-		s = e.governor.Resume(name, e.d.Now())
+		e.governor.Probe(name, e.d.Now())
 	}
 	e.mu.Unlock()
-	e.healthChanged(name, s)
-	if !paused {
-		e.refillSender(name)
-		e.pump(name)
-	}
+	e.healthChanged(name)
+	e.hurry(name)
+}
+
+// permit lets a parked action go on: a person says that the permission is there.
+func (e *Engine) permit(name, action string) {
+	e.mu.Lock()
+	e.governor.Unpark(name, action)
+	e.mu.Unlock()
+	e.healthChanged(name)
+	e.hurry(name)
+}
+
+// hurry makes the work of a connection that waits for a time due now, as far as one look at the table finds it; what is
+// left comes at its time.
+func (e *Engine) hurry(name string) {
+	now := e.d.Now()
+	e.commit(intent{apply: func(tx *record.Tx) error {
+		effects, err := tx.DueEffects(name, now.Add(48*time.Hour), 256)
+		if err != nil {
+			return err
+		}
+		for i := range effects {
+			if eff := &effects[i]; eff.DueAt.After(now) {
+				eff.DueAt = time.Time{}
+				if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
+					return err
+				}
+			}
+		}
+		fetches, err := tx.DueFetches(name, now.Add(48*time.Hour), 256)
+		if err != nil {
+			return err
+		}
+		for i := range fetches {
+			if f := &fetches[i]; f.DueAt.After(now) {
+				f.DueAt = time.Time{}
+				if err := tx.MoveFetch(f, waybill.FetchPlanned); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}})
+	e.refillSender(name)
+	e.pump(name)
 }

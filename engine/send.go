@@ -355,6 +355,9 @@ func (e *Engine) askGate(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (
 	if c := e.today().ws.Connections[eff.Connection]; c != nil {
 		view.Allow = c.Allow
 	}
+	if run.State == waybill.RunDone && eff.Generation > 1 {
+		view.Run = nil // a part that failed, and that a person has sent after all: no run waits for it
+	}
 	view.Recipient = recipient(eff)
 	state := e.stateOf(eff.Connection)
 	view.Connection = &state
@@ -428,10 +431,10 @@ func (e *Engine) handBack(j *job) {
 // release gives a slot back, lets the governor learn from the exchange, and starts what can go next.
 func (e *Engine) release(name string, x *deliver.Exchange) {
 	e.mu.Lock()
-	changed, state := e.governor.Release(name, x, e.d.Now())
+	changed, _ := e.governor.Release(name, x, e.d.Now())
 	e.mu.Unlock()
 	if changed {
-		e.healthChanged(name, state)
+		e.healthChanged(name)
 	}
 	e.pump(name)
 }

@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"waybill"
+	"waybill/flow"
+	"waybill/record"
+)
+
+// Choices says what a person may do with an object (an item, run, effect, problem or connection), and how safe each is.
+func (e *Engine) Choices(ctx context.Context, object string) ([]waybill.Choice, error) {
+	var list []waybill.Choice
+	err := e.book.View(ctx, func(tx *record.Tx) (err error) {
+		list, err = e.choices(tx, object)
+		return err
+	})
+	return list, err
+}
+
+func (e *Engine) choices(tx *record.Tx, object string) ([]waybill.Choice, error) {
+	switch kind, _, _ := strings.Cut(object, "_"); kind {
+	case "eff":
+		eff, err := tx.Effect(waybill.EffectID(object))
+		if err != nil {
+			return nil, err
+		}
+		run, err := tx.Run(eff.Run)
+		if err != nil {
+			return nil, err
+		}
+		return e.effectChoices(tx, run, eff)
+	case "run":
+		run, err := tx.Run(waybill.RunID(object))
+		if err != nil {
+			return nil, err
+		}
+		return e.runChoices(tx, run)
+	case "itm":
+		it, err := tx.Item(waybill.ItemID(object))
+		if err != nil {
+			return nil, err
+		}
+		return itemChoices(it), nil
+	case "prb":
+		p, err := tx.Problem(waybill.ProblemID(object))
+		if err != nil {
+			return nil, err
+		}
+		return problemChoices(p), nil
+	}
+	if _, ok := e.today().ws.Connections[object]; ok {
+		return connectionChoices(e.stateOf(object)), nil
+	}
+	return nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nothing is named %q", object)}
+}
+
+// repeatWords says why sending an effect again is harmless, or is not.
+func (e *Engine) repeatWords(eff *waybill.Effect) (string, bool) {
+	title := eff.Connection
+	if c := e.today().ws.Connections[eff.Connection]; c != nil {
+		title = c.Manifest.Title
+	}
+	switch eff.Repeat {
+	case waybill.RepeatNatural:
+		return fmt.Sprintf("Safe: writing the same to %s twice leaves it once", title), true
+	default: // a new generation has a key of its own, so the provider's memory of the old one does not help
+		return fmt.Sprintf("May repeat: %s cannot tell a second one from the first", title), false
+	}
+}
+
+// standsAt reports whether a run waits at an address, for an answer or for a person.
+func standsAt(run *waybill.Run, address string) bool {
+	if run.State.Ended() {
+		return false
+	}
+	p, err := flow.Decode(run.Progress)
+	return err == nil && p.Address == address
+}
+
+// effectChoices are about the newest generation of a step's effect only: what came after an older one has settled it.
+func (e *Engine) effectChoices(tx *record.Tx, run *waybill.Run, eff *waybill.Effect) ([]waybill.Choice, error) {
+	newest, err := tx.EffectAt(eff.Event, eff.Flow, eff.Address)
+	if err != nil || newest.ID != eff.ID {
+		return nil, err
+	}
+	stands := standsAt(run, eff.Address)
+	held := eff.State == waybill.EffectPlanned && !eff.DueAt.Before(waybill.Held())
+	part := !stands && run.State != waybill.RunStopped // the run goes on, or went on, without it
+	switch {
+	case eff.State == waybill.EffectDeclined && part, held && part:
+		return againChoices(eff, "Leave it so", "It stays undone; the run went on without it"), nil
+	case eff.State == waybill.EffectDeclined && stands && run.State == waybill.RunBlocked, held && run.State == waybill.RunBlocked:
+		return againChoices(eff, "Leave this step out", "The run goes on without it"), nil
+	case eff.State == waybill.EffectUnknown:
+		return e.unknownChoices(run, eff), nil
+	}
+	return nil, nil
+}
+
+// againChoices are for what is known not to have happened.
+func againChoices(eff *waybill.Effect, skip, after string) []waybill.Choice {
+	const safe = "Safe: it is known not to have happened"
+	return []waybill.Choice{
+		{Verb: waybill.VerbRetry, Label: "Retry this step", Safety: safe, Safe: true, Primary: true},
+		{Verb: waybill.VerbEdit, Label: "Edit and retry", Safety: safe, Safe: true, Inputs: eff.Inputs},
+		{Verb: waybill.VerbSkip, Label: skip, Safety: after, NeedsReason: true},
+	}
+}
+
+// unknownChoices are for what may or may not have happened. Nothing more is sent for a run that somebody stopped.
+func (e *Engine) unknownChoices(run *waybill.Run, eff *waybill.Effect) []waybill.Choice {
+	again, safe := e.repeatWords(eff)
+	list := []waybill.Choice{{Verb: waybill.VerbHappened, Label: "It happened", Safety: "You saw it there: the run goes on", Safe: true,
+		NeedsReason: true, Primary: !safe}}
+	if run.State != waybill.RunStopped {
+		list = append(list,
+			waybill.Choice{Verb: waybill.VerbDidNot, Label: "It did not happen: send it", Safety: "You looked and it is not there", NeedsReason: true},
+			waybill.Choice{Verb: waybill.VerbSendAgain, Label: "Send again", Safety: again, Safe: safe, NeedsReason: true, Primary: safe})
+	}
+	return append(list, waybill.Choice{Verb: waybill.VerbSkip, Label: "Leave it as it is",
+		Safety: "Nothing more is sent; the run goes on without knowing", NeedsReason: true})
+}
+
+func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, error) {
+	if run.State.Ended() {
+		return nil, nil
+	}
+	stop := waybill.Choice{Verb: waybill.VerbStop, Label: "Stop this run", Safety: "What was done stays done; nothing more is sent", NeedsReason: true}
+	if run.State != waybill.RunBlocked {
+		return []waybill.Choice{stop}, nil
+	}
+	eff, err := e.effectOfStep(tx, run)
+	if err != nil {
+		return nil, err
+	}
+	if eff != nil {
+		list, err := e.effectChoices(tx, run, eff)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > 0 {
+			return append(list, stop), nil
+		}
+	}
+	if standsAt(run, "") { // not begun: there is no step to leave out
+		return []waybill.Choice{
+			{Verb: waybill.VerbRetry, Label: "Try again", Safety: "Safe: nothing was sent", Safe: true, Primary: true}, stop,
+		}, nil
+	}
+	return []waybill.Choice{
+		{Verb: waybill.VerbRetry, Label: "Try this step again", Safety: "Safe: nothing was sent", Safe: true, Primary: true},
+		{Verb: waybill.VerbSkip, Label: "Leave this step out", Safety: "The run goes on without it", NeedsReason: true},
+		stop,
+	}, nil
+}
+
+// effectOfStep is the effect that keeps a run where it stands; nil when none does.
+func (e *Engine) effectOfStep(tx *record.Tx, run *waybill.Run) (*waybill.Effect, error) {
+	p, err := flow.Decode(run.Progress)
+	if err != nil {
+		return nil, nil //nolint:nilerr // a run that cannot be read can still be stopped
+	}
+	eff, err := tx.EffectAt(run.Event, run.Flow, p.Address)
+	if waybill.KindOf(err) == waybill.NotFound {
+		return nil, nil
+	}
+	if err != nil || eff.State.Settled() {
+		return nil, err
+	}
+	return eff, nil
+}
+
+func itemChoices(it *waybill.Item) []waybill.Choice {
+	switch it.State {
+	case waybill.ItemBlocked:
+		return []waybill.Choice{
+			{Verb: waybill.VerbRetry, Label: "Read it again", Safety: "Safe: a fact already known starts nothing", Safe: true, Primary: true},
+			{Verb: waybill.VerbNotUsed, Label: "Not needed", Safety: "It is set aside; its bytes are kept", NeedsReason: true},
+		}
+	case waybill.ItemNotUsed:
+		if it.DuplicateOf == "" {
+			return []waybill.Choice{{Verb: waybill.VerbRetry, Label: "Read it again", Safety: "Safe: a fact already known starts nothing", Safe: true}}
+		}
+	}
+	return nil
+}
+
+func problemChoices(p *waybill.ProblemView) []waybill.Choice {
+	if !p.Problem.State.Open() {
+		return nil
+	}
+	var list []waybill.Choice
+	outage := slices.ContainsFunc(p.Members, func(m waybill.Member) bool { return m.Connection != "" })
+	if p.Problem.Cause != waybill.AnswerLost || outage {
+		label := "Retry it"
+		if p.Problem.Count > 1 {
+			label = fmt.Sprintf("Retry all %d", p.Problem.Count)
+		}
+		list = append(list, waybill.Choice{Verb: waybill.VerbRetry, Label: label,
+			Safety: "Safe: only what is known not to have happened is sent", Safe: true, Primary: true})
+	}
+	if p.Problem.Lesser {
+		list = append(list, waybill.Choice{Verb: waybill.VerbSkip, Label: "Leave it so", Safety: "Nothing is sent; the runs went on without it",
+			NeedsReason: true})
+	}
+	if p.Problem.State != waybill.ProblemWorking {
+		list = append(list, waybill.Choice{Verb: waybill.VerbTake, Label: "I am on it", Safety: "Others see that you have it", Safe: true})
+	}
+	return list
+}
+
+func connectionChoices(s waybill.ConnectionState) []waybill.Choice {
+	if s.Health == waybill.HealthPaused {
+		return []waybill.Choice{{Verb: waybill.VerbResume, Label: "Go on", Safety: "What waits is sent, in order", Safe: true, Primary: true}}
+	}
+	list := []waybill.Choice{{Verb: waybill.VerbPause, Label: "Pause", Safety: "Nothing is sent there; what comes in is kept", NeedsReason: true}}
+	if s.Health != waybill.HealthWorking && s.Health != "" {
+		list = append([]waybill.Choice{{Verb: waybill.VerbResume, Label: "Try now", Safety: "One call is made to see whether it works again", Safe: true, Primary: true}}, list...)
+	}
+	return list
+}
