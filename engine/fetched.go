@@ -73,6 +73,25 @@ func (e *Engine) fetched(j *job, x deliver.Exchange) {
 	})
 }
 
+// parked reports whether an action waits for a permission.
+func (e *Engine) parked(connection, action string) bool {
+	return slices.Contains(e.stateOf(connection).Parked, action)
+}
+
+// putOffFetch leaves a read of a parked action for later.
+func (e *Engine) putOffFetch(j *job) {
+	f := *j.fetch
+	f.DueAt = e.d.Now().Add(askAgain)
+	e.commit(intent{
+		apply: func(tx *record.Tx) error { return tx.MoveFetch(&f, waybill.FetchPlanned) },
+		after: func() {
+			e.handBack(j)
+			e.wakeSender(f.Connection, f.DueAt)
+		},
+		fail: func(error) { e.handBack(j) },
+	})
+}
+
 // waited is what goes on once a read is on record.
 type waited struct {
 	run    *advance

@@ -288,6 +288,10 @@ func (e *Engine) send(j *job) {
 		return
 	}
 	if j.effect == nil {
+		if e.parked(j.fetch.Connection, j.fetch.Action) {
+			e.putOffFetch(j)
+			return
+		}
 		e.exchange(j)
 		return
 	}
