@@ -114,15 +114,19 @@ func againChoices(eff *waybill.Effect, skip, after string) []waybill.Choice {
 // unknownChoices are for what may or may not have happened. Nothing more is sent for a run that somebody stopped.
 func (e *Engine) unknownChoices(run *waybill.Run, eff *waybill.Effect) []waybill.Choice {
 	again, safe := e.repeatWords(eff)
-	list := []waybill.Choice{{Verb: waybill.VerbHappened, Label: "It happened", Safety: "You saw it there: the run goes on", Safe: true,
-		NeedsReason: true, Primary: !safe}}
+	list := []waybill.Choice{{
+		Verb: waybill.VerbHappened, Label: "It happened", Safety: "You saw it there: the run goes on", Safe: true,
+		NeedsReason: true, Primary: !safe,
+	}}
 	if run.State != waybill.RunStopped {
 		list = append(list,
 			waybill.Choice{Verb: waybill.VerbDidNot, Label: "It did not happen: send it", Safety: "You looked and it is not there", NeedsReason: true},
 			waybill.Choice{Verb: waybill.VerbSendAgain, Label: "Send again", Safety: again, Safe: safe, NeedsReason: true, Primary: safe})
 	}
-	return append(list, waybill.Choice{Verb: waybill.VerbSkip, Label: "Leave it as it is",
-		Safety: "Nothing more is sent; the run goes on without knowing", NeedsReason: true})
+	return append(list, waybill.Choice{
+		Verb: waybill.VerbSkip, Label: "Leave it as it is",
+		Safety: "Nothing more is sent; the run goes on without knowing", NeedsReason: true,
+	})
 }
 
 func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, error) {
@@ -185,6 +189,7 @@ func itemChoices(it *waybill.Item) []waybill.Choice {
 		if it.DuplicateOf == "" {
 			return []waybill.Choice{{Verb: waybill.VerbRetry, Label: "Read it again", Safety: "Safe: a fact already known starts nothing", Safe: true}}
 		}
+	default: // it is being worked on, or was understood
 	}
 	return nil
 }
@@ -200,12 +205,16 @@ func problemChoices(p *waybill.ProblemView) []waybill.Choice {
 		if p.Problem.Count > 1 {
 			label = fmt.Sprintf("Retry all %d", p.Problem.Count)
 		}
-		list = append(list, waybill.Choice{Verb: waybill.VerbRetry, Label: label,
-			Safety: "Safe: only what is known not to have happened is sent", Safe: true, Primary: true})
+		list = append(list, waybill.Choice{
+			Verb: waybill.VerbRetry, Label: label,
+			Safety: "Safe: only what is known not to have happened is sent", Safe: true, Primary: true,
+		})
 	}
 	if p.Problem.Lesser {
-		list = append(list, waybill.Choice{Verb: waybill.VerbSkip, Label: "Leave it so", Safety: "Nothing is sent; the runs went on without it",
-			NeedsReason: true})
+		list = append(list, waybill.Choice{
+			Verb: waybill.VerbSkip, Label: "Leave it so", Safety: "Nothing is sent; the runs went on without it",
+			NeedsReason: true,
+		})
 	}
 	if p.Problem.State != waybill.ProblemWorking {
 		list = append(list, waybill.Choice{Verb: waybill.VerbTake, Label: "I am on it", Safety: "Others see that you have it", Safe: true})

@@ -35,8 +35,10 @@ func (e *Engine) allowed(tx *record.Tx, a waybill.Act) error {
 	}
 	i := slices.IndexFunc(offered, func(c waybill.Choice) bool { return c.Verb == a.Verb })
 	if i < 0 {
-		return &waybill.Error{Kind: waybill.Conflict, Message: fmt.Sprintf("%q is not possible here any more", a.Verb),
-			Hint: "load the page again to see where it stands now"}
+		return &waybill.Error{
+			Kind: waybill.Conflict, Message: fmt.Sprintf("%q is not possible here any more", a.Verb),
+			Hint: "load the page again to see where it stands now",
+		}
 	}
 	if offered[i].NeedsReason && strings.TrimSpace(a.Reason) == "" {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "this needs a reason", Hint: "say in a few words why; it is kept with your name"}
@@ -180,8 +182,7 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 			return err
 		}
 	}
-	switch a.Verb {
-	case waybill.VerbHappened, waybill.VerbSkip:
+	if a.Verb == waybill.VerbHappened || a.Verb == waybill.VerbSkip {
 		return e.settleByHand(tx, w, run, eff, a)
 	}
 	if eff.Cause == waybill.PermissionMissing {

@@ -19,10 +19,12 @@ func oneStep(t *testing.T, steps string) *workspace.Workspace {
 	return load(t, files(map[string]string{"flows/one.yaml": "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n" + steps}))
 }
 
-const refundStep = "  - id: write\n    do: pay.refund.create\n    with: {payment_id: \"${payment.id}\", amount: \"${payment.amount}\"}\n"
-const messageStep = "  - id: write\n    do: wa.template.send\n    with: {to: \"+919876543210\", template: payment_received, language: en, params: {name: Asha, amount: \"1\"}}\n"
-const sendStep = "  - id: write\n    do: out.request.send\n    with: {path: /orders, body: {payment: \"${payment.id}\"}}\n"
-const afterStep = "  - id: then\n    do: out.request.post\n    with: {path: /after, body: {payment: \"${payment.id}\"}}\n"
+const (
+	refundStep  = "  - id: write\n    do: pay.refund.create\n    with: {payment_id: \"${payment.id}\", amount: \"${payment.amount}\"}\n"
+	messageStep = "  - id: write\n    do: wa.template.send\n    with: {to: \"+919876543210\", template: payment_received, language: en, params: {name: Asha, amount: \"1\"}}\n"
+	sendStep    = "  - id: write\n    do: out.request.send\n    with: {path: /orders, body: {payment: \"${payment.id}\"}}\n"
+	afterStep   = "  - id: then\n    do: out.request.post\n    with: {path: /after, body: {payment: \"${payment.id}\"}}\n"
+)
 
 // pay tells of one payment.
 func pay(r *rig) {
@@ -114,8 +116,10 @@ func TestAnEditIsCheckedAndSent(t *testing.T) {
 			t.Errorf("inputs %q: %v", inputs, err)
 		}
 	}
-	if _, err := r.engine.Act(t.Context(), waybill.Act{Who: "asha", Verb: waybill.VerbEdit, Object: string(eff.ID),
-		Inputs: []byte(`{"path": "/other", "body": {"a": 1}}`)}); err != nil {
+	if _, err := r.engine.Act(t.Context(), waybill.Act{
+		Who: "asha", Verb: waybill.VerbEdit, Object: string(eff.ID),
+		Inputs: []byte(`{"path": "/other", "body": {"a": 1}}`),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	r.run(5 * time.Second)

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,9 +57,7 @@ func TestAllWebhooksOfOnePaymentInEveryOrderTwiceMakeOneFactAndOneRun(t *testing
 				hooks := make([]simulator.Webhook, len(c.samples))
 				for i, sample := range c.samples {
 					set := map[string]string{}
-					for k, v := range c.set {
-						set[k] = v
-					}
+					maps.Copy(set, c.set)
 					hooks[i] = samePayment(r, c.connection, sample, set)
 				}
 				for range 2 {

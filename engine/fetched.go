@@ -150,7 +150,7 @@ func (e *Engine) itemFetched(tx *record.Tx, f *waybill.Fetch, x deliver.Exchange
 	if f.State == waybill.FetchFailed {
 		why := blame{
 			cause: causeOr(x.Attempt.Cause, waybill.OurSide), connection: f.Connection, action: f.Action, code: x.Code,
-			words: f.Reason, owner: e.ownerOf(""),
+			words: f.Reason, owner: e.owner(),
 		}
 		id, err := tx.Raise(e.problem(why, ""), waybill.Member{Item: it.ID, At: e.d.Now()})
 		if err != nil {

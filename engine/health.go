@@ -56,15 +56,17 @@ func (e *Engine) healthChanged(name string) {
 			now.LastIn, now.LastOut, now.Problem = old.LastIn, old.LastOut, ""
 			var open []waybill.ProblemID
 			if s.Health == waybill.HealthDown || s.Health == waybill.HealthSignInNeeded || s.Health == waybill.HealthLimited {
-				why := blame{cause: s.Cause, connection: name, words: s.Reason, owner: e.ownerOf("")}
+				why := blame{cause: s.Cause, connection: name, words: s.Reason, owner: e.owner()}
 				if now.Problem, err = tx.Raise(e.problem(why, ""), waybill.Member{Connection: name, At: e.d.Now()}); err != nil {
 					return fmt.Errorf("raise the outage: %w", err)
 				}
 				open = append(open, now.Problem)
 			}
 			for _, action := range s.Parked {
-				why := blame{cause: waybill.PermissionMissing, connection: name, action: action, owner: e.ownerOf(""),
-					words: fmt.Sprintf("%s may not do %s there", name, action)}
+				why := blame{
+					cause: waybill.PermissionMissing, connection: name, action: action, owner: e.owner(),
+					words: fmt.Sprintf("%s may not do %s there", name, action),
+				}
 				id, err := tx.Raise(e.problem(why, ""), waybill.Member{Connection: name, At: e.d.Now()})
 				if err != nil {
 					return fmt.Errorf("raise the missing permission: %w", err)

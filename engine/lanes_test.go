@@ -29,7 +29,8 @@ func inLane(r *rig, n int) {
 	r.t.Helper()
 	for i := range n {
 		for _, h := range r.hooks("pay", "payment_intent.succeeded", simulator.TriggerOptions{
-			Set: map[string]string{"order_id": fmt.Sprintf("SO-%d", i), "data.object.receipt_email": "asha@example.com"}}) {
+			Set: map[string]string{"order_id": fmt.Sprintf("SO-%d", i), "data.object.receipt_email": "asha@example.com"},
+		}) {
 			r.deliver(r.t.Context(), h)
 		}
 	}

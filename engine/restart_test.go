@@ -73,7 +73,8 @@ steps:
   - id: tell
     do: out.request.post
     with: {path: /contacts, body: {id: "${contact.id}"}}
-`},
+`,
+		},
 		given: func(r *rig) { r.send("crm", "contact.creation", nil) },
 		made:  map[[2]string]int{{"crm", "notes"}: 1, {"out", "document"}: 1},
 	},

@@ -69,16 +69,13 @@ func (e *Engine) backoff(try int) time.Duration {
 	return min(time.Second<<min(try, 6), time.Minute)
 }
 
-// ownerOf is who acts for a flow, or for what belongs to none: the workspace's first owner.
-func (e *Engine) ownerOf(flowName string) string {
-	v := e.today()
-	if f := v.flows[flowName]; f != nil {
-		return f.Owner
+// owner is who acts for what belongs to no flow: the workspace's first owner.
+func (e *Engine) owner() string {
+	names := slices.Sorted(maps.Keys(e.today().ws.Owners))
+	if len(names) == 0 {
+		return ""
 	}
-	for _, name := range slices.Sorted(maps.Keys(v.ws.Owners)) {
-		return name
-	}
-	return ""
+	return names[0]
 }
 
 // newFetch makes a read of a connection's action, rendered.

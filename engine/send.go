@@ -397,8 +397,10 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}
-		return nil, e.listRun(tx, run, eff, blame{cause: waybill.BlockedByRule, connection: eff.Connection,
-			action: eff.Action, code: g.Rule, words: g.Reason, owner: run.Owner})
+		return nil, e.listRun(tx, run, eff, blame{
+			cause: waybill.BlockedByRule, connection: eff.Connection,
+			action: eff.Action, code: g.Rule, words: g.Reason, owner: run.Owner,
+		})
 	}
 }
 
@@ -407,7 +409,7 @@ func (e *Engine) complete(j *job) error {
 	if j.action != nil {
 		return nil
 	}
-	name := ""
+	var name string
 	if j.effect != nil {
 		name = j.effect.Action
 	} else {
@@ -450,7 +452,7 @@ func (e *Engine) exchange(j *job) {
 		e.handBack(j)
 		return
 	}
-	req := waybill.Request{}
+	var req waybill.Request
 	if j.effect != nil {
 		req = j.effect.Request
 	} else {

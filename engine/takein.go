@@ -73,7 +73,7 @@ func (e *Engine) listBlocked(tx *record.Tx, a *waybill.Arrival, r waybill.Receip
 		if it.Type == "" {
 			it.Type = "unreadable"
 		}
-		p := e.problem(blame{cause: cause, connection: a.Connection, code: it.Type, words: it.Reason, owner: e.ownerOf("")}, "")
+		p := e.problem(blame{cause: cause, connection: a.Connection, code: it.Type, words: it.Reason, owner: e.owner()}, "")
 		id, err := tx.Raise(p, waybill.Member{Item: it.ID, At: a.ReceivedAt})
 		if err != nil {
 			return fmt.Errorf("list the unreadable item: %w", err)

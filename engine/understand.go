@@ -88,7 +88,7 @@ func (e *Engine) read(p *piece) (*understood, error) {
 		u.item.State, u.item.Reason = waybill.ItemBlocked, res.Blocked.Words
 		u.problem = e.problem(blame{
 			cause: res.Blocked.Cause, connection: p.item.Connection, action: p.item.Type,
-			code: res.Blocked.Code, words: res.Blocked.Words, owner: e.ownerOf(""),
+			code: res.Blocked.Code, words: res.Blocked.Words, owner: e.owner(),
 		}, "")
 	case res.NeedFetch != nil:
 		e.planItemFetch(u, res.NeedFetch)
@@ -351,7 +351,7 @@ func (e *Engine) planItemFetch(u *understood, need *translate.FetchNeeded) {
 		u.item.State, u.item.Reason = waybill.ItemBlocked, err.Error()
 		u.problem = e.problem(blame{
 			cause: waybill.MappingWrong, connection: u.p.item.Connection, action: need.Action,
-			words: err.Error(), owner: e.ownerOf(""),
+			words: err.Error(), owner: e.owner(),
 		}, "")
 		return
 	}
@@ -374,7 +374,7 @@ func (e *Engine) putOff(p *piece, err error) {
 	item := p.item
 	item.State, item.Reason = waybill.ItemBlocked, "our side: "+err.Error()
 	e.commit(intent{apply: func(tx *record.Tx) error {
-		problem := e.problem(blame{cause: waybill.OurSide, connection: item.Connection, action: item.Type, words: item.Reason, owner: e.ownerOf("")}, "")
+		problem := e.problem(blame{cause: waybill.OurSide, connection: item.Connection, action: item.Type, words: item.Reason, owner: e.owner()}, "")
 		id, err := tx.Raise(problem, waybill.Member{Item: item.ID, At: e.d.Now()})
 		if err != nil {
 			return err
