@@ -14,7 +14,7 @@
 // Package engine wires these stages and reads like this list. They share this package's words and never import each
 // other (internal/archtest holds them to it). A newcomer reads this page, then engine, then any stage.
 //
-// The promises that all of it keeps are in the blueprint's words: accepted means kept; never lost quietly; nothing
+// The promises that all of it keeps: accepted means kept; never lost quietly; nothing
 // happens twice by accident; one fact, one run. An Effect whose outcome is not known says so (EffectUnknown): it is
 // never guessed and never sent again blindly.
 //

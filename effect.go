@@ -42,7 +42,7 @@ const (
 	EffectUndone    EffectState = "undone"    // reversed by another effect that names it
 )
 
-// effectMoves are the legal moves of an effect (blueprint section 3).
+// effectMoves are the legal moves of an effect.
 var effectMoves = map[EffectState][]EffectState{
 	// A planned effect that was sent before and may have happened (Doubted) can turn out to have: proof is never refused.
 	EffectPlanned:   {EffectSent, EffectSkipped, EffectUnknown, EffectConfirmed, EffectDeclined},

@@ -90,7 +90,7 @@ func passing(c waybill.Cause) bool {
 	}
 }
 
-// Decide says what an exchange means for an effect (blueprint section 7, In doubt and Retry). It is pure. The effect is
+// Decide says what an exchange means for an effect. It is pure. The effect is
 // as it was sent: Tries without this attempt, Doubted by earlier ones.
 func Decide(e *waybill.Effect, action *connector.Action, x Exchange, p Policy, now time.Time) Decision {
 	j := judgement{e: e, action: action, x: x, p: p.withDefaults(), now: now}
