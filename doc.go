@@ -14,9 +14,9 @@
 // Package engine wires these stages and reads like this list. They share this package's words and never import each
 // other (internal/archtest holds them to it). A newcomer reads this page, then engine, then any stage.
 //
-// The promises that all of it keeps: accepted means kept; never lost quietly; nothing
-// happens twice by accident; one fact, one run. An Effect whose outcome is not known says so (EffectUnknown): it is
-// never guessed and never sent again blindly.
+// The promises that all of it keeps: accepted means kept; never lost quietly; nothing happens twice by accident; one
+// fact, one run. An Effect whose outcome is not known says so (EffectUnknown): it is never guessed and never sent again
+// blindly.
 //
 // No Go API is promised before version 1: the manifest format, the command line and the HTTP API are.
 package waybill

@@ -90,8 +90,8 @@ func passing(c waybill.Cause) bool {
 	}
 }
 
-// Decide says what an exchange means for an effect. It is pure. The effect is
-// as it was sent: Tries without this attempt, Doubted by earlier ones.
+// Decide says what an exchange means for an effect. It is pure. The effect is as it was sent: Tries without this
+// attempt, Doubted by earlier ones.
 func Decide(e *waybill.Effect, action *connector.Action, x Exchange, p Policy, now time.Time) Decision {
 	j := judgement{e: e, action: action, x: x, p: p.withDefaults(), now: now}
 	d := j.decide()
