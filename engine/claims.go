@@ -21,6 +21,14 @@ func (c *claims) take(id string) bool {
 	return true
 }
 
+// held reports whether an id is in hand.
+func (c *claims) held(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, held := c.ids[id]
+	return held
+}
+
 func (c *claims) drop(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,9 +5,13 @@
 //	runs.go        a run is taken from one answer to the next; what its moves ask for is written
 //	send.go        the gate is asked and `sent` written; one exchange is made
 //	outcome.go     what the exchange proves is written, and the run goes on
+//	fetched.go     what a read came to, and what waited for it
 //	settle.go      effects in doubt are looked for, recovered after a crash, or asked about
+//	proof.go       webhooks and late answers prove effects
+//	lists.go       a person's list: what is put on it, and what takes it off
 //	health.go      outages are states of connections; problems group what has one cause
-//	desk.go        what people may do, and what it does
+//	choices.go     what people may do now
+//	desk.go        what it does; again.go makes steps and effects anew
 //
 // Each of the four transactions (take in, understand, send, outcome) is one act on the book. All work is handed out by
 // the Dispatcher: nothing here starts a goroutine or reads a clock, so a whole engine runs in virtual time. The queue is

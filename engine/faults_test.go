@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -34,12 +36,23 @@ func base(step string) fstest.MapFS {
 
 func load(t *testing.T, fs fstest.MapFS) *workspace.Workspace {
 	t.Helper()
+	var key strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(fs)) {
+		fmt.Fprintf(&key, "%s\n%s\n", name, fs[name].Data)
+	}
+	if ws, ok := loaded.Load(key.String()); ok {
+		return ws.(*workspace.Workspace)
+	}
 	ws, faults := workspace.Load(fs, workspace.Options{Environment: "offline", Built: connectors.All()})
 	if ws == nil {
 		t.Fatalf("the workspace is refused: %+v", faults)
 	}
+	loaded.Store(key.String(), ws)
 	return ws
 }
+
+// loaded are the workspaces tests share: they never change.
+var loaded sync.Map
 
 // grades are one action of each grade of repeat.
 var grades = []struct {

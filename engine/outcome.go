@@ -118,7 +118,7 @@ func applyDecision(eff *waybill.Effect, dec deliver.Decision, x deliver.Exchange
 }
 
 // applyOutcome writes an exchange. When a webhook or a person settled the effect meanwhile, the attempt is kept as
-// evidence and nothing else changes.
+// evidence; of the effect only what the answer carries is new.
 func (e *Engine) applyOutcome(tx *record.Tx, j *job, ready *advance, dec deliver.Decision, x deliver.Exchange) (*advance, error) {
 	attempt := x.Attempt
 	attempt.Effect, attempt.Number, attempt.Note = j.effect.ID, j.effect.Tries+1, dec.Reason
@@ -129,7 +129,7 @@ func (e *Engine) applyOutcome(tx *record.Tx, j *job, ready *advance, dec deliver
 	applyDecision(&eff, dec, x, e.d.Now())
 	err := tx.MoveEffect(&eff, waybill.EffectSent)
 	if waybill.KindOf(err) == waybill.Conflict {
-		return nil, nil
+		return e.lateAnswer(tx, eff.ID, x)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write the outcome: %w", err)

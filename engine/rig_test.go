@@ -47,6 +47,8 @@ type rig struct {
 	// answer, when set, answers a call in the world's place; nil leaves it to the world.
 	answer func(connection, action string) *http.Response
 	calls  []string // the actions called so far: crm.deal.update
+	// hold, when set, keeps back what the world sends.
+	hold func(simulator.Webhook) bool
 	// before and after, when set, see each call go out and its answer come back.
 	before, after func(n int)
 }
@@ -150,6 +152,9 @@ func (r *rig) restart() {
 func (r *rig) deliver(ctx context.Context, h simulator.Webhook) int {
 	if r.life.dead {
 		return 0
+	}
+	if r.hold != nil && r.hold(h) {
+		return http.StatusOK
 	}
 	req := httptest.NewRequestWithContext(ctx, h.Method, h.URL, bytes.NewReader(h.Body))
 	req.Header = h.Header.Clone()

@@ -346,6 +346,7 @@ func (e *Engine) follow(a *advance) {
 	if a.job != nil {
 		if a.job.slot {
 			j := a.job
+			e.claims.take(j.id())
 			e.d.Go(func() { e.exchange(j) })
 		} else {
 			e.queue(a.job)

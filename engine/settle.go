@@ -3,13 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"waybill"
 	"waybill/connector"
 	"waybill/deliver"
 	"waybill/record"
-	"waybill/translate"
 )
 
 // recover settles what the process before this one left as sent: its exchange may have happened.
@@ -269,52 +267,4 @@ func (e *Engine) askAbout(eff *waybill.Effect, why string) {
 			})
 		},
 	})
-}
-
-// applySettles lets a webhook that carries our reference prove an effect.
-func (e *Engine) applySettles(tx *record.Tx, u *understood, s translate.SettlesFound) error {
-	eff, err := tx.EffectByKey(u.item.Connection, s.Reference)
-	if waybill.KindOf(err) == waybill.NotFound {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	proof := fmt.Sprintf("webhook %s says %s", u.item.Type, s.State)
-	if s.Message != "" {
-		m := waybill.Message{
-			Effect: eff.ID, Event: eff.Event, Connection: eff.Connection, To: recipient(eff),
-			Template: inputText(eff, "template"), Remote: s.Remote, State: waybill.MessageState(s.Message), Reason: s.Reason, UpdatedAt: e.d.Now(),
-		}
-		if err := tx.PutMessage(&m); err != nil {
-			return fmt.Errorf("note the message: %w", err)
-		}
-	}
-	if eff.State != waybill.EffectSent && eff.State != waybill.EffectUnknown && (eff.State != waybill.EffectPlanned || !eff.Doubted) {
-		return nil
-	}
-	from := eff.State
-	eff.State, eff.Proof, eff.SettledAt, eff.DueAt = waybill.EffectConfirmed, proof, e.d.Now(), time.Time{}
-	eff.Reason = s.Reason
-	if s.State == "declined" {
-		eff.State, eff.Cause = waybill.EffectDeclined, waybill.DeclinedValue
-	}
-	if s.Remote != "" {
-		eff.Object.ID = s.Remote
-	}
-	if err := tx.MoveEffect(eff, from); err != nil {
-		return fmt.Errorf("settle the effect: %w", err)
-	}
-	if err := e.noteEffect(tx, eff); err != nil {
-		return err
-	}
-	run, err := tx.Run(eff.Run)
-	if err != nil {
-		return err
-	}
-	a, err := e.goOn(tx, run, eff, answerOf(eff))
-	if a != nil {
-		u.follows = append(u.follows, a)
-	}
-	return err
 }
