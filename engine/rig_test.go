@@ -64,6 +64,7 @@ func (l *life) Go(fn func())   { l.v.Go(func() { l.run(fn) }) }
 func (l *life) At(t time.Time, fn func()) func() {
 	return l.v.At(t, func() { l.run(fn) })
 }
+
 func (l *life) run(fn func()) {
 	if !l.dead {
 		fn()
@@ -83,7 +84,10 @@ func files(more map[string]string) fstest.MapFS {
 	return fs
 }
 
-func newRig(t *testing.T, ws *workspace.Workspace) *rig { return newRigIn(t, ws, "offline", 1) }
+func newRig(t *testing.T, ws *workspace.Workspace) *rig {
+	t.Helper()
+	return newRigIn(t, ws, "offline", 1)
+}
 
 func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *rig {
 	t.Helper()
@@ -307,9 +311,9 @@ func (r *rig) effects() []waybill.Effect {
 func (r *rig) newest(address string) waybill.Effect {
 	r.t.Helper()
 	list := r.effects()
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Address == address {
-			return list[i]
+	for _, eff := range slices.Backward(list) {
+		if eff.Address == address {
+			return eff
 		}
 	}
 	r.t.Fatalf("no effect at %s", address)
