@@ -262,10 +262,12 @@ steps:
 `}
 	r := newRig(t, load(t, files(fs)))
 	money := map[string]any{"minor": int64(100), "currency": "INR"}
-	err := r.engine.Tell("pay", "order.created", map[string]any{"id": "SO-1", "status": "open", "due": money,
+	err := r.engine.Tell("pay", "order.created", map[string]any{
+		"id": "SO-1", "status": "open", "due": money,
 		"paid_total": map[string]any{"minor": int64(0), "currency": "INR"}, "customer": map[string]any{"name": "Asha"},
 		"refunded_total": map[string]any{"minor": int64(0), "currency": "INR"}, "balance": money,
-		"items": []any{map[string]any{"name": "a b", "quantity": int64(1)}, map[string]any{"name": "c]x", "quantity": int64(2)}}})
+		"items": []any{map[string]any{"name": "a b", "quantity": int64(1)}, map[string]any{"name": "c]x", "quantity": int64(2)}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
