@@ -101,6 +101,7 @@ func (r *rig) wantRest() {
 			}
 		case waybill.EffectSent:
 			t.Errorf("%s.%s is left sent", eff.Connection, eff.Action)
+		default: // settled
 		}
 	}
 	for _, it := range r.items() {
