@@ -46,6 +46,9 @@ type Options struct {
 	Load func(content []byte) (*workspace.Workspace, error)
 	// Secret returns the clear value sealed under a name.
 	Secret func(name string) (string, bool)
+	// Keep seals the value that took the place of the secret of a name: a refresh token that rotates. Nil keeps it in
+	// memory only.
+	Keep   func(name, value string) error
 	Caller *deliver.Caller
 	Policy deliver.Policy
 	// Random gives jitter; a test seeds it.
@@ -113,6 +116,9 @@ func New(o Options) (*Engine, error) {
 	if o.Workspace != nil { // served from the start on; Start publishes it
 		e.current = newVersion(o.Workspace.Bundle, o.Workspace)
 		e.versions[o.Workspace.Bundle] = e.current
+	}
+	if o.Caller.Keep == nil && o.Keep != nil {
+		o.Caller.Keep = e.keep
 	}
 	e.governor = deliver.NewGovernor(e.jitter)
 	if e.o.Policy.Jitter == nil {

@@ -132,6 +132,7 @@ func (r *rig) start(ws *workspace.Workspace) {
 			return workspace.FromBundle(content, workspace.Options{Environment: r.env, Built: connectors.All()})
 		},
 		Secret: func(name string) (string, bool) { value, ok := r.secrets[name]; return value, ok },
+		Keep:   func(name, value string) error { r.secrets[name] = value; return nil },
 		Caller: &deliver.Caller{Transport: &line{r, r.life, r.world.RoundTripper()}, Now: r.v.Now, Redact: redact.Bytes},
 		Random: r.rnd, Sweep: r.sweep,
 	})

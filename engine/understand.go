@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -47,7 +46,6 @@ func (e *Engine) understand(batch []*piece) {
 	for _, p := range batch {
 		u, err := e.read(p)
 		if err != nil {
-			e.claims.drop(string(p.item.ID))
 			e.putOff(p, err)
 			continue
 		}
@@ -58,7 +56,6 @@ func (e *Engine) understand(batch []*piece) {
 				e.followUnderstood(u)
 			},
 			fail: func(err error) {
-				e.claims.drop(string(p.item.ID))
 				e.releaseOpenings(u.openings)
 				e.putOff(p, err)
 			},
@@ -67,9 +64,15 @@ func (e *Engine) understand(batch []*piece) {
 	e.commit(intents...)
 }
 
-// read translates an item; nothing is written.
-func (e *Engine) read(p *piece) (*understood, error) {
-	u := &understood{p: p, item: p.item}
+// read translates an item; nothing is written. Whatever a stranger's bytes break, they break for themselves only.
+func (e *Engine) read(p *piece) (u *understood, err error) {
+	u = &understood{p: p, item: p.item}
+	defer func() {
+		if broken := recover(); broken != nil {
+			e.releaseOpenings(u.openings)
+			u, err = nil, &waybill.Error{Kind: waybill.Internal, Message: fmt.Sprintf("reading the item broke off: %v", broken)}
+		}
+	}()
 	v := e.today()
 	conn := v.ws.Connections[p.item.Connection]
 	if conn == nil || conn.Translator == nil {
@@ -360,17 +363,24 @@ func (e *Engine) planItemFetch(u *understood, need *translate.FetchNeeded) {
 	u.item.State, u.item.Reason = waybill.ItemFetching, "its webhook carries ids only; the record is being read"
 }
 
-// putOff tries an item again later; one that cannot be written at all is put on a person's list.
+// putOff tries an item again later, and keeps it in hand until then; one that cannot be written at all is put on a
+// person's list.
 func (e *Engine) putOff(p *piece, err error) {
-	if errors.Is(err, errNothing) || waybill.KindOf(err) == waybill.Conflict {
-		return // it is not in that state any more: somebody else understood it
+	if waybill.KindOf(err) == waybill.Conflict && e.movedOn(p) {
+		e.claims.drop(string(p.item.ID))
+		return
 	}
 	p.tries++
 	e.log.Error("an item could not be understood", "item", p.item.ID, "try", p.tries, "err", err)
 	if p.tries < 5 || waybill.KindOf(err) == waybill.Unavailable {
-		e.d.At(e.d.Now().Add(e.backoff(p.tries)), func() { e.hand(p) })
+		e.d.At(e.d.Now().Add(e.backoff(p.tries)), func() {
+			if !e.items.push(p) {
+				e.claims.drop(string(p.item.ID))
+			}
+		})
 		return
 	}
+	defer e.claims.drop(string(p.item.ID))
 	item := p.item
 	item.State, item.Reason = waybill.ItemBlocked, "our side: "+err.Error()
 	e.commit(intent{apply: func(tx *record.Tx) error {
@@ -382,6 +392,17 @@ func (e *Engine) putOff(p *piece, err error) {
 		item.Problem = id
 		return tx.MoveItem(&item, p.item.State)
 	}})
+}
+
+// movedOn reports whether somebody else has understood an item, or set it aside.
+func (e *Engine) movedOn(p *piece) bool {
+	moved := false
+	err := e.view(func(tx *record.Tx) error {
+		it, err := tx.Item(p.item.ID)
+		moved = err == nil && it.State != p.item.State
+		return err
+	})
+	return moved && err == nil
 }
 
 // hand queues an item to be understood, unless it is in hand already.

@@ -134,6 +134,14 @@ func (e *Engine) target(name string) (*deliver.Target, bool) {
 	}, true
 }
 
+// keep seals what took the place of a connection's secret, under the name that the workspace gives it.
+func (e *Engine) keep(connection, secret, value string) error {
+	if c := e.today().ws.Connections[connection]; c != nil && c.Secrets[secret] != "" {
+		return e.o.Keep(c.Secrets[secret], value)
+	}
+	return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("the connection %q has no secret %q in the workspace", connection, secret)}
+}
+
 // reads is what expressions may read of the book within a step's transaction.
 type reads struct {
 	tx *record.Tx

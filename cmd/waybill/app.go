@@ -85,6 +85,9 @@ func (a *app) wire(s setup) (err error) {
 			return workspace.FromBundle(content, workspace.Options{Environment: s.env, Built: connectors.All()})
 		},
 		Secret: a.opened.secret,
+		Keep: func(name, value string) error {
+			return a.opened.setSecret(context.Background(), name, value, "Waybill")
+		},
 		Caller: &deliver.Caller{Transport: named{transport}, Now: time.Now, Redact: a.opened.redact.Bytes},
 		Log:    s.log,
 	})
