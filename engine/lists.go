@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	"waybill"
 	"waybill/flow"
@@ -24,12 +25,10 @@ func (e *Engine) listRun(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, w
 	if err := tx.MoveRun(run, from); err != nil {
 		return err
 	}
-	v, err := e.version(tx, run.Bundle)
-	if err != nil {
-		return err
+	if run.Lane == "" {
+		return nil
 	}
-	f := v.flows[run.Flow]
-	if run.Lane == "" || f == nil || f.Hold {
+	if v, err := e.version(tx, run.Bundle); err == nil && v.flows[run.Flow] != nil && v.flows[run.Flow].Hold {
 		return nil
 	}
 	_, err = e.passLane(tx, run.ID) // the sweep takes the next one on
@@ -50,6 +49,26 @@ func (e *Engine) settledAfterEnd(tx *record.Tx, run *waybill.Run, eff *waybill.E
 		code: answer.Code, words: answer.Words, owner: run.Owner, lesser: true,
 	}
 	return e.listRun(tx, run, eff, why)
+}
+
+// listBroken blocks a run that this program cannot take on: the version it began with cannot be read any more.
+func (e *Engine) listBroken(tx *record.Tx, run *waybill.Run, broken error) error {
+	if waybill.KindOf(broken) == waybill.Unavailable {
+		return broken
+	}
+	words := "the version of the workspace that it began with cannot be read: " + broken.Error()
+	p := e.problem(blame{cause: waybill.OurSide, code: "version", words: words, owner: run.Owner}, run.Flow)
+	id, err := tx.Raise(p, waybill.Member{Run: run.ID, Event: run.Event, At: e.d.Now()})
+	if err != nil {
+		return fmt.Errorf("raise the problem: %w", err)
+	}
+	from := run.State
+	run.State, run.Reason, run.Problem, run.DueAt = waybill.RunBlocked, words, id, time.Time{}
+	if err := tx.MoveRun(run, from); err != nil {
+		return err
+	}
+	_, err = e.passLane(tx, run.ID)
+	return err
 }
 
 // unlist takes a run off the list, with the effects of the step it was blocked at.

@@ -162,7 +162,7 @@ func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answ
 	}
 	b, err := e.load(tx, run)
 	if err != nil {
-		return nil, err
+		return nil, e.listBroken(tx, run, err)
 	}
 	if b.progress.Address != answer.Address {
 		return nil, nil

@@ -47,6 +47,8 @@ type rig struct {
 	// answer, when set, answers a call in the world's place; nil leaves it to the world.
 	answer func(connection, action string) *http.Response
 	calls  []string // the actions called so far: crm.deal.update
+	// unreadable, when set, is why no old version can be compiled.
+	unreadable error
 	// hold, when set, keeps back what the world sends.
 	hold func(simulator.Webhook) bool
 	// before and after, when set, see each call go out and its answer come back.
@@ -129,6 +131,9 @@ func (r *rig) start(ws *workspace.Workspace) {
 	r.engine, err = engine.New(engine.Options{
 		Book: r.book, Dispatcher: r.life, IDs: r.ids, Environment: r.env, Workspace: ws,
 		Load: func(content []byte) (*workspace.Workspace, error) {
+			if r.unreadable != nil {
+				return nil, r.unreadable
+			}
 			return workspace.FromBundle(content, workspace.Options{Environment: r.env, Built: connectors.All()})
 		},
 		Secret: func(name string) (string, bool) { value, ok := r.secrets[name]; return value, ok },

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -328,4 +329,33 @@ func TestAConditionThatCannotBeJudgedIsAskedAboutNotPassedOver(t *testing.T) {
 	}
 	r.act(string(run.ID), waybill.VerbStop, "wrong")
 	r.wantNoProblem()
+}
+
+func TestARunWhoseVersionCannotBeReadIsAPersonsAndGoesOnOnceItCan(t *testing.T) {
+	old := load(t, files(map[string]string{"flows/one.yaml": "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nlane: payment.id\nsteps:\n" + sendStep + afterStep}))
+	changed := load(t, files(map[string]string{"flows/two.yaml": "flow: two\ntitle: Two\nowner: ops\non: payment.succeeded\nsteps:\n" + afterStep}))
+	r := newRig(t, old)
+	r.act("out", waybill.VerbPause, "wait")
+	pay(r)
+	r.kill()
+	r.unreadable = errors.New("its file is of another age")
+	r.start(changed)
+	r.act("out", waybill.VerbResume, "")
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunBlocked, "another age")
+	r.onlyProblem()
+	if eff := r.newest("write"); eff.State != waybill.EffectConfirmed {
+		t.Errorf("the outcome is not on record: %s", eff.State)
+	}
+	if _, err := r.engine.Act(t.Context(), waybill.Act{Who: "asha", Verb: waybill.VerbRetry, Object: string(r.onlyRun().ID)}); err == nil {
+		t.Error("a retry that cannot work says nothing")
+	}
+	r.unreadable = nil
+	r.act(string(r.onlyRun().ID), waybill.VerbRetry, "")
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	r.wantNoProblem()
+	if r.called("out.request.send") != 1 || r.called("out.request.post") != 1 {
+		t.Errorf("calls %v", r.calls)
+	}
 }

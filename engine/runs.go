@@ -397,7 +397,7 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 	}
 	b, err := e.load(tx, run)
 	if err != nil {
-		return nil, err
+		return nil, e.listBroken(tx, run, err)
 	}
 	var answer *flow.Answer
 	if address := b.progress.Address; address != "" {
