@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"waybill"
+	"waybill/deliver"
 	"waybill/record"
 )
 
@@ -145,7 +147,46 @@ func (e *Engine) probeConnections() {
 		s := e.stateOf(name)
 		if s.Health != waybill.HealthWorking && !s.Until.IsZero() && !s.Until.After(now) {
 			e.pump(name)
+			e.probe(name)
 		}
+	}
+}
+
+// probe finds out whether an outage is over when no work is there that would: by the read that names the account, which
+// harms nothing. Where there is none the outage is forgotten; the next call tells.
+func (e *Engine) probe(name string) {
+	t, ok := e.target(name)
+	if !ok {
+		return
+	}
+	action := t.Manifest.Actions[t.Manifest.Identity.Action]
+	var read deliver.Rendered
+	if action != nil {
+		var err error
+		if read, err = deliver.Render(t, action, map[string]any{}, ""); err != nil {
+			action = nil
+		}
+	}
+	now, limits := e.d.Now(), e.limits(name)
+	e.mu.Lock()
+	s := e.governor.State(name)
+	idle := len(e.sender(name).queue) == 0 && s.Health != waybill.HealthWorking && s.Health != waybill.HealthPaused
+	if idle && action != nil {
+		idle, _ = e.governor.Acquire(name, limits, now)
+	}
+	if idle && action == nil {
+		s.Health, s.Cause, s.Reason, s.Since, s.Until, s.Failures = waybill.HealthWorking, "", "", now, time.Time{}, 0
+		e.governor.Restore(s)
+	}
+	e.mu.Unlock()
+	switch {
+	case idle && action == nil:
+		e.healthChanged(name)
+	case idle:
+		e.d.Go(func() {
+			x := e.o.Caller.Call(context.Background(), t, action, read.Request)
+			e.release(name, &x)
+		})
 	}
 }
 
@@ -168,6 +209,7 @@ func (e *Engine) resume(name string) {
 	e.mu.Unlock()
 	e.healthChanged(name)
 	e.hurry(name)
+	e.probe(name)
 }
 
 // permit lets a parked action go on: a person says that the permission is there.

@@ -221,3 +221,26 @@ func TestAReadWithoutPermissionWaitsForItAndGoesOn(t *testing.T) {
 	}
 	r.wantNoProblem()
 }
+
+func TestAnOutageEndsThoughNoWorkIsLeftToFindOut(t *testing.T) {
+	for _, connection := range []string{"crm", "out"} { // one names its account by a read, one has none
+		step := map[string]string{"crm": "  - id: write\n    do: crm.contact.upsert\n    with: {email: \"${payment.id}@example.com\"}\n", "out": afterStep}[connection]
+		r := newRig(t, oneStep(t, step))
+		out := true
+		down(r, connection, &out, func() *http.Response { return says(503, `{}`) })
+		for range 3 {
+			pay(r)
+		}
+		r.run(10 * time.Minute)
+		r.onlyProblem()
+		for _, run := range r.runs() {
+			r.act(string(run.ID), waybill.VerbStop, "done by hand")
+		}
+		out = false
+		r.run(10 * time.Minute)
+		r.wantNoProblem()
+		pay2(r, "SO-9")
+		runs := r.runs()
+		r.wantRun(runs[len(runs)-1], waybill.RunDone, "")
+	}
+}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"waybill"
@@ -72,10 +71,10 @@ func (e *Engine) applySettles(tx *record.Tx, u *understood, s translate.SettlesF
 	return err
 }
 
-// remoteOutput is what an action's output is known to be from the object's id alone; nil when it needs more.
+// remoteOutput is what is known of an action's output from the object's id alone. A later step that names more of it
+// asks a person.
 func remoteOutput(action *connector.Action, id string) []byte {
-	if action == nil || action.Output == nil || action.Output.Properties["id"] == nil ||
-		slices.ContainsFunc(action.Output.Required, func(name string) bool { return name != "id" }) {
+	if action == nil || action.Output == nil || action.Output.Properties["id"] == nil {
 		return nil
 	}
 	return encode(map[string]any{"id": id})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"waybill/simulator"
 	"waybill/workspace"
 )
 
@@ -78,6 +79,35 @@ steps:
 		given: func(r *rig) { r.send("crm", "contact.creation", nil) },
 		made:  map[[2]string]int{{"crm", "notes"}: 1, {"out", "document"}: 1},
 	},
+	{
+		name: "answers are lost on the way",
+		flows: map[string]string{"flows/a.yaml": `flow: a
+title: A payment is given back and noted
+owner: ops
+on: payment.succeeded
+lane: payment.?customer.?email.orValue("none")
+steps:
+  - id: back
+    do: pay.refund.create
+    with: {payment_id: "${payment.id}", amount: "${payment.amount}"}
+  - id: say
+    do: crm.note.create
+    with: {body: "refunded ${back.id}"}
+  - id: up
+    do: crm.contact.upsert
+    with: {email: asha@example.com, first_name: "${payment.id}"}
+`},
+		given: func(r *rig) {
+			for _, c := range []string{"pay", "crm"} {
+				r.world.Script(simulator.Fault{Connection: c, Kind: simulator.LostAfter}, simulator.Fault{Connection: c, Kind: simulator.ErrorAfter},
+					simulator.Fault{Connection: c, Kind: simulator.Slow})
+			}
+			for _, order := range []string{"SO-1", "SO-2"} {
+				r.send("pay", "payment_intent.succeeded", map[string]string{"order_id": order, "data.object.receipt_email": "asha@example.com"})
+			}
+		},
+		made: map[[2]string]int{{"pay", "refund"}: 2, {"crm", "notes"}: 2},
+	},
 }
 
 // TestAKillAtAnyInstantChangesNothingOfTheEnd kills the process after each piece of work, before each call and after
@@ -105,6 +135,13 @@ func TestAKillAtAnyInstantChangesNothingOfTheEnd(t *testing.T) {
 		}
 		calls := len(whole.calls)
 		for n := 1; n <= calls; n++ {
+			check(fmt.Sprintf("at every call from %d on, six times", n), travel(t, ws, j.given, func(r *rig) {
+				r.after = func(i int) {
+					if i >= n && i < n+6 {
+						r.kill()
+					}
+				}
+			}))
 			check(fmt.Sprintf("before call %d", n), travel(t, ws, j.given, func(r *rig) {
 				r.before = func(i int) {
 					if i == n && !r.life.dead {
