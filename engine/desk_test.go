@@ -74,6 +74,9 @@ func TestADeclinedEffectIsSentAsANewGenerationWithItsOwnKey(t *testing.T) {
 			first := r.newest("write")
 			id := map[string]string{"effect": string(first.ID), "run": string(r.onlyRun().ID), "problem": string(r.onlyProblem().ID)}[object]
 			r.act(id, waybill.VerbRetry, "")
+			if _, err := r.engine.Act(t.Context(), waybill.Act{Who: "ravi", Verb: waybill.VerbRetry, Object: id}); waybill.KindOf(err) != waybill.Conflict {
+				t.Errorf("a second press: %v", err)
+			}
 			r.run(5 * time.Second)
 			second := r.newest("write")
 			if second.Generation != 2 || second.Key == first.Key || second.State != waybill.EffectConfirmed {

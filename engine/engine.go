@@ -3,6 +3,7 @@
 //	takein.go      an arrival is kept, in one transaction with its delivery keys, and answered
 //	understand.go  items become events, events start runs in lanes, webhooks settle effects
 //	runs.go        a run is taken from one answer to the next; what its moves ask for is written
+//	answers.go     where a run stands by the book, and what came of its step
 //	send.go        the gate is asked and `sent` written; one exchange is made
 //	outcome.go     what the exchange proves is written, and the run goes on
 //	fetched.go     what a read came to, and what waited for it
