@@ -125,7 +125,7 @@ func New(o Options) (*Engine, error) {
 	if e.o.Policy.Jitter == nil {
 		e.o.Policy.Jitter = e.jitterLocked
 	}
-	e.items = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.understand)
+	e.items = newCrew(o.Dispatcher, 4, 32, o.Backlog, e.understand)
 	e.items.yield, e.items.refill = e.stepAside, e.refillItems
 	e.runs = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.advanceRuns)
 	e.runs.refill = e.refillRuns

@@ -137,7 +137,7 @@ func (e *Engine) account(name string) string {
 }
 
 // crowded is how many arrivals wait for the book before understanding steps aside.
-const crowded = 24
+const crowded = 96
 
 // enough is how many jobs of one working connection are held before understanding steps aside.
 const enough = 128
