@@ -62,7 +62,7 @@ func (e *Engine) choices(tx *record.Tx, object string) ([]waybill.Choice, error)
 func (e *Engine) repeatWords(eff *waybill.Effect) (string, bool) {
 	title := eff.Connection
 	if c := e.today().ws.Connections[eff.Connection]; c != nil {
-		title = c.Manifest.Title
+		title = c.System()
 	}
 	switch eff.Repeat {
 	case waybill.RepeatNatural:

@@ -16,7 +16,7 @@ func (e *Engine) words() words { return words{e.today()} }
 // System is the outside system of a connection.
 func (w words) System(connection string) string {
 	if c := w.v.ws.Connections[connection]; c != nil {
-		return c.Manifest.Title
+		return c.System()
 	}
 	return connection
 }

@@ -71,6 +71,15 @@ type Connection struct {
 	Line       int
 }
 
+// System is what people call the outside system: HubSpot; for a connector that speaks to any system, the connection's own
+// title.
+func (c *Connection) System() string {
+	if c.Title != "" && (c.Manifest.Name == "http" || c.Manifest.Name == "standard-webhooks") {
+		return c.Title
+	}
+	return c.Manifest.Title
+}
+
 // Flow returns a flow by name, nil when there is none.
 func (w *Workspace) Flow(name string) *flow.Flow {
 	for _, f := range w.Flows {

@@ -10,7 +10,6 @@ import (
 	"waybill/engine"
 	"waybill/flow"
 	"waybill/show"
-	"waybill/workspace"
 )
 
 // names puts the workspace into the words of the pages.
@@ -48,7 +47,7 @@ func stepTitle(e *engine.Engine, s flow.StepView) string {
 	conn, action, ok := strings.Cut(s.Does, ".")
 	if c := e.Workspace().Connections[conn]; ok && c != nil {
 		if a := c.Manifest.Actions[action]; a != nil && a.Title != "" {
-			return a.Title + " in " + c.Manifest.Title
+			return a.Title + " in " + c.System()
 		}
 	}
 	if s.Title != "" {
@@ -74,7 +73,7 @@ func (n *names) Connections() []show.ConnectionCard {
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		c := ws.Connections[name]
 		card := show.ConnectionCard{
-			Name: name, Title: c.Title, System: system(c),
+			Name: name, Title: c.Title, System: c.System(),
 			Connector: fmt.Sprintf("%s v%d", c.Manifest.Name, c.Manifest.Version), APIVersion: c.Manifest.APIVersion,
 			RetiresOn: c.Manifest.RetiresOn, Account: c.Account, Summary: c.Manifest.Summary, Limits: limitWords(c.Limits), Flows: uses[name],
 		}
@@ -87,14 +86,6 @@ func (n *names) Connections() []show.ConnectionCard {
 		cards = append(cards, card)
 	}
 	return cards
-}
-
-// system is what people call the outside system: for the generic connectors the connection's own title.
-func system(c *workspace.Connection) string {
-	if c.Title != "" && (c.Manifest.Name == "http" || c.Manifest.Name == "standard-webhooks") {
-		return c.Title
-	}
-	return c.Manifest.Title
 }
 
 func actionCard(a *connector.Action) show.ActionCard {

@@ -104,7 +104,7 @@ func (m *Main) greet(ctx context.Context, a *app, public string, ws *workspace.W
 	fmt.Fprintf(m.Stdout, "Waybill serves %s (%s).\n\n  Dashboard                  %s/\n  Sign in                    %s%s   (works once, for 15 minutes)\n", name(ws, a.place.dir), a.env, public, public, link)
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		if c := ws.Connections[name]; c.Manifest.Webhook != nil {
-			fmt.Fprintf(m.Stdout, "  %-26s %s/in/%s\n", system(c), public, name)
+			fmt.Fprintf(m.Stdout, "  %-26s %s/in/%s\n", c.System(), public, name)
 		}
 	}
 	if a.env == "offline" {
