@@ -62,7 +62,7 @@ func TestAChainOfEmitsEndsAfterEightHopsOnAPersonsList(t *testing.T) {
 
 func TestWhatAKillLeavesOfAChainIsEmittedOnce(t *testing.T) {
 	ws := load(t, files(chain(5)))
-	for k := 0; k < 30; k++ {
+	for k := range 30 {
 		r := newRig(t, ws)
 		if err := r.engine.Tell("out", "ping.e0", map[string]any{"id": "p1"}); err != nil {
 			t.Fatal(err)
