@@ -188,18 +188,14 @@ func (e *Engine) listDoubt(tx *record.Tx, run *waybill.Run, eff *waybill.Effect,
 	if words == "" {
 		words = dec.Reason
 	}
-	return e.listRun(tx, run, eff, blame{
-		cause: doubtOr(eff, x.Attempt.Cause), connection: eff.Connection,
-		action: eff.Action, code: x.Code, words: words, owner: run.Owner,
-	})
-}
-
-// doubtOr is the cause a person is asked about: what is not known is a lost answer, whatever lost it.
-func doubtOr(eff *waybill.Effect, c waybill.Cause) waybill.Cause {
-	if eff.State == waybill.EffectUnknown {
-		return waybill.AnswerLost
+	why := blame{
+		cause: causeOr(x.Attempt.Cause, waybill.AnswerLost), connection: eff.Connection, action: eff.Action, code: x.Code,
+		words: words, owner: run.Owner,
 	}
-	return causeOr(c, waybill.AnswerLost)
+	if eff.State == waybill.EffectUnknown {
+		why.cause, why.code = waybill.AnswerLost, "" // whatever lost the answers, a person looks for all of them together
+	}
+	return e.listRun(tx, run, eff, why)
 }
 
 func causeOr(c, other waybill.Cause) waybill.Cause {
