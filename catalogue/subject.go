@@ -198,12 +198,3 @@ func (d *Definition) Subjects(e *waybill.Event, data map[string]any) []waybill.S
 	}
 	return out
 }
-
-// SubjectFor gives the first of Subjects: what the event is mainly about.
-func (d *Definition) SubjectFor(e *waybill.Event, data map[string]any) (waybill.Subject, bool) {
-	all := d.Subjects(e, data)
-	if len(all) == 0 {
-		return waybill.Subject{}, false
-	}
-	return all[0], true
-}

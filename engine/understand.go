@@ -9,6 +9,7 @@ import (
 	"waybill/connector"
 	"waybill/flow"
 	"waybill/record"
+	"waybill/subject"
 	"waybill/translate"
 )
 
@@ -336,10 +337,11 @@ func (e *Engine) touchSubject(tx *record.Tx, o *opening) error {
 	if !ok {
 		return nil
 	}
-	s, ok := def.SubjectFor(o.event, o.data)
-	if !ok {
+	about := subject.Of(def, o.event, o.data)
+	if len(about) == 0 {
 		return nil
 	}
+	s := about[0] // what it is mainly about
 	s.ID = waybill.SubjectID(e.ids.New("sub"))
 	if _, err := tx.TouchSubject(&s); err != nil {
 		return fmt.Errorf("update the copy of %s: %w", o.event.Subject, err)

@@ -426,22 +426,6 @@ func TestASkippedStepMayStillGiveAnOutput(t *testing.T) {
 	r.want(&flow.Answer{Address: "a", Result: flow.Skipped, Output: map[string]any{"id": "x"}}, "effect b crm.deal.update id=x")
 }
 
-func TestNeedsBookLooksAheadToTheNextAnswer(t *testing.T) {
-	f := sound(t, paymentToCRM)
-	r := begin(t, f, order(nil))
-	if f.NeedsBook(r.p) {
-		t.Error("the first step reads no table")
-	}
-	r.next(nil)
-	if !f.NeedsBook(r.p) {
-		t.Error("the second step reads a table")
-	}
-	r.next(yes("deal", map[string]any{"id": "7"}))
-	if f.NeedsBook(r.p) {
-		t.Error("the third step reads no table")
-	}
-}
-
 func TestProgressIsCompact(t *testing.T) {
 	r := begin(t, sound(t, paymentToCRM), order(nil))
 	r.next(nil)

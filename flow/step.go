@@ -117,34 +117,6 @@ func (s *step) branch(name string) *branch {
 	return nil
 }
 
-// needsBook reports whether any expression of the step, or of the steps inside it, reads tables or pairings.
-func (s *step) needsBook() bool {
-	for _, p := range []*expr.Program{s.when, s.list, s.by} {
-		if p != nil && p.NeedsBook() {
-			return true
-		}
-	}
-	if s.input != nil && s.input.NeedsBook() {
-		return true
-	}
-	for _, b := range s.branches {
-		if b.when != nil && b.when.NeedsBook() {
-			return true
-		}
-		for _, inner := range b.steps {
-			if inner.needsBook() {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// awaits reports whether a run surely stops at the step for an answer.
-func (s *step) awaits() bool {
-	return (s.kind == kindGet || s.kind == kindDo) && s.when == nil
-}
-
 // ends reports whether nothing after the step is ever reached.
 func (s *step) ends() bool {
 	if s.when != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -410,47 +409,6 @@ func (w *watched) Table(name, key string) (string, bool, error) {
 		w.table, w.key = name, key
 	}
 	return value, ok, err
-}
-
-// NeedsBook reports whether the next part of the run reads tables or pairings. It may say yes for a part that a
-// condition then leaves out, never no for one that reads.
-func (f *Flow) NeedsBook(p *Progress) bool {
-	if p.Stage == stageEnded {
-		return false
-	}
-	frames := p.Frames
-	if len(frames) == 0 {
-		frames = []frame{{}}
-	}
-	for depth, frame := range slices.Backward(frames) {
-		list := f.list(frames[:depth+1])
-		from := frame.Step
-		if depth < len(frames)-1 {
-			s := list[from]
-			if s.kind == kindEach && s.needsBook() {
-				return true // the next item begins the branch again
-			}
-			from++
-		} else if from < len(list) && p.Inputs != nil {
-			for _, b := range list[from].branches { // evaluated already: only what `create` makes is still to come
-				for _, inner := range b.steps {
-					if inner.needsBook() {
-						return true
-					}
-				}
-			}
-			from++
-		}
-		for _, s := range list[min(from, len(list)):] {
-			if s.needsBook() {
-				return true
-			}
-			if s.awaits() {
-				return false
-			}
-		}
-	}
-	return false
 }
 
 // keyText writes a lane's value or an item's key: text as it is, numbers and truth values in their plain form.
