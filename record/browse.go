@@ -41,6 +41,16 @@ func (w *where) and(term string, args ...any) {
 	w.terms = append(w.terms, fmt.Sprintf(term, names...))
 }
 
+// join adds the conditions of another table, between a beginning and an end.
+func (w *where) join(begin string, inner *where, end string) {
+	text := strings.Join(inner.terms, " AND ")
+	for i := len(inner.args); i > 0; i-- {
+		text = strings.ReplaceAll(text, fmt.Sprintf("$%d", i), fmt.Sprintf("$%d", len(w.args)+i))
+	}
+	w.args = append(w.args, inner.args...)
+	w.terms = append(w.terms, begin+text+end)
+}
+
 func (w *where) text() string {
 	if len(w.terms) == 0 {
 		return ""

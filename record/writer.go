@@ -278,9 +278,10 @@ const (
 	problemChanged
 	connectionChanged
 	rejectionChanged
+	jobChanged
 )
 
-var changeWords = []string{"item", "event", "run", "effect", "problem", "connection", "rejection"}
+var changeWords = []string{"item", "event", "run", "effect", "problem", "connection", "rejection", "job"}
 
 func (c change) words() []string {
 	var out []string
@@ -300,7 +301,7 @@ type watchers struct {
 }
 
 // Watch returns a channel that gets the kinds of thing that changed after commits ("event", "run", "effect", "problem",
-// "connection", "item", "rejection"), merged when the reader is slow, and a function to stop. The channel is closed when
+// "connection", "item", "rejection", "job"), merged when the reader is slow, and a function to stop. The channel is closed when
 // it is stopped and when the book is closed.
 func (b *Book) Watch() (<-chan []string, func()) {
 	w := &b.watchers

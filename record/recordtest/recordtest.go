@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) *record.Book) {
 		{"browse", browseCases},
 		{"journey", journeyCases},
 		{"overview", overviewCases},
+		{"jobs", jobCases},
 	} {
 		t.Run(area.name, func(t *testing.T) {
 			for _, c := range area.cases {
