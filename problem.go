@@ -75,6 +75,7 @@ type ConnectionState struct {
 	LastOut    time.Time
 	Failures   int // in a row
 	Answers    int
+	Learnt     float64 // calls a second that they were found to take, where that is less than declared; 0: nothing is learnt
 }
 
 // Audited is one act of a person, kept with its reason.

@@ -301,4 +301,14 @@ type Limits struct {
 	Concurrency int     `yaml:"concurrency"` // calls under way at once; default 8
 	PerSecond   float64 `yaml:"per_second"`  // 0: none
 	Burst       int     `yaml:"burst"`
+	CatchUp     float64 `yaml:"catch_up"` // calls a second while an outage's backlog is worked off; default half of per_second
+	Told        Told    `yaml:"told"`
+}
+
+// Told names the headers of their answers that say how many calls are left, and until when. What stands in the IETF's or the
+// usual X-RateLimit headers is read without being named.
+type Told struct {
+	Left   string `yaml:"left"`   // how many are left
+	Reset  string `yaml:"reset"`  // when that ends: in seconds from now, or a Unix time
+	Window string `yaml:"window"` // or how long their window is, in milliseconds
 }

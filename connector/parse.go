@@ -220,6 +220,10 @@ func (p *parser) manifest(root *source.Node) *Manifest {
 	if m.Limits.Concurrency == 0 {
 		m.Limits.Concurrency = 8
 	}
+	if t := m.Limits.Told; (t.Left == "") != (t.Reset == "" && t.Window == "") {
+		p.fault("E401", root.KeySpan("limits"), "`told` names the header with the calls that are left and one that says until when.",
+			"Write for example: told: {left: X-RateLimit-Remaining, reset: X-RateLimit-Reset}")
+	}
 	p.baseURL(root)
 	p.signIn()
 	m.Headers = p.named(raw.Headers, p.requestEnv(nil))

@@ -38,6 +38,9 @@ type Exchange struct {
 	Fix     string
 	Who     string
 	SignIn  bool // a token was refreshed for it: the same call may go on at once
+	// Left is how many calls they say are left until Until; a zero time says nothing.
+	Left  int
+	Until time.Time
 	// Alone says that the connection answers others, so that what looks like an outage is this call's own: see
 	// Governor.Answering. Without it an outage is never counted against the call.
 	Alone bool

@@ -24,6 +24,7 @@ func (c *Caller) judgeAnswer(within context.Context, x *Exchange, t *Target, act
 	a := &x.Attempt
 	a.Status = resp.StatusCode
 	a.RetryAfter = retryAfter(resp.Header, c.Now())
+	x.Left, x.Until = told(resp.Header, t.Limits.Told, c.Now())
 	a.Headers, a.Response = c.keptHeaders(resp.Header), c.kept(body)
 	answer := connector.Answer{Status: resp.StatusCode, Headers: lower(resp.Header), Body: body, Cut: err != nil}
 	j := t.Manifest.Judge(action, answer, t.Settings)

@@ -22,3 +22,6 @@ func Counted(conn net.Conn) net.Conn { return &counted{Conn: conn} }
 
 // IsRefusal reports whether our own rules refused a call.
 func IsRefusal(err error) bool { return errors.As(err, new(*refusal)) }
+
+// Told is exported for its table.
+var Told = told

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -23,7 +22,9 @@ const (
 //
 // An outage lets nothing through until its hold is over; then one call at a time probes, once nothing older is under
 // way, and each probe that fails doubles the hold. A limit reached lets nothing through until the provider said, and
-// halves the calls under way at once; each answer then widens them a little, so the limit is learnt.
+// halves the calls under way at once; each answer then widens them a little, so the limit is learnt. How fast calls may follow
+// each other is pace's to say. After an outage calls begin one at a time and double with each round of answers, at no more
+// than the catch-up rate until CaughtUp.
 type Governor struct {
 	jitter func() float64
 	known  map[string]*governed
@@ -35,10 +36,11 @@ type governed struct {
 	busy   int     // calls under way
 	most   int     // declared limit of busy
 	window float64 // learnt limit of busy, 1 to most
-	tokens float64 // left of the rate
-	filled time.Time
-	probe  bool // the call under way is a probe
-	holds  int  // holds in a row
+	probe  bool    // the call under way is a probe
+	holds  int     // holds in a row
+	rising bool    // after an outage the window doubles with each round of answers, from 1
+	pace   pace
+	rate   float64 // declared
 }
 
 // NewGovernor returns one that knows nothing. jitter gives [0,1).
@@ -79,12 +81,10 @@ func (g *Governor) Acquire(connection string, limits connector.Limits, now time.
 	if c.busy >= int(c.window) {
 		return false, time.Time{}
 	}
-	if limits.PerSecond > 0 {
-		if c.tokens < 1 {
-			return false, now.Add(time.Duration(math.Ceil((1 - c.tokens) / limits.PerSecond * float64(time.Second))))
-		}
-		c.tokens--
+	if again := c.pace.wait(limits, now); !again.IsZero() {
+		return false, again
 	}
+	c.pace.begin(limits, now)
 	c.busy++
 	c.probe = c.state.Health == waybill.HealthDown || c.state.Health == waybill.HealthSignInNeeded
 	return true, time.Time{}
@@ -99,16 +99,8 @@ func (c *governed) declare(limits connector.Limits, now time.Time) {
 	if most != c.most {
 		c.most, c.window = most, float64(most)
 	}
-	if limits.PerSecond <= 0 {
-		return
-	}
-	burst := max(1, float64(limits.Burst))
-	if c.filled.IsZero() {
-		c.tokens = burst
-	} else if passed := now.Sub(c.filled); passed > 0 {
-		c.tokens += passed.Seconds() * limits.PerSecond
-	}
-	c.tokens, c.filled = min(c.tokens, burst), now
+	c.rate = limits.PerSecond
+	c.pace.fill(limits, now)
 }
 
 // Release gives the slot back and learns from the exchange. It returns the connection's state, and
@@ -119,7 +111,7 @@ func (g *Governor) Release(connection string, x *Exchange, now time.Time) (chang
 	probe := c.probe
 	c.probe = false
 	if x == nil {
-		c.tokens++ // the next Acquire cuts it to the burst
+		c.pace.unused(now)
 		return false, c.copy()
 	}
 	before, parked := c.state.Health, len(c.state.Parked)
@@ -130,11 +122,13 @@ func (g *Governor) Release(connection string, x *Exchange, now time.Time) (chang
 func (c *governed) copy() waybill.ConnectionState {
 	s := c.state
 	s.Parked = slices.Clone(s.Parked)
+	s.Learnt = c.pace.learnt
 	return s
 }
 
 func (g *Governor) learn(c *governed, x *Exchange, probe bool, now time.Time) {
 	c.state.LastOut = now
+	c.pace.told(x)
 	switch cause := x.Attempt.Cause; {
 	case c.state.Health == waybill.HealthPaused || x.SignIn:
 		// a pause is ended by a person only; a new token says nothing of their side yet
@@ -160,7 +154,18 @@ func (g *Governor) learn(c *governed, x *Exchange, probe bool, now time.Time) {
 func (g *Governor) answered(c *governed, now time.Time) {
 	c.state.Failures, c.holds = 0, 0
 	c.state.Answers++
-	c.window = min(float64(c.most), c.window+1/c.window)
+	c.pace.answered(c.rate, now)
+	switch was := c.state.Health; {
+	case was == waybill.HealthDown || was == waybill.HealthSignInNeeded:
+		c.window, c.rising, c.pace.catching = 2, true, true
+	case c.rising:
+		c.window++
+	default:
+		c.window += 1 / c.window
+	}
+	if c.window >= float64(c.most) {
+		c.window, c.rising = float64(max(1, c.most)), false
+	}
 	if c.state.Health != waybill.HealthWorking {
 		c.become(waybill.HealthWorking, "", "", now)
 		c.state.Until = time.Time{}
@@ -188,7 +193,11 @@ func (g *Governor) signInNeeded(c *governed, x *Exchange, probe bool, now time.T
 }
 
 func (g *Governor) limited(c *governed, x *Exchange, now time.Time) {
-	c.window = max(1, c.window/2)
+	c.window, c.rising = max(1, c.window/2), false
+	// Who says when to come again has said enough; and of many refused at once the first says it for all.
+	if x.Attempt.RetryAfter <= 0 && x.Until.IsZero() && (c.state.Health != waybill.HealthLimited || !now.Before(c.state.Until)) {
+		c.pace.tooMany(now)
+	}
 	if c.state.Health == waybill.HealthDown || c.state.Health == waybill.HealthSignInNeeded {
 		return // something worse stands in the way
 	}
@@ -245,6 +254,16 @@ func (g *Governor) Restore(s waybill.ConnectionState) {
 		s.Health = waybill.HealthWorking
 	}
 	c.state = s
+	if c.pace.learnt == 0 && s.Learnt > 0 {
+		c.pace.learnt, c.pace.peak = s.Learnt, s.Learnt/tooMuch
+	}
+}
+
+// CaughtUp says that nothing more waits for the connection: what an outage had held up is worked off.
+func (g *Governor) CaughtUp(connection string) {
+	if c := g.known[connection]; c != nil {
+		c.pace.catching = false
+	}
 }
 
 // Pause lets nothing through until a person resumes it.
@@ -260,7 +279,7 @@ func (g *Governor) Resume(connection string, now time.Time) waybill.ConnectionSt
 	c := g.of(connection)
 	c.become(waybill.HealthWorking, "", "", now)
 	c.state.Until, c.state.Failures, c.state.Parked = time.Time{}, 0, nil
-	c.holds, c.window = 0, float64(max(1, c.most))
+	c.holds, c.window, c.rising = 0, float64(max(1, c.most)), false
 	return c.copy()
 }
 

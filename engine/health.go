@@ -170,7 +170,7 @@ func (e *Engine) probe(name string) {
 	now, limits := e.d.Now(), e.limits(name)
 	e.mu.Lock()
 	s := e.governor.State(name)
-	idle := len(e.sender(name).queue) == 0 && s.Health != waybill.HealthWorking && s.Health != waybill.HealthPaused
+	idle := e.sender(name).held == 0 && s.Health != waybill.HealthWorking && s.Health != waybill.HealthPaused
 	if idle && action != nil {
 		idle, _ = e.governor.Acquire(name, limits, now)
 	}
@@ -226,16 +226,13 @@ func (e *Engine) permit(name, action string) {
 func (e *Engine) hurry(name string) {
 	now := e.d.Now()
 	e.commit(intent{apply: func(tx *record.Tx) error {
-		effects, err := tx.DueEffects(name, now.Add(48*time.Hour), 256)
+		flows, err := tx.BusyFlows(name)
 		if err != nil {
 			return err
 		}
-		for i := range effects {
-			if eff := &effects[i]; eff.DueAt.After(now) {
-				eff.DueAt = time.Time{}
-				if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
-					return err
-				}
+		for _, flow := range flows {
+			if err := e.hurryFlow(tx, name, flow, now); err != nil {
+				return err
 			}
 		}
 		fetches, err := tx.DueFetches(name, now.Add(48*time.Hour), 256)
@@ -254,4 +251,21 @@ func (e *Engine) hurry(name string) {
 	}})
 	e.refillSender(name)
 	e.pump(name)
+}
+
+// hurryFlow makes the effects of one flow due now.
+func (e *Engine) hurryFlow(tx *record.Tx, name, flow string, now time.Time) error {
+	effects, err := tx.DueEffects(name, flow, now.Add(48*time.Hour), 256)
+	if err != nil {
+		return err
+	}
+	for i := range effects {
+		if eff := &effects[i]; eff.DueAt.After(now) {
+			eff.DueAt = time.Time{}
+			if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -71,6 +71,9 @@ func (e *Engine) settledJob(j *job, x *deliver.Exchange) {
 		e.unbusy(j.effect)
 	}
 	e.claims.drop(j.id())
+	e.mu.Lock()
+	e.sender(j.connection()).last = e.d.Now()
+	e.mu.Unlock()
 	e.release(j.connection(), x)
 }
 

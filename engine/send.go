@@ -34,100 +34,23 @@ func (j *job) connection() string {
 	return j.fetch.Connection
 }
 
+// flow is whose line the job stands in; the reads of all flows share one, as far as they come from the table.
+func (j *job) flow() string {
+	switch {
+	case j.effect != nil:
+		return j.effect.Flow
+	case j.b != nil:
+		return j.b.flow.Name
+	default:
+		return ""
+	}
+}
+
 func (j *job) dueAt() time.Time {
 	if j.effect != nil {
 		return j.effect.DueAt
 	}
 	return j.fetch.DueAt
-}
-
-// sender holds a connection's jobs: bounded, in the order they fell due. A connection that is down holds its own jobs
-// and nobody else's.
-type sender struct {
-	queue  []*job
-	missed bool // the table has more
-	timer  func()
-	at     time.Time
-}
-
-// senderBound is how many jobs of one connection are held in memory.
-const senderBound = 1024
-
-func (e *Engine) sender(name string) *sender { // called with mu held
-	s := e.senders[name]
-	if s == nil {
-		s = &sender{}
-		e.senders[name] = s
-	}
-	return s
-}
-
-// queue hands a job to its connection, or leaves it to the table when that holds enough already.
-func (e *Engine) queue(j *job) {
-	if due := j.dueAt(); due.After(e.d.Now()) {
-		e.wakeSender(j.connection(), due)
-		return
-	}
-	if !e.claims.take(j.id()) {
-		return
-	}
-	e.mu.Lock()
-	s := e.sender(j.connection())
-	if len(s.queue) >= senderBound {
-		s.missed = true
-		e.mu.Unlock()
-		e.claims.drop(j.id())
-		return
-	}
-	s.queue = append(s.queue, j)
-	e.mu.Unlock()
-	e.pump(j.connection())
-}
-
-// pump starts as many of a connection's jobs as its slots, rate and health allow.
-func (e *Engine) pump(name string) {
-	limits := e.limits(name)
-	for {
-		e.mu.Lock()
-		s := e.sender(name)
-		i := e.nextFree(s)
-		if i < 0 {
-			refill := s.missed && len(s.queue) < senderBound/4
-			s.missed = s.missed && !refill
-			e.mu.Unlock()
-			if refill {
-				e.d.Go(func() { e.refillSender(name) })
-			}
-			return
-		}
-		ok, again := e.governor.Acquire(name, limits, e.d.Now())
-		if !ok {
-			e.mu.Unlock()
-			if !again.IsZero() {
-				e.wakeSender(name, again)
-			}
-			return
-		}
-		j := s.queue[i]
-		s.queue = append(s.queue[:i], s.queue[i+1:]...)
-		if j.effect != nil {
-			e.busyObject(j.effect, 1)
-		}
-		e.mu.Unlock()
-		e.d.Go(func() { e.send(j) })
-	}
-}
-
-// nextFree finds the first job whose object no other effect is being written to; -1 when there is none. Called with mu
-// held.
-func (e *Engine) nextFree(s *sender) int {
-	const look = 64 // a long line behind one object is not searched to its end
-	for i := 0; i < len(s.queue) && i < look; i++ {
-		if j := s.queue[i]; j.effect == nil || e.busy[objectKey(j.effect)] == 0 {
-			return i
-		}
-	}
-	return -1
 }
 
 // objectKey names what an effect of kind state writes to; empty when it need not wait for others.
@@ -163,7 +86,7 @@ func (e *Engine) reserve(a *advance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sender(eff.Connection)
-	if e.stopping || len(s.queue) > 0 || s.missed || e.busy[objectKey(eff)] > 0 {
+	if e.stopping || s.behind() || e.busy[objectKey(eff)] > 0 {
 		return
 	}
 	if ok, _ := e.governor.Acquire(eff.Connection, limits, e.d.Now()); ok {
@@ -192,91 +115,6 @@ func (e *Engine) reserveOpening(o *opening) {
 	for _, a := range o.advances {
 		e.reserveAll(a)
 	}
-}
-
-func (e *Engine) limits(name string) connector.Limits {
-	if c := e.today().ws.Connections[name]; c != nil {
-		return c.Limits
-	}
-	return connector.Limits{}
-}
-
-// wakeSender asks a connection's sender to look at its table at t, unless it will sooner anyway.
-func (e *Engine) wakeSender(name string, t time.Time) {
-	if !t.Before(waybill.Held()) {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.sender(name)
-	if e.stopping || s.timer != nil && !s.at.After(t) {
-		return
-	}
-	if s.timer != nil {
-		s.timer()
-	}
-	s.at = t
-	s.timer = e.d.At(t, func() {
-		e.mu.Lock()
-		s.timer = nil
-		e.mu.Unlock()
-		e.refillSender(name)
-		e.pump(name)
-	})
-}
-
-// refillSenders looks at the tables of every connection that has work there.
-func (e *Engine) refillSenders() {
-	var names []string
-	err := e.view(func(tx *record.Tx) (err error) { names, err = tx.BusyConnections(); return err })
-	if err != nil {
-		e.log.Error("the connections with work could not be read", "err", err)
-		return
-	}
-	for _, name := range names {
-		e.refillSender(name)
-		e.pump(name)
-	}
-}
-
-// refillSender reads from the table the jobs of a connection that are due and not in hand.
-func (e *Engine) refillSender(name string) {
-	e.mu.Lock()
-	s := e.sender(name)
-	free := senderBound - len(s.queue)
-	e.mu.Unlock()
-	if free < senderBound/2 {
-		return
-	}
-	now := e.d.Now()
-	var effects []waybill.Effect
-	var fetches []waybill.Fetch
-	err := e.view(func(tx *record.Tx) (err error) {
-		if effects, err = tx.DueEffects(name, now, free); err != nil {
-			return err
-		}
-		fetches, err = tx.DueFetches(name, now, free/4)
-		return err
-	})
-	if err != nil {
-		e.log.Error("the work of a connection could not be read", "connection", name, "err", err)
-		return
-	}
-	var jobs []*job
-	for i := range fetches {
-		jobs = append(jobs, &job{fetch: &fetches[i]})
-	}
-	for i := range effects {
-		jobs = append(jobs, &job{effect: &effects[i]})
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, j := range jobs {
-		if len(s.queue) < senderBound && e.claims.take(j.id()) {
-			s.queue = append(s.queue, j)
-		}
-	}
-	s.missed = s.missed || len(effects) >= free
 }
 
 // send is the third transaction: with the connection's slot in hand the gate is asked, and `sent` is on stable storage

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"waybill"
 	"waybill/record"
@@ -139,20 +140,25 @@ func (e *Engine) account(name string) string {
 // crowded is how many arrivals wait for the book before understanding steps aside.
 const crowded = 96
 
-// enough is how many jobs of one working connection are held before understanding steps aside.
-const enough = 128
+// enough is how many jobs of one working connection are held before understanding steps aside, as long as the last exchange
+// there ended no longer ago than brisk: more would only lie in the table. For a connection that hangs nobody waits.
+const (
+	enough = 128
+	brisk  = 20 * time.Millisecond
+)
 
 // stepAside reports whether understanding is to wait a little: because so many senders wait for their answer (one that
-// times out sends again, a kept item only waits), or because a connection that works has as much to send as it can
-// take, so that more would only lie in the table.
+// times out sends again, a kept item only waits), or because a connection has as much to send as it can take and works it
+// off briskly.
 func (e *Engine) stepAside() bool {
 	if e.taking.Load() >= crowded {
 		return true
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for name, s := range e.senders {
-		if len(s.queue) >= enough && e.governor.State(name).Health == waybill.HealthWorking {
+	now := e.d.Now()
+	for _, s := range e.senders {
+		if s.held >= enough && now.Sub(s.last) < brisk {
 			return true
 		}
 	}

@@ -77,10 +77,22 @@ func (tx *Tx) DueRuns(now time.Time, limit int) ([]waybill.Run, error) {
 		string(waybill.RunQueued), string(waybill.RunRunning), string(waybill.RunWaiting))
 }
 
-// DueEffects lists planned effects of a connection that are due.
-func (tx *Tx) DueEffects(connection string, now time.Time, limit int) ([]waybill.Effect, error) {
+// DueEffects lists planned effects of a connection that are due, of one flow: so that what a flow with a long backlog has to
+// send does not stand before what others have.
+func (tx *Tx) DueEffects(connection, flow string, now time.Time, limit int) ([]waybill.Effect, error) {
 	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+openEffect+` AND state = 'planned' AND connection = $1
-		AND due <= $2 ORDER BY due, seq LIMIT $3`, scanEffect, connection, now, limit)
+		AND flow = $2 AND due <= $3 ORDER BY due, seq LIMIT $4`, scanEffect, connection, flow, now, limit)
+}
+
+// BusyFlows names the flows with planned effects of a connection, sorted. It steps from one name to the next, however long
+// the queue of each is.
+func (tx *Tx) BusyFlows(connection string) ([]string, error) {
+	return list(tx, `WITH RECURSIVE f (n) AS (
+			SELECT min(flow) FROM effects WHERE `+openEffect+` AND state = 'planned' AND connection = $1
+			UNION ALL SELECT (SELECT min(flow) FROM effects WHERE `+openEffect+` AND state = 'planned' AND connection = $1
+				AND flow > f.n)
+			FROM f WHERE f.n IS NOT NULL)
+		SELECT n FROM f WHERE n IS NOT NULL ORDER BY 1`, text0, connection)
 }
 
 // DueLooks lists effects that stand as sent or unknown and whose next look-up is due.
@@ -144,7 +156,13 @@ func (tx *Tx) NextDue(after time.Time) (time.Time, error) {
 		ask("SELECT min(due) FROM effects WHERE "+openEffect+" AND state = $2 AND due > $1", state)
 	}
 	for _, c := range busy {
-		ask("SELECT min(due) FROM effects WHERE "+openEffect+" AND state = 'planned' AND connection = $2 AND due > $1", c)
+		flows, e := tx.BusyFlows(c)
+		if e != nil {
+			return time.Time{}, e
+		}
+		for _, f := range flows {
+			ask("SELECT min(due) FROM effects WHERE "+openEffect+" AND state = 'planned' AND connection = $2 AND flow = $3 AND due > $1", c, f)
+		}
 		ask("SELECT min(due) FROM fetches WHERE state = 'planned' AND connection = $2 AND due > $1", c)
 	}
 	return at(next), err

@@ -183,7 +183,7 @@ func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 	for _, ask := range []func() error{
 		func() error { _, err := tx.DueItems(tx.now, 10); return err },
 		func() error { _, err := tx.DueRuns(tx.now, 10); return err },
-		func() error { _, err := tx.DueEffects("crm", tx.now, 10); return err },
+		func() error { _, err := tx.DueEffects("crm", "won", tx.now, 10); return err },
 		func() error { _, err := tx.DueLooks(tx.now, 10); return err },
 		func() error { _, err := tx.DueFetches("crm", tx.now, 10); return err },
 		func() error { _, err := tx.SentEffects("", 10); return err },

@@ -41,6 +41,7 @@ type rawLimits struct {
 	Concurrency int     `yaml:"concurrency"`
 	PerSecond   float64 `yaml:"per_second"`
 	Burst       int     `yaml:"burst"`
+	CatchUp     float64 `yaml:"catch_up"`
 }
 
 // connection reads one connection for the environment the workspace is loaded for. All blocks are checked, so that a
@@ -218,6 +219,9 @@ func (l *loader) resolve(c *Connection, m *connector.Manifest, b rawBlock, span 
 		}
 		if b.Limits.Burst > 0 {
 			c.Limits.Burst = b.Limits.Burst
+		}
+		if b.Limits.CatchUp > 0 {
+			c.Limits.CatchUp = b.Limits.CatchUp
 		}
 	}
 	l.translator(c)

@@ -241,7 +241,7 @@ var dueCases = []testCase{
 			return due(k, list, func(e waybill.Effect) string { return string(e.ID) })
 		}
 		at := k.now.Add(time.Minute)
-		planned := func(tx *record.Tx) ([]waybill.Effect, error) { return tx.DueEffects("crm", at, 10) }
+		planned := func(tx *record.Tx) ([]waybill.Effect, error) { return tx.DueEffects("crm", "payment-to-crm", at, 10) }
 		looks := func(tx *record.Tx) ([]waybill.Effect, error) { return tx.DueLooks(at, 10) }
 		same(k, "planned", effects(planned), []string{string(ids[2]), string(ids[1]), string(ids[0])})
 		k.moveEffect(ids[0], waybill.EffectSent)

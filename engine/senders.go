@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"waybill"
+	"waybill/connector"
+	"waybill/record"
+)
+
+// sender holds a connection's jobs, a line for each flow. The lines take turns, so that a flow with a long backlog delays
+// no other; and a connection that is down holds its own jobs and nobody else's. Lines are bounded: the table has the rest.
+type sender struct {
+	lines map[string]*line
+	order []string // the lines' names, as they take turns
+	turn  int
+	held  int // jobs in all lines
+	timer func()
+	at    time.Time
+	last  time.Time // when an exchange ended last
+}
+
+// line is what one flow has to send over a connection, in the order it fell due.
+type line struct {
+	queue  []*job
+	missed bool // the table has more
+}
+
+// lineBound is how many jobs of one flow and connection are held in memory.
+const lineBound = 512
+
+func (e *Engine) sender(name string) *sender { // called with mu held
+	s := e.senders[name]
+	if s == nil {
+		s = &sender{lines: map[string]*line{}}
+		e.senders[name] = s
+	}
+	return s
+}
+
+func (s *sender) line(flow string) *line {
+	l := s.lines[flow]
+	if l == nil {
+		l = &line{}
+		s.lines[flow] = l
+		s.order = append(s.order, flow)
+	}
+	return l
+}
+
+// push puts a job at the end of its flow's line; false when the line is full and the table must be asked later.
+func (s *sender) push(j *job) bool {
+	l := s.line(j.flow())
+	if len(l.queue) >= lineBound {
+		l.missed = true
+		return false
+	}
+	l.queue = append(l.queue, j)
+	s.held++
+	return true
+}
+
+// next finds the job whose turn it is: of the first line, from the one whose turn it is on, that has a job fit to go. It
+// returns the line's place in order, -1 when there is none, and the job's place in the line.
+func (s *sender) next(fit func(*job) bool) (at, i int) {
+	const look = 64 // a long line behind one object is not searched to its end
+	for k := range s.order {
+		at := (s.turn + k) % len(s.order)
+		queue := s.lines[s.order[at]].queue
+		if i := slices.IndexFunc(queue[:min(look, len(queue))], fit); i >= 0 {
+			return at, i
+		}
+	}
+	return -1, 0
+}
+
+// take takes out the job that next found; the line after its own has the next turn.
+func (s *sender) take(at, i int) *job {
+	l := s.lines[s.order[at]]
+	j := l.queue[i]
+	l.queue = slices.Delete(l.queue, i, i+1)
+	s.held--
+	s.turn = (at + 1) % len(s.order)
+	return j
+}
+
+// behind reports whether jobs wait in the lines or, beyond them, in the table.
+func (s *sender) behind() bool {
+	return s.held > 0 || slices.ContainsFunc(s.order, func(flow string) bool { return s.lines[flow].missed })
+}
+
+// low reports whether a line that left jobs in the table has room for them again, and takes note that they are asked for.
+func (s *sender) low() bool {
+	found := false
+	for _, l := range s.lines {
+		if l.missed && len(l.queue) < lineBound/4 {
+			l.missed, found = false, true
+		}
+	}
+	return found
+}
+
+// queue hands a job to its connection, or leaves it to the table when its line is full.
+func (e *Engine) queue(j *job) {
+	if due := j.dueAt(); due.After(e.d.Now()) {
+		e.wakeSender(j.connection(), due)
+		return
+	}
+	if !e.claims.take(j.id()) {
+		return
+	}
+	e.mu.Lock()
+	pushed := e.sender(j.connection()).push(j)
+	e.mu.Unlock()
+	if !pushed {
+		e.claims.drop(j.id())
+		return
+	}
+	e.pump(j.connection())
+}
+
+// pump starts as many of a connection's jobs as its slots, rate and health allow.
+func (e *Engine) pump(name string) {
+	limits := e.limits(name)
+	fit := func(j *job) bool { return j.effect == nil || e.busy[objectKey(j.effect)] == 0 }
+	for {
+		e.mu.Lock()
+		s := e.sender(name)
+		if s.low() {
+			e.d.Go(func() { e.refillSender(name); e.pump(name) })
+		}
+		at, i := s.next(fit)
+		if at < 0 {
+			if !s.behind() {
+				e.governor.CaughtUp(name)
+			}
+			e.mu.Unlock()
+			return
+		}
+		ok, again := e.governor.Acquire(name, limits, e.d.Now())
+		if !ok {
+			e.mu.Unlock()
+			if !again.IsZero() {
+				e.wakeSender(name, again)
+			}
+			return
+		}
+		j := s.take(at, i)
+		if j.effect != nil {
+			e.busyObject(j.effect, 1)
+		}
+		e.mu.Unlock()
+		e.d.Go(func() { e.send(j) })
+	}
+}
+
+func (e *Engine) limits(name string) connector.Limits {
+	if c := e.today().ws.Connections[name]; c != nil {
+		return c.Limits
+	}
+	return connector.Limits{}
+}
+
+// wakeSender asks a connection's sender to look at its table at t, unless it will sooner anyway.
+func (e *Engine) wakeSender(name string, t time.Time) {
+	if !t.Before(waybill.Held()) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.sender(name)
+	if e.stopping || s.timer != nil && !s.at.After(t) {
+		return
+	}
+	if s.timer != nil {
+		s.timer()
+	}
+	s.at = t
+	s.timer = e.d.At(t, func() {
+		e.mu.Lock()
+		s.timer = nil
+		e.mu.Unlock()
+		e.refillSender(name)
+		e.pump(name)
+	})
+}
+
+// refillSenders looks at the tables of every connection that has work there.
+func (e *Engine) refillSenders() {
+	var names []string
+	err := e.view(func(tx *record.Tx) (err error) { names, err = tx.BusyConnections(); return err })
+	if err != nil {
+		e.log.Error("the connections with work could not be read", "err", err)
+		return
+	}
+	for _, name := range names {
+		e.refillSender(name)
+		e.pump(name)
+	}
+}
+
+// refillSender reads from the table the jobs of a connection that are due and not in hand, for each of its lines that has
+// room.
+func (e *Engine) refillSender(name string) {
+	now := e.d.Now()
+	var jobs []*job
+	var full []string
+	err := e.view(func(tx *record.Tx) error {
+		flows, err := tx.BusyFlows(name)
+		if err != nil {
+			return err
+		}
+		for _, flow := range flows {
+			room := e.room(name, flow)
+			if room == 0 {
+				continue
+			}
+			effects, err := tx.DueEffects(name, flow, now, room)
+			if err != nil {
+				return err
+			}
+			for i := range effects {
+				jobs = append(jobs, &job{effect: &effects[i]})
+			}
+			if len(effects) == room {
+				full = append(full, flow)
+			}
+		}
+		room := e.room(name, "")
+		if room == 0 {
+			return nil
+		}
+		fetches, err := tx.DueFetches(name, now, room)
+		for i := range fetches {
+			jobs = append(jobs, &job{fetch: &fetches[i]})
+		}
+		if len(fetches) == room {
+			full = append(full, "")
+		}
+		return err
+	})
+	if err != nil {
+		e.log.Error("the work of a connection could not be read", "connection", name, "err", err)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.sender(name)
+	fresh := false
+	for _, j := range jobs {
+		switch {
+		case !e.claims.take(j.id()):
+		case s.push(j):
+			fresh = true
+		default:
+			e.claims.drop(j.id())
+		}
+	}
+	for _, flow := range full {
+		s.line(flow).missed = fresh // else all of it is in hand: the sweep looks again
+	}
+}
+
+// room is how many jobs a line can take from the table; 0 while it is more than half full, as looking costs as well.
+func (e *Engine) room(name, flow string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.sender(name).lines[flow]
+	if l == nil {
+		return lineBound
+	}
+	if free := lineBound - len(l.queue); free >= lineBound/2 {
+		return free
+	}
+	return 0
+}
