@@ -21,9 +21,17 @@ type Event struct {
 	Parent     EventID // the event whose run emitted it
 	Hops       int     // how many emits lie between it and an item; at most 8
 	Bundle     BundleID
-	Mapping    []MappedField   // how each field came to be
+	Mapped     MappedBy        // the mapping that made it
+	Mapping    []MappedField   // how each field came to be: made from Mapped when somebody asks, and not kept
 	Considered []Consideration // the flows that looked at it
 	Search     []SearchKey
+}
+
+// MappedBy names the mapping that made an event, from which its lines are told again whenever a page asks.
+type MappedBy struct {
+	File    string   `json:"file,omitempty"` // where it is written
+	Line    int      `json:"line,omitzero"`
+	LeftOut []string `json:"left_out,omitempty"` // fields of the provider's that held a placeholder
 }
 
 // MappedField says where one field of an event came from, for the journey's mapping view.

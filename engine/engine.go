@@ -11,6 +11,7 @@
 //	proof.go       webhooks and late answers prove effects
 //	lists.go       a person's list: what is put on it, and what takes it off
 //	health.go      outages are states of connections; problems group what has one cause
+//	journey.go     an event's way, as people read it
 //	choices.go     what people may do now
 //	desk.go        what it does; again.go makes steps and effects anew
 //

@@ -145,17 +145,11 @@ func understand(
 	if err := tx.MoveItem(&item, waybill.ItemKept); err != nil {
 		return err
 	}
-	var mapping []waybill.MappedField
-	for _, f := range []string{"id", "amount", "status", "customer.email", "customer.phone", "order.id"} {
-		mapping = append(mapping, waybill.MappedField{
-			Target: "payment." + f, Source: "data.object." + f, Value: "value of it", File: "connectors/stripe/manifest.yaml", Line: 120,
-		})
-	}
 	id, fresh, err := tx.PutEvent(&waybill.Event{
 		ID: event, Type: "payment.succeeded", Noun: "payment", Account: "acct_1", Connection: "payments",
 		FactKey: fmt.Sprintf("pi_%016x", uint64(n)*0xD6E8FEB86659FD93), Subject: fmt.Sprintf("Payment pi_%d", n),
 		Data: payload[:500], OccurredAt: time.Now(), AcceptedAt: item.ReceivedAt, Item: item.ID, Arrival: item.Arrival,
-		Mapping: mapping, Considered: []waybill.Consideration{{Flow: "payment-to-crm", Matched: true, Run: run.ID}},
+		Mapped: waybill.MappedBy{File: "stripe/manifest.yaml", Line: 47}, Considered: []waybill.Consideration{{Flow: "payment-to-crm", Matched: true, Run: run.ID}},
 		Search: []waybill.SearchKey{
 			{Kind: "email", Value: fmt.Sprintf("customer%d@example.com", n)},
 			{Kind: "id", Value: fmt.Sprintf("pi_%d", n)},

@@ -13,7 +13,8 @@ type eventDoc struct {
 	Arrival  waybill.ArrivalID     `json:"arrival,omitempty"`
 	Hops     int                   `json:"hops,omitzero"`
 	Bundle   waybill.BundleID      `json:"bundle,omitempty"`
-	Mapping  []waybill.MappedField `json:"mapping,omitempty"`
+	Mapped   waybill.MappedBy      `json:"mapped,omitzero"`
+	Mapping  []waybill.MappedField `json:"mapping,omitempty"` // in rows of before Mapped: its lines as they were told then
 	Search   []waybill.SearchKey   `json:"search,omitempty"`
 }
 
@@ -61,7 +62,7 @@ func (tx *Tx) writeEvent(e *waybill.Event) (int64, error) {
 	}
 	text, err := doc(eventDoc{
 		Noun: e.Noun, Rank: e.Rank, Revision: e.Revision, Item: e.Item, Arrival: e.Arrival, Hops: e.Hops, Bundle: e.Bundle,
-		Mapping: e.Mapping, Search: e.Search,
+		Mapped: e.Mapped, Search: e.Search,
 	})
 	if err != nil {
 		return 0, err
@@ -167,7 +168,7 @@ func scanEvent(r row) (waybill.Event, error) {
 		ID: waybill.EventID(r.text(0)), Type: r.text(1), Connection: r.text(2), Account: r.text(3), FactKey: r.text(4),
 		Subject: r.text(5), Parent: waybill.EventID(r.text(6)), OccurredAt: at(r.num(7)), AcceptedAt: at(r.num(8)),
 		Data: r.bytes(9), Noun: d.Noun, Rank: d.Rank, Revision: d.Revision, Item: d.Item, Arrival: d.Arrival, Hops: d.Hops,
-		Bundle: d.Bundle, Mapping: d.Mapping, Search: d.Search,
+		Bundle: d.Bundle, Mapped: d.Mapped, Mapping: d.Mapping, Search: d.Search,
 	}
 	return e, undoc(r.text(10), &e.Considered)
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"waybill"
-	"waybill/catalogue"
 	"waybill/connector"
 	"waybill/expr"
 )
@@ -57,17 +56,22 @@ func (c *cleaner) clean(v any, at string) (out any, ok bool) {
 	}
 }
 
-// lines says how each field came to be.
-func (w *work) lines(m *connector.Mapping, d *catalogue.Definition, data map[string]any) []waybill.MappedField {
+// Lines says how each field of an event came to be, from the mapping that made it and the event's own data; nil when this
+// translator has no such mapping.
+func (t *Translator) Lines(e *waybill.Event, data map[string]any) []waybill.MappedField {
+	m := t.mappingAt(e.Mapped)
+	if m == nil {
+		return nil
+	}
 	out := make([]waybill.MappedField, 0, len(m.Leaves))
 	for _, leaf := range m.Leaves {
 		value, there := valueAt(data, leaf.Names())
-		line := waybill.MappedField{Target: d.Noun + "." + leaf.Path, Source: leaf.Source, File: m.Span.File, Line: leaf.Line}
+		line := waybill.MappedField{Target: e.Noun + "." + leaf.Path, Source: leaf.Source, File: m.Span.File, Line: leaf.Line}
 		switch {
 		case there:
 			line.Value = Readable(value)
-		case w.placeholder(leaf.Source):
-			line.Note = "a placeholder of " + w.t.manifest.Title + ": left out"
+		case reads(leaf.Source, e.Mapped.LeftOut):
+			line.Note = "a placeholder of " + t.manifest.Title + ": left out"
 		default:
 			line.Note = "absent: left out"
 		}
@@ -76,14 +80,20 @@ func (w *work) lines(m *connector.Mapping, d *catalogue.Definition, data map[str
 	return out
 }
 
-// placeholder reports whether an expression reads a field that held a placeholder.
-func (w *work) placeholder(source string) bool {
-	for _, name := range w.in.Body.placeholders {
-		if strings.Contains(source, name) {
-			return true
+func (t *Translator) mappingAt(by waybill.MappedBy) *connector.Mapping {
+	for _, list := range t.byType {
+		for _, m := range list {
+			if m.Span.File == by.File && m.Span.Line == by.Line {
+				return m
+			}
 		}
 	}
-	return false
+	return nil
+}
+
+// reads reports whether an expression reads one of the fields.
+func reads(source string, fields []string) bool {
+	return slices.ContainsFunc(fields, func(name string) bool { return strings.Contains(source, name) })
 }
 
 func valueAt(data map[string]any, path []string) (any, bool) {

@@ -307,7 +307,7 @@ func (w *work) event(m *connector.Mapping, d *catalogue.Definition, data map[str
 	e := waybill.Event{
 		Type: d.Type, Noun: d.Noun, Account: w.in.Item.Account, Connection: w.in.Item.Connection, FactKey: key, Rank: d.Rank,
 		Revision: revision, OccurredAt: w.occurred(m), Subject: d.SubjectOf(data), Search: d.Search(data),
-		Mapping: w.lines(m, d, data),
+		Mapped: waybill.MappedBy{File: m.Span.File, Line: m.Span.Line, LeftOut: w.in.Body.placeholders},
 	}
 	if m.Subject != nil {
 		if e.Subject, ok = w.text(m, m.Subject); !ok {

@@ -112,12 +112,13 @@ func TestAnEmptyValueIsAnAbsentOne(t *testing.T) {
 
 func TestAnEventExplainsHowEachFieldCameToBe(t *testing.T) {
 	m := shopManifest(t)
-	r := do(t, translator(t, m, translate.Options{}), m, "signup", `{"id":"7","name":"Asha","email":"nobody@shop.example.test"}`, nil)
+	tr := translator(t, m, translate.Options{})
+	r := do(t, tr, m, "signup", `{"id":"7","name":"Asha","email":"nobody@shop.example.test"}`, nil)
 	if len(r.Events) != 1 {
 		t.Fatalf("%+v", r)
 	}
 	var got []string
-	for _, line := range r.Events[0].Mapping {
+	for _, line := range tr.Lines(&r.Events[0], r.Data[0]) {
 		got = append(got, fmt.Sprintf("%s = %s: %s%s", line.Target, line.Source, line.Value, line.Note))
 		if line.File != "connectors/shop/manifest.yaml" || line.Line < 15 {
 			t.Errorf("%s is said to be at %s:%d", line.Target, line.File, line.Line)

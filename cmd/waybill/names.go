@@ -1,16 +1,30 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"waybill"
 	"waybill/connector"
 	"waybill/engine"
 	"waybill/flow"
+	"waybill/record"
 	"waybill/show"
 )
+
+// journal is the book with its journeys as the engine explains them.
+type journal struct {
+	*record.Book
+	engine *engine.Engine
+}
+
+// Journey is the whole way of an event.
+func (j journal) Journey(ctx context.Context, id string) (*waybill.Journey, error) {
+	return j.engine.Journey(ctx, id)
+}
 
 // names puts the workspace into the words of the pages.
 type names struct {

@@ -13,7 +13,7 @@ var understandCases = []testCase{
 	{"an event is found again whole", func(k *kit) {
 		e := k.fact("pi_1")
 		e.Rank, e.Revision, e.Item, e.Arrival, e.Parent, e.Hops, e.Bundle = 30, "7", "itm_1", "arr_1", "evt_0", 2, "b1"
-		e.Mapping = []waybill.MappedField{{Target: "payment.id", Source: "id", Value: "pi_1", File: "m.yaml", Line: 3}}
+		e.Mapped = waybill.MappedBy{File: "m.yaml", Line: 3, LeftOut: []string{"email"}}
 		e.Considered = []waybill.Consideration{{Flow: "f", Matched: false, Clause: "amount > 0", Values: map[string]string{"amount": "0"}}}
 		e.Search = []waybill.SearchKey{{Kind: "email", Value: "asha@example.com"}}
 		k.put(e)
