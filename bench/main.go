@@ -36,18 +36,20 @@ type settings struct {
 
 // result is one row of the table.
 type result struct {
-	System    string  `json:"system"`
-	Work      string  `json:"work"`
-	Acks      float64 `json:"acks_per_s"`
-	EndToEnd  float64 `json:"end_to_end_per_s,omitempty"`
-	AckP50    float64 `json:"ack_p50_ms"`
-	AckP99    float64 `json:"ack_p99_ms"`
-	E2EP50    float64 `json:"e2e_p50_ms,omitempty"`
-	E2EP99    float64 `json:"e2e_p99_ms,omitempty"`
-	CPU       float64 `json:"cpu_s_per_1000"`
-	MemoryMiB float64 `json:"memory_mib"`
-	Lost      int     `json:"lost"`
-	Doubled   int     `json:"doubled"`
+	System     string  `json:"system"`
+	Work       string  `json:"work"`
+	Acks       float64 `json:"acks_per_s"`
+	EndToEnd   float64 `json:"end_to_end_per_s,omitempty"`
+	AckP50     float64 `json:"ack_p50_ms"`
+	AckP99     float64 `json:"ack_p99_ms"`
+	E2EP50     float64 `json:"e2e_p50_ms,omitempty"`
+	E2EP99     float64 `json:"e2e_p99_ms,omitempty"`
+	CPU        float64 `json:"cpu_s_per_1000"`
+	MemoryMiB  float64 `json:"memory_mib"`
+	Writes     float64 `json:"write_calls_per_event,omitempty"`
+	WrittenKiB float64 `json:"written_kib_per_event,omitempty"`
+	Lost       int     `json:"lost"`
+	Doubled    int     `json:"doubled"`
 }
 
 func main() {
@@ -124,10 +126,10 @@ func run(ctx context.Context, s settings) error {
 func show(rows []result, s settings) error {
 	fmt.Printf("\n%s, %d CPUs, %s. %d connections, 1.6 KB signed payment webhooks; medians of %d.\n\n", runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version(), s.connections, s.rounds)
 	w := tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "system\twork\tacks/s\tend to end/s\tack p50 ms\tp99\te2e p50 ms\tp99\tCPU s/1000\tMiB\tlost\tdoubled\t")
+	fmt.Fprintln(w, "system\twork\tacks/s\tend to end/s\tack p50 ms\tp99\te2e p50 ms\tp99\tCPU s/1000\tMiB\twrites/event\tKiB/event\tlost\tdoubled\t")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%.2f\t%.1f\t%s\t%s\t%.2f\t%.0f\t%d\t%d\t\n", r.System, r.Work, r.Acks, or(r.EndToEnd, "%.0f"),
-			r.AckP50, r.AckP99, or(r.E2EP50, "%.2f"), or(r.E2EP99, "%.1f"), r.CPU, r.MemoryMiB, r.Lost, r.Doubled)
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%.2f\t%.1f\t%s\t%s\t%.2f\t%.0f\t%s\t%s\t%d\t%d\t\n", r.System, r.Work, r.Acks, or(r.EndToEnd, "%.0f"),
+			r.AckP50, r.AckP99, or(r.E2EP50, "%.2f"), or(r.E2EP99, "%.1f"), r.CPU, r.MemoryMiB, or(r.Writes, "%.1f"), or(r.WrittenKiB, "%.1f"), r.Lost, r.Doubled)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -22,6 +22,8 @@ type server struct {
 	log     bytes.Buffer
 	cpu0    time.Duration
 	peak    float64
+	writes  float64
+	bytes   float64
 	stop    chan struct{}
 }
 
@@ -154,9 +156,29 @@ func (s *server) watch() {
 	}
 }
 
+// written is what the process has handed to write calls, files and sockets together: how often and how many bytes.
+func (s *server) written() (calls, size float64) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0
+	}
+	for line := range strings.Lines(string(stat)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		n, _ := strconv.ParseFloat(value, 64)
+		switch name {
+		case "syscw":
+			calls = n
+		case "wchar":
+			size = n
+		}
+	}
+	return calls, size
+}
+
 // end stops the server and returns what it used since it was ready.
 func (s *server) end() (cpu time.Duration, peak float64, err error) {
 	used, _ := s.usage()
+	s.writes, s.bytes = s.written()
 	close(s.stop)
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return 0, 0, err
@@ -214,6 +236,7 @@ func measured(ctx context.Context, s settings, dir string, effects int, load fun
 		System: "waybill", Work: []string{"intake first, 3 x connections", "one effect", "two effects"}[effects],
 		Acks: float64(len(out.acks)) / out.end.Sub(out.start).Seconds(), AckP50: percentile(out.acks, .5), AckP99: percentile(out.acks, .99),
 		CPU: cpu.Seconds() * 1000 / float64(len(out.acks)), MemoryMiB: peak,
+		Writes: srv.writes / float64(len(out.acks)), WrittenKiB: srv.bytes / 1024 / float64(len(out.acks)),
 	}
 	if effects > 0 {
 		unique, doubled := to.count(lastPath)

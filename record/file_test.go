@@ -250,3 +250,19 @@ func work(t *testing.T, dsn string) {
 	}
 	group.Wait()
 }
+
+func TestABookMayLieAtAnyPath(t *testing.T) {
+	for _, name := range []string{"plain.db", "with space.db", "what?.db", "50%25.db", "a#b&vfs=unix.db", "größe.db"} {
+		path := filepath.Join(t.TempDir(), name)
+		book, err := record.Open(t.Context(), "sqlite:"+path, record.Options{Environment: "test"})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := book.Close(); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			t.Errorf("%s: the book is not where it was asked for: %v", name, err)
+		}
+	}
+}

@@ -34,6 +34,7 @@ type sqliteStore struct {
 	path   string // empty for memory
 	lock   *os.File
 	inline bool
+	gather *gatherer
 
 	commits  atomic.Int64  // since the last look at the log
 	finish   atomic.Bool   // the writer is asked to finish the checkpoint
@@ -63,6 +64,9 @@ func openSQLite(ctx context.Context, path string, inline bool) (*sqliteStore, er
 	if err == nil {
 		err = f.Close()
 	}
+	if err == nil {
+		s.gather, err = newGatherer()
+	}
 	if err != nil {
 		return nil, errors.Join(unavailable("making the book at "+path, err), s.lock.Close())
 	}
@@ -79,6 +83,9 @@ func (s *sqliteStore) close() error {
 		if s.wake != nil {
 			close(s.wake)
 			s.stopped.Wait()
+		}
+		if s.gather != nil {
+			s.gather.forget()
 		}
 	})
 	if s.lock != nil {
@@ -107,9 +114,11 @@ func (s *sqliteStore) reader(ctx context.Context) (session, error) {
 }
 
 func (s *sqliteStore) open(_ context.Context, cache string) (*sqliteConn, error) {
-	path, flags := s.path, sqlite.OpenReadWrite|sqlite.OpenCreate
-	if path == "" {
-		path, flags = ":memory:", flags|sqlite.OpenMemory
+	path, flags := ":memory:", sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenMemory
+	if s.path != "" {
+		var by sqlite.OpenFlags
+		path, by = s.gather.by(s.path)
+		flags = sqlite.OpenReadWrite | sqlite.OpenCreate | by
 	}
 	conn, err := sqlite.OpenConn(path, flags)
 	if err != nil {
