@@ -166,7 +166,7 @@ func (tx *Tx) among(w *where, query string, value any) error {
 
 // rare reports whether a query for one value finds few rows.
 func (tx *Tx) rare(query string, value any) (bool, error) {
-	n, _, err := one(tx, fmt.Sprintf("SELECT count(*) FROM ("+query+" LIMIT %d) AS some", "$1", few+1), num0, value)
+	n, _, err := one(tx, fmt.Sprintf("SELECT count(*) FROM ("+query+" LIMIT %d) AS found", "$1", few+1), num0, value)
 	return n <= few, err
 }
 

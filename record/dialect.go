@@ -21,6 +21,8 @@ type store interface {
 	reader(ctx context.Context) (session, error)
 	// ddl turns the migrations' own words into the database's.
 	ddl(text string) string
+	// hold lets one program at a time change the schema, until the transaction of s ends. The migrations table is there.
+	hold(s session) error
 	// tend is called after a commit, between transactions of s: housekeeping that must not keep the writer long.
 	tend(s session)
 	close() error
@@ -50,10 +52,20 @@ type row interface {
 
 // storageError marks a failure of the storage itself (disk full, I/O, damage), after which nothing of the transaction is
 // to be relied on, as against a statement that was refused.
-type storageError struct{ err error }
+type storageError struct {
+	err   error
+	again bool // another writer was first, and nothing was written: the same work may well succeed now
+}
 
 func (e *storageError) Error() string { return e.err.Error() }
 func (e *storageError) Unwrap() error { return e.err }
+
+// abortedError is a statement that was refused in such a way that the transaction, or the savepoint, can only be rolled
+// back. SQLite undoes the statement alone.
+type abortedError struct{ err error }
+
+func (e *abortedError) Error() string { return e.err.Error() }
+func (e *abortedError) Unwrap() error { return e.err }
 
 // value brings an argument to one of the five forms a session binds: nil, int64, string, []byte, float64 is not used.
 // Times become unix milliseconds, typed strings their text, booleans 0 or 1.

@@ -51,7 +51,7 @@ func oneCommit(b *Book, other func(session) error) {
 
 func TestACommitThatFailsAcknowledgesNobodyAndTheBookGoesOn(t *testing.T) {
 	b := openFile(t)
-	oneCommit(b, func(session) error { return &storageError{errDisk} })
+	oneCommit(b, func(session) error { return &storageError{err: errDisk} })
 	_, err := take(b, "key 1")
 	if waybill.KindOf(err) != waybill.Unavailable || waybill.HintOf(err) == "" {
 		t.Fatalf("acknowledged: %v", err)

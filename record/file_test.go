@@ -113,9 +113,13 @@ func TestABookIsItsOwnersAlone(t *testing.T) {
 }
 
 func TestAnAddressThatIsNoBookIsRefusedWithoutItsPassword(t *testing.T) {
-	for _, dsn := range []string{"", "book.db", "sqlite:", "postgres://waybill:hunter2@db/waybill"} {
+	for dsn, kind := range map[string]waybill.Kind{
+		"": waybill.Invalid, "book.db": waybill.Invalid, "sqlite:": waybill.Invalid, "mysql://waybill:hunter2@db/waybill": waybill.Invalid,
+		"postgres://waybill:hunter2@db:port/waybill":     waybill.Invalid,
+		"postgres://waybill:hunter2@127.0.0.1:1/waybill": waybill.Unavailable,
+	} {
 		_, err := record.Open(t.Context(), dsn, record.Options{})
-		if waybill.KindOf(err) != waybill.Invalid || strings.Contains(err.Error(), "hunter2") {
+		if waybill.KindOf(err) != kind || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", dsn, err)
 		}
 	}

@@ -17,6 +17,17 @@ var migrations embed.FS
 // migrate brings the schema up to this program's, one numbered file after the other, all or nothing, and checks that the
 // book is of the environment it is opened for.
 func migrate(ctx context.Context, s session, st store, o Options) error {
+	err := migrateOnce(ctx, s, st, o)
+	for range maxTries {
+		if !worthAgain(err) {
+			break
+		}
+		err = migrateOnce(ctx, s, st, o)
+	}
+	return err
+}
+
+func migrateOnce(ctx context.Context, s session, st store, o Options) error {
 	if err := s.begin(ctx, true); err != nil {
 		return unavailable("opening the book", err)
 	}
@@ -33,6 +44,9 @@ func migrate(ctx context.Context, s session, st store, o Options) error {
 func bringUp(s session, st store, o Options) error {
 	create := "CREATE TABLE IF NOT EXISTS migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)"
 	if _, err := s.exec(create); err != nil {
+		return unavailable("opening the book", err)
+	}
+	if err := st.hold(s); err != nil {
 		return unavailable("opening the book", err)
 	}
 	version := int64(0)

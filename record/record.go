@@ -10,7 +10,7 @@
 // docs/decisions/0001-data-model.md holds the tables and why they are shaped so. Times are kept to the millisecond and
 // come back in UTC. Files: writer.go runs acts and commits; tx.go is what an act works with; one file for each kind of
 // thing; browse.go, journey.go and overview.go are what people see; dialect.go is the seam to a database, sqlite.go
-// the only file that knows SQLite.
+// the only file that knows SQLite, postgres.go and postgres_wire.go those that know PostgreSQL.
 package record
 
 import (
@@ -59,9 +59,10 @@ type Book struct {
 	forgotten atomic.Int64 // the hour in which old figures were taken away last
 }
 
-// Open opens or creates the book at dsn: sqlite:PATH, or sqlite::memory: for one that ends with the process. A book is
-// open in one process at a time: a second one is refused with Conflict. Errors: Invalid for a dsn that is none or a book
-// of another environment, Conflict, Unavailable.
+// Open opens or creates the book at dsn: sqlite:PATH, sqlite::memory: for one that ends with the process, or postgres://…
+// for a database of PostgreSQL 14 or newer. A book in a file is open in one process at a time, and a second one is refused
+// with Conflict; a database serves several. Errors: Invalid for a dsn that is none, a server that could lose what it
+// acknowledged, or a book of another environment; Conflict; Unavailable.
 func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -69,17 +70,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 	if o.IDs == nil {
 		o.IDs = waybill.NewIDs(o.Now, nil)
 	}
-	path, ok := strings.CutPrefix(dsn, "sqlite:")
-	if !ok || path == "" {
-		return nil, &waybill.Error{
-			Kind: waybill.Invalid, Message: "no book can be opened at " + redactDSN(dsn),
-			Hint: "name a file as sqlite:PATH, or sqlite::memory: for one that ends with the process",
-		}
-	}
-	if path == ":memory:" {
-		path = ""
-	}
-	st, err := openSQLite(ctx, path, o.Inline)
+	st, err := openStore(ctx, dsn, o)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +79,22 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 		return nil, errors.Join(err, b.closeSessions())
 	}
 	return b, nil
+}
+
+func openStore(ctx context.Context, dsn string, o Options) (store, error) {
+	path, ok := strings.CutPrefix(dsn, "sqlite:")
+	switch {
+	case isPostgres(dsn):
+		return openPostgres(ctx, dsn)
+	case !ok || path == "":
+		return nil, &waybill.Error{
+			Kind: waybill.Invalid, Message: "no book can be opened at " + redactDSN(dsn),
+			Hint: "name a file as sqlite:PATH, a database as postgres://…, or sqlite::memory: for one that ends with the process",
+		}
+	case path == ":memory:":
+		path = ""
+	}
+	return openSQLite(ctx, path, o.Inline)
 }
 
 func (b *Book) start(ctx context.Context) error {
@@ -168,13 +175,22 @@ func (b *Book) View(ctx context.Context, read func(*Tx) error) error {
 		if b.closed || b.w == nil {
 			return errClosed()
 		}
-		return b.view(ctx, b.w, read)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := b.w.begin(ctx, false); err != nil {
+			return err
+		}
+		return b.view(b.w, read)
 	}
 	b.closing.RLock()
 	closed := b.closed
 	b.closing.RUnlock()
 	if closed {
 		return errClosed()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	var s session
 	select {
@@ -190,13 +206,20 @@ func (b *Book) View(ctx context.Context, read func(*Tx) error) error {
 		}
 		b.readers <- s
 	}()
+	if s != nil && s.begin(ctx, false) != nil { // cut while it stood idle
+		_ = s.close()
+		s = nil
+	}
 	if s == nil {
 		var err error
 		if s, err = b.store.reader(ctx); err != nil {
 			return err
 		}
+		if err := s.begin(ctx, false); err != nil {
+			return unavailable("reading the book", err)
+		}
 	}
-	err := b.view(ctx, s, read)
+	err := b.view(s, read)
 	var broken *storageError
 	healthy = !errors.As(err, &broken)
 	if !healthy {
@@ -208,13 +231,8 @@ func (b *Book) View(ctx context.Context, read func(*Tx) error) error {
 	return err
 }
 
-func (b *Book) view(ctx context.Context, s session, read func(*Tx) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := s.begin(ctx, false); err != nil {
-		return err
-	}
+// view reads over the snapshot that was begun, and ends it.
+func (b *Book) view(s session, read func(*Tx) error) (err error) {
 	defer func() {
 		if e := s.rollback(); err == nil {
 			err = e

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"waybill/internal/pgtest"
 	"waybill/record"
 	"waybill/record/recordtest"
 )
@@ -34,12 +35,17 @@ func TestTheBookKeepsItsPromises(t *testing.T) {
 		dsn    func(t *testing.T) string
 		inline bool
 	}{
-		"in a file":         {func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "book.db") }, false},
-		"in a file, inline": {func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "book.db") }, true},
-		"in memory":         {func(*testing.T) string { return "sqlite::memory:" }, false},
-		"in memory, inline": {func(*testing.T) string { return "sqlite::memory:" }, true},
+		"in a file":          {func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "book.db") }, false},
+		"in a file, inline":  {func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "book.db") }, true},
+		"in memory":          {func(*testing.T) string { return "sqlite::memory:" }, false},
+		"in memory, inline":  {func(*testing.T) string { return "sqlite::memory:" }, true},
+		"PostgreSQL":         {func(t *testing.T) string { t.Helper(); return pgtest.Database(t) }, false},
+		"PostgreSQL, inline": {func(t *testing.T) string { t.Helper(); return pgtest.Database(t) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name == "PostgreSQL, inline" {
+				t.Skip("the same statements as not inline")
+			}
 			recordtest.Run(t, func(t *testing.T) *record.Book {
 				t.Helper()
 				return open(t, how.dsn(t), record.Options{Now: time.Now, Inline: how.inline, Environment: "test"})

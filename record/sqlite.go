@@ -153,6 +153,9 @@ func (s *sqliteStore) ddl(text string) string {
 	).Replace(text)
 }
 
+// hold has nothing to do: a book in a file is one process's.
+func (s *sqliteStore) hold(session) error { return nil }
+
 // tend keeps the write-ahead log short. Most of the copying is done by the checkpointer on its own connection while the
 // writer goes on; but under steady writing such a checkpoint never meets the end of the log, and the log starts anew
 // only once everything in it has been copied. So when it has grown long, the writer copies the small rest itself.
@@ -366,7 +369,7 @@ func judge(text string, err error) error {
 	switch sqlite.ErrCode(err).ToPrimary() {
 	case sqlite.ResultIOErr, sqlite.ResultFull, sqlite.ResultNoMem, sqlite.ResultBusy, sqlite.ResultCorrupt,
 		sqlite.ResultNotADB, sqlite.ResultCantOpen, sqlite.ResultReadOnly, sqlite.ResultProtocol, sqlite.ResultInterrupt:
-		return &storageError{err}
+		return &storageError{err: err}
 	default:
 		return err
 	}

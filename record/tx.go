@@ -19,6 +19,7 @@ type Tx struct {
 	readonly bool
 	now      time.Time // the act's
 	broken   error     // the storage failed: nothing of this transaction may be relied on
+	aborted  bool      // a statement of this act was refused, and what it did can only be rolled back
 	wrote    int       // statements of this act that may have changed something
 
 	deltas  []delta // figures to add when the batch commits
@@ -33,7 +34,7 @@ type Tx struct {
 
 // reset forgets what the batch noted so far: it is run again.
 func (tx *Tx) reset() {
-	tx.deltas, tx.hours, tx.changed, tx.wrote = tx.deltas[:0], tx.hours[:0], 0, 0
+	tx.deltas, tx.hours, tx.changed, tx.wrote, tx.broken = tx.deltas[:0], tx.hours[:0], 0, 0, nil
 	tx.forgetAct()
 }
 
@@ -57,6 +58,8 @@ func (tx *Tx) note(err error) error {
 	if err != nil && tx.broken == nil && errors.As(err, &s) {
 		tx.broken = err
 	}
+	var a *abortedError
+	tx.aborted = tx.aborted || err != nil && errors.As(err, &a)
 	return err
 }
 

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -12,6 +13,9 @@ import (
 
 	"waybill"
 )
+
+// maxTries is how often a batch is run that gave way to another writer.
+const maxTries = 10
 
 // A batch ends when nothing is queued, or at one of these. It never waits for more to come: while it commits, the next
 // one queues up by itself, which is all the batching a busy book needs.
@@ -132,13 +136,9 @@ func (b *Book) batch(batch *[]*act) {
 // run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held.
 func (b *Book) run(batch *[]*act, more func(n int) *act) {
 	ctx := context.Background()
-	if b.w == nil {
-		w, err := b.store.writer(ctx)
-		if err != nil {
-			fail(*batch, unavailable("the book cannot be written now", err))
-			return
-		}
-		b.w = w
+	if err := b.beginWrite(ctx); err != nil {
+		fail(*batch, unavailable("the book cannot be written now", err))
+		return
 	}
 	tx := &Tx{s: b.w, book: b}
 	done := false
@@ -148,6 +148,11 @@ func (b *Book) run(batch *[]*act, more func(n int) *act) {
 		}
 	}()
 	err := b.attempt(ctx, tx, batch, more)
+	for try := 1; try < maxTries && worthAgain(err); try++ {
+		if err = b.startOver(ctx, tx, *batch); err == nil {
+			err = b.attempt(ctx, tx, batch, nil)
+		}
+	}
 	done = true
 	if err != nil {
 		b.breakDown()
@@ -158,11 +163,53 @@ func (b *Book) run(batch *[]*act, more func(n int) *act) {
 	b.watchers.tell(tx.changed)
 }
 
+// beginWrite starts a transaction, on a new connection when there is none or when it was cut while it stood idle.
+func (b *Book) beginWrite(ctx context.Context) error {
+	if b.w != nil {
+		err := b.w.begin(ctx, true)
+		if err == nil {
+			return nil
+		}
+		b.breakDown()
+		if b.w != nil { // a book in memory has no other connection
+			return err
+		}
+	}
+	w, err := b.store.writer(ctx)
+	if err != nil {
+		return err
+	}
+	b.w = w
+	if err := b.w.begin(ctx, true); err != nil {
+		b.breakDown()
+		return err
+	}
+	return nil
+}
+
+// worthAgain reports whether an error says no more than that another writer was first.
+func worthAgain(err error) bool {
+	var s *storageError
+	return errors.As(err, &s) && s.again
+}
+
+// startOver takes back what a batch did, so that it can be run once more.
+func (b *Book) startOver(ctx context.Context, tx *Tx, batch []*act) error {
+	if err := b.w.rollback(); err != nil {
+		return err
+	}
+	if err := b.w.begin(ctx, true); err != nil {
+		return err
+	}
+	tx.reset()
+	for _, a := range batch {
+		a.err = nil
+	}
+	return nil
+}
+
 // attempt runs the acts and commits. An error is the storage's own and stands for the whole batch.
 func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
-	if err := b.w.begin(ctx, true); err != nil {
-		return unavailable("the book cannot be written now", err)
-	}
 	for i := 0; i < len(*batch); i++ {
 		a := (*batch)[i]
 		a.err = tx.run(a.do)
@@ -170,7 +217,7 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 			a.err = nil // it did not refuse: it gets the batch's answer
 			return unavailable("the book could not be written", tx.broken)
 		}
-		if a.err != nil && tx.wrote > 0 {
+		if a.err != nil && tx.wrote > 0 || tx.aborted {
 			if err := b.again(ctx, tx, *batch); err != nil {
 				return unavailable("the book could not be written", err)
 			}
@@ -194,15 +241,15 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
 // that one that fails now leaves the others alone.
 func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
-	if err := b.w.rollback(); err != nil {
+	failed := make([]error, len(batch))
+	for i, a := range batch {
+		failed[i] = a.err
+	}
+	if err := b.startOver(ctx, tx, batch); err != nil {
 		return err
 	}
-	if err := b.w.begin(ctx, true); err != nil {
-		return err
-	}
-	tx.reset()
-	for _, a := range batch {
-		if a.err != nil {
+	for i, a := range batch {
+		if a.err = failed[i]; a.err != nil {
 			continue
 		}
 		if _, err := b.w.exec("SAVEPOINT act"); err != nil {
@@ -212,6 +259,9 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 		if tx.broken != nil {
 			a.err = nil
 			return tx.broken
+		}
+		if a.err == nil && tx.aborted {
+			a.err = &waybill.Error{Kind: waybill.Internal, Message: "an act went on after the book had refused a statement of it"}
 		}
 		if a.err != nil {
 			if _, err := b.w.exec("ROLLBACK TO SAVEPOINT act"); err != nil {
@@ -228,7 +278,7 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 // run runs one act and keeps or forgets what it noted beside its rows. A panic is an error of that act.
 func (tx *Tx) run(do func(*Tx) error) (err error) {
 	tx.now = tx.book.now()
-	tx.wrote = 0
+	tx.wrote, tx.aborted = 0, false
 	deltas, hours, changed := len(tx.deltas), len(tx.hours), tx.changed
 	tx.forgetAct()
 	defer func() {

@@ -54,6 +54,8 @@ var exclusive = []struct {
 	{"go.yaml.in/yaml/v4", "one strict reader with positions", []string{"source"}},
 	{"zombiezen.com/go/sqlite", "only record holds the book's SQL", []string{"record", "bench"}},
 	{"modernc.org/sqlite", "only record holds the book's SQL", []string{"record", "bench"}},
+	{"github.com/jackc/pgx/v5/pgconn", "only record holds the book's SQL", []string{"record", "internal/*", "bench"}},
+	{"github.com/jackc/pgx/v5/pgproto3", "only record holds the book's SQL", []string{"record"}},
 	{"html/template", "only show writes HTML", []string{"show"}},
 	{"flag", "only cmd reads flags", []string{"cmd/waybill", "bench", "internal/*"}},
 	{"github.com/spf13/cobra", "only cmd reads flags", []string{"cmd/waybill"}},

@@ -113,7 +113,7 @@ func (k *kit) arrival(body string, keys ...string) *waybill.Arrival {
 	a := &waybill.Arrival{
 		ID: waybill.ArrivalID(k.ids.New("arr")), Connection: "payments", Account: "acct_1", Via: waybill.ViaWebhook, Method: "POST",
 		URL: "/in/payments", Headers: []waybill.Header{{Name: "Content-Type", Value: "application/json"}}, Remote: "203.0.113.7",
-		Body: []byte(body), BodyHash: "hash of " + body, ReceivedAt: k.now, Proof: "signed",
+		Body: []byte(body), BodyHash: fmt.Sprintf("hash of %q", body), ReceivedAt: k.now, Proof: "signed",
 	}
 	for _, key := range keys {
 		a.Items = append(a.Items, waybill.Item{

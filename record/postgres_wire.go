@@ -1,0 +1,540 @@
+package record
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// The types of PostgreSQL that a book binds and reads, by their numbers.
+const (
+	oidBytea = 17
+	oidInt8  = 20
+	oidInt2  = 21
+	oidInt4  = 23
+	oidText  = 25
+)
+
+// pgConn is a connection to PostgreSQL, as pgx opened it. It speaks the extended protocol itself, because what costs is not
+// the statement but the round trip: statements are put in line, and what is in line goes out together with the first one
+// whose answer is needed.
+type pgConn struct {
+	conn     net.Conn
+	fe       *pgproto3.Frontend
+	pid      uint32
+	named    bool
+	local    string
+	prepared map[string]*pgStatement
+
+	line   []pgEntry // sent or about to be, in order; their answers are not read yet
+	owed   bool      // the end of a read transaction is still to be read
+	inTx   byte      // I idle, T in a transaction, E in one that failed
+	dead   error
+	used   time.Time
+	ctx    context.Context // of the read transaction under way
+	forget func() bool
+
+	arena  []byte
+	params [][]byte
+	spare  *pgRows
+	oids   []uint32
+}
+
+// pgStatement is a statement as the server knows it.
+type pgStatement struct {
+	name     string // empty: it is parsed each time
+	text     string
+	declared []uint32
+	params   []uint32
+	fields   []uint32
+	formats  []int16
+}
+
+// pgEntry is a place in line.
+type pgEntry struct {
+	st       *pgStatement
+	describe bool
+	rows     *pgRows // where rows go; nil when none are wanted
+	changed  *int    // where the count of rows goes
+	tag      *string
+}
+
+func (c *pgConn) close() error {
+	if c.forget != nil {
+		c.forget()
+	}
+	if c.dead == nil {
+		c.fe.Send(&pgproto3.Terminate{})
+		_ = c.conn.SetDeadline(time.Now().Add(time.Second))
+		_ = c.fe.Flush() // the server notices the closed connection too
+	}
+	err := c.conn.Close()
+	if errors.Is(err, net.ErrClosed) || c.dead != nil {
+		return nil
+	}
+	return err
+}
+
+// --- the line ---
+
+// trip sends what is in line and reads every answer. The first error stands for all that came after it.
+func (c *pgConn) trip() error {
+	if c.dead != nil {
+		return c.dead
+	}
+	c.fe.SendSync(&pgproto3.Sync{})
+	if err := c.send(); err != nil {
+		return err
+	}
+	return c.receive()
+}
+
+func (c *pgConn) send() error {
+	if c.ctx == nil {
+		if err := c.conn.SetDeadline(time.Now().Add(answersWithin)); err != nil {
+			return c.die(err)
+		}
+	}
+	if err := c.fe.Flush(); err != nil {
+		return c.die(err)
+	}
+	return nil
+}
+
+// receive reads up to the end of what was sent last.
+func (c *pgConn) receive() error {
+	var failed error
+	at := 0
+	for {
+		msg, err := c.fe.Receive()
+		if err != nil {
+			return c.die(errors.Join(failed, err))
+		}
+		var e *pgEntry
+		if at < len(c.line) {
+			e = &c.line[at]
+		}
+		switch m := msg.(type) {
+		case *pgproto3.ReadyForQuery:
+			c.inTx = m.TxStatus
+			c.used = time.Now()
+			clear(c.line)
+			c.line = c.line[:0]
+			return failed
+		case *pgproto3.ErrorResponse:
+			if failed == nil {
+				failed = judgePostgres(e, m)
+			}
+			if m.Severity == "FATAL" || m.Severity == "PANIC" {
+				return c.die(failed)
+			}
+		case *pgproto3.ParameterDescription:
+			e.st.params = append([]uint32(nil), m.ParameterOIDs...)
+		case *pgproto3.RowDescription:
+			e.st.describe(m)
+			at++ // asked for only when a statement is described
+		case *pgproto3.NoData:
+			at++
+		case *pgproto3.DataRow:
+			if e.rows != nil {
+				e.rows.add(m.Values)
+			}
+		case *pgproto3.CommandComplete:
+			if e.changed != nil {
+				*e.changed = changedBy(m.CommandTag)
+			}
+			if e.tag != nil {
+				*e.tag = string(m.CommandTag)
+			}
+			at++
+		case *pgproto3.EmptyQueryResponse:
+			at++
+		}
+	}
+}
+
+func (st *pgStatement) describe(m *pgproto3.RowDescription) {
+	st.fields = make([]uint32, len(m.Fields))
+	st.formats = make([]int16, len(m.Fields))
+	for i, f := range m.Fields {
+		st.fields[i] = f.DataTypeOID
+		switch f.DataTypeOID {
+		case oidBytea, oidInt2, oidInt4, oidInt8, oidText:
+			st.formats[i] = 1 // binary
+		}
+	}
+}
+
+// die gives the connection up: what it would answer next is not known any more.
+func (c *pgConn) die(err error) error {
+	var s *storageError
+	if !errors.As(err, &s) {
+		s = &storageError{err: err}
+	}
+	c.dead = s
+	_ = c.conn.Close()
+	return s
+}
+
+// changedBy reads how many rows a command changed from its tag: INSERT 0 1, UPDATE 3.
+func changedBy(tag []byte) int {
+	n, unit := 0, 1
+	for i := len(tag) - 1; i >= 0 && tag[i] >= '0' && tag[i] <= '9'; i-- {
+		n += unit * int(tag[i]-'0')
+		unit *= 10
+	}
+	return n
+}
+
+// judgePostgres tells a refused statement from storage that fails, and from work that has only to be done again.
+func judgePostgres(e *pgEntry, m *pgproto3.ErrorResponse) error {
+	text := "the connection"
+	if e != nil {
+		text = firstWords(e.st.text)
+	}
+	err := fmt.Errorf("%s: %w", text, pgconn.ErrorResponseToPgError(m))
+	switch {
+	case m.Code == "40001", m.Code == "40P01", // another transaction was first; this one left nothing behind
+		strings.HasPrefix(m.ConstraintName, "pg_"): // a table that another node is making
+		return &storageError{err: err, again: true}
+	case len(m.Code) == 5:
+		switch m.Code[:2] {
+		case "08", "53", "55", "57", "58", "F0", "XX":
+			return &storageError{err: err}
+		}
+	}
+	if m.Code == "25006" { // read only: it has become a standby
+		return &storageError{err: err}
+	}
+	return &abortedError{err}
+}
+
+// --- statements ---
+
+// statement returns a text as the server knows it, asking for what it takes and gives the first time.
+func (c *pgConn) statement(text string, args []any) (*pgStatement, error) {
+	if st := c.prepared[text]; st != nil {
+		return st, nil
+	}
+	if c.dead != nil {
+		return nil, c.dead
+	}
+	st := &pgStatement{text: text, declared: make([]uint32, len(args))}
+	for i, arg := range args {
+		switch value(arg).(type) {
+		case int64:
+			st.declared[i] = oidInt8
+		case string:
+			st.declared[i] = oidText
+		case []byte:
+			st.declared[i] = oidBytea
+		}
+	}
+	if c.named {
+		st.name = "w" + strconv.Itoa(len(c.prepared))
+	}
+	c.fe.SendParse(&pgproto3.Parse{Name: st.name, Query: text, ParameterOIDs: st.declared})
+	c.fe.SendDescribe(&pgproto3.Describe{ObjectType: 'S', Name: st.name})
+	c.line = append(c.line, pgEntry{st: st, describe: true})
+	if err := c.trip(); err != nil {
+		return nil, err
+	}
+	c.prepared[text] = st
+	return st, nil
+}
+
+// put puts a statement in line.
+func (c *pgConn) put(st *pgStatement, args []any, e pgEntry) error {
+	if len(args) != len(st.params) {
+		return fmt.Errorf("%s: %d arguments for %d places", firstWords(st.text), len(args), len(st.params))
+	}
+	c.arena, c.params = c.arena[:0], c.params[:0]
+	for i, arg := range args {
+		p, err := c.encode(value(arg), st.params[i])
+		if err != nil {
+			return fmt.Errorf("%s: $%d: %w", firstWords(st.text), i+1, err)
+		}
+		c.params = append(c.params, p)
+	}
+	if st.name == "" {
+		c.fe.SendParse(&pgproto3.Parse{Query: st.text, ParameterOIDs: st.declared})
+	}
+	c.fe.SendBind(&pgproto3.Bind{
+		PreparedStatement: st.name, ParameterFormatCodes: binaryFormat, Parameters: c.params, ResultFormatCodes: st.formats,
+	})
+	c.fe.SendExecute(&pgproto3.Execute{})
+	e.st = st
+	c.line = append(c.line, e)
+	return nil
+}
+
+// command puts a statement in line that takes nothing and gives nothing that is wanted.
+func (c *pgConn) command(text string, tag *string) {
+	st := &pgStatement{text: text}
+	c.fe.SendParse(&pgproto3.Parse{Query: text})
+	c.fe.SendBind(&pgproto3.Bind{})
+	c.fe.SendExecute(&pgproto3.Execute{})
+	c.line = append(c.line, pgEntry{st: st, tag: tag})
+}
+
+var binaryFormat = []int16{1}
+
+// encode brings an argument into the binary form of a type. Texts cannot hold everything that strangers send.
+func (c *pgConn) encode(v any, oid uint32) ([]byte, error) {
+	from := len(c.arena)
+	if c.arena == nil {
+		c.arena = make([]byte, 0, 1024) // an empty text is not null
+	}
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case int64:
+		switch oid {
+		case oidInt8:
+			c.arena = binary.BigEndian.AppendUint64(c.arena, uint64(v))
+		case oidInt4:
+			if int64(int32(v)) != v {
+				return nil, fmt.Errorf("%d is too large", v)
+			}
+			c.arena = binary.BigEndian.AppendUint32(c.arena, uint32(v))
+		default:
+			return nil, fmt.Errorf("a number cannot be bound to type %d", oid)
+		}
+	case string:
+		if oid != oidText {
+			return nil, fmt.Errorf("a text cannot be bound to type %d", oid)
+		}
+		if strings.IndexByte(v, 0) >= 0 || !utf8.ValidString(v) {
+			v = strings.ReplaceAll(strings.ToValidUTF8(v, "\uFFFD"), "\x00", "\uFFFD")
+		}
+		c.arena = append(c.arena, v...)
+	case []byte:
+		if oid != oidBytea {
+			return nil, fmt.Errorf("bytes cannot be bound to type %d", oid)
+		}
+		return v, nil
+	}
+	return c.arena[from:len(c.arena):len(c.arena)], nil
+}
+
+func (c *pgConn) exec(text string, args ...any) (int, error) {
+	if len(args) == 0 && !worthKeeping(text) {
+		c.command(text, nil)
+		return 0, c.trip()
+	}
+	st, err := c.statement(text, args)
+	if err != nil {
+		return 0, err
+	}
+	changed := 0
+	if err := c.put(st, args, pgEntry{changed: &changed}); err != nil {
+		return 0, err
+	}
+	return changed, c.trip()
+}
+
+// worthKeeping tells the statements of the book from those of migrations and transactions, which are said once.
+func worthKeeping(text string) bool {
+	for _, word := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"} {
+		if strings.HasPrefix(text, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *pgConn) insert(text string, args ...any) (serial int64, changed int, err error) {
+	err = c.query(text+" RETURNING seq", args, func(r row) error {
+		serial, changed = r.num(0), 1
+		return nil
+	})
+	return serial, changed, err
+}
+
+func (c *pgConn) query(text string, args []any, each func(row) error) error {
+	st, err := c.statement(text, args)
+	if err != nil {
+		return err
+	}
+	rows := c.spare
+	c.spare = nil
+	if rows == nil {
+		rows = &pgRows{}
+	}
+	rows.reset(st)
+	if err := c.put(st, args, pgEntry{rows: rows}); err != nil {
+		return err
+	}
+	if err := c.trip(); err != nil {
+		return err
+	}
+	for n := range rows.n {
+		rows.at = n * len(st.fields)
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	c.spare = rows
+	return nil
+}
+
+// --- transactions ---
+
+func (c *pgConn) begin(ctx context.Context, write bool) error {
+	if c.dead != nil {
+		return c.dead
+	}
+	if c.owed {
+		c.owed = false
+		if err := c.receive(); err != nil {
+			return c.die(err)
+		}
+	}
+	if time.Since(c.used) > pingAfter { // it may have been cut meanwhile: better found out now than by an act
+		if err := c.trip(); err != nil {
+			return err
+		}
+	}
+	if write {
+		c.command("BEGIN ISOLATION LEVEL READ COMMITTED", nil)
+		c.command(c.local, nil)
+		return nil
+	}
+	c.ctx = ctx
+	until, bounded := ctx.Deadline()
+	if !bounded {
+		until = time.Now().Add(answersWithin)
+	}
+	if err := c.conn.SetDeadline(until); err != nil {
+		return c.die(err)
+	}
+	c.forget = context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	c.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", nil)
+	return nil
+}
+
+// commit ends a write transaction. A transaction that failed is rolled back by the server, whose answer says so.
+func (c *pgConn) commit() error {
+	tag := ""
+	c.command("COMMIT", &tag)
+	if err := c.trip(); err != nil {
+		return err
+	}
+	if tag != "COMMIT" {
+		return &storageError{err: fmt.Errorf("the transaction was ended by %s", tag)}
+	}
+	return nil
+}
+
+// rollback ends a transaction. The end of one that only read is not waited for.
+func (c *pgConn) rollback() error {
+	read := c.ctx != nil
+	if read {
+		intact := c.forget()
+		c.ctx, c.forget = nil, nil
+		if !intact {
+			return c.die(context.Canceled)
+		}
+	}
+	if c.dead != nil {
+		return c.dead
+	}
+	if c.inTx != 'T' && c.inTx != 'E' && len(c.line) == 0 {
+		return nil // nothing was begun
+	}
+	c.command("ROLLBACK", nil)
+	if !read {
+		return c.trip()
+	}
+	c.fe.SendSync(&pgproto3.Sync{})
+	if err := c.send(); err != nil {
+		return err
+	}
+	c.owed = true
+	return nil
+}
+
+// --- rows ---
+
+// pgRows are the rows of one answer, copied out of the connection's buffer.
+type pgRows struct {
+	st    *pgStatement
+	data  []byte
+	cells []pgCell
+	n     int
+	at    int // the first cell of the row it stands at
+}
+
+type pgCell struct{ from, to int } // to < from for null
+
+func (r *pgRows) reset(st *pgStatement) {
+	r.st, r.n, r.at = st, 0, 0
+	r.data, r.cells = r.data[:0], r.cells[:0]
+	if cap(r.data) > 1<<20 {
+		r.data = nil
+	}
+}
+
+func (r *pgRows) add(values [][]byte) {
+	for _, v := range values {
+		if v == nil {
+			r.cells = append(r.cells, pgCell{1, 0})
+			continue
+		}
+		from := len(r.data)
+		r.data = append(r.data, v...)
+		r.cells = append(r.cells, pgCell{from, len(r.data)})
+	}
+	r.n++
+}
+
+func (r *pgRows) cell(i int) []byte {
+	c := r.cells[r.at+i]
+	if c.to < c.from {
+		return nil
+	}
+	return r.data[c.from:c.to:c.to]
+}
+
+func (r *pgRows) text(i int) string {
+	switch r.st.fields[i] {
+	case oidInt2, oidInt4, oidInt8:
+		return strconv.FormatInt(r.num(i), 10)
+	}
+	return string(r.cell(i))
+}
+
+func (r *pgRows) num(i int) int64 {
+	b := r.cell(i)
+	switch {
+	case b == nil:
+		return 0
+	case r.st.formats[i] == 0 || r.st.fields[i] == oidText:
+		n, _ := strconv.ParseInt(string(b), 10, 64) // a sum is of any length; the book's are not
+		return n
+	case len(b) == 8:
+		return int64(binary.BigEndian.Uint64(b))
+	case len(b) == 4:
+		return int64(int32(binary.BigEndian.Uint32(b)))
+	case len(b) == 2:
+		return int64(int16(binary.BigEndian.Uint16(b)))
+	}
+	return 0
+}
+
+func (r *pgRows) bytes(i int) []byte {
+	b := r.cell(i)
+	if b == nil {
+		return nil
+	}
+	return append([]byte{}, b...)
+}
