@@ -15,7 +15,12 @@ const (
 	VerbNotUsed   Verb = "not needed"        // an item that cannot be understood is set aside
 	VerbPause     Verb = "pause"             // a connection
 	VerbResume    Verb = "resume"
-	VerbTake      Verb = "take" // a problem: I am on it
+	VerbTake      Verb = "take"    // a problem: I am on it
+	VerbRelease   Verb = "release" // send what a step that is being introduced holds back
+	VerbUndo      Verb = "undo"    // an effect, or all that a run did
+	VerbApprove   Verb = "approve"
+	VerbReject    Verb = "reject"
+	VerbChange    Verb = "change and approve" // with other values
 )
 
 // Choice is one button: what it does, and how safe it is, in words.

@@ -1,7 +1,10 @@
 package waybill
 
 import (
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -80,6 +83,14 @@ type Object struct {
 	ID   string `json:"id,omitempty"`
 }
 
+// ObjectRef names an object of an account: what the order of facts is kept for.
+type ObjectRef struct{ Account, Type, Key string }
+
+// Writes returns the object that an effect of kind state writes to; false when its order does not matter.
+func (e *Effect) Writes() (ObjectRef, bool) {
+	return ObjectRef{e.Account, e.Object.Type, e.Object.Key}, e.Kind == KindState && e.Object.Key != ""
+}
+
 // Effect is one outside write of one step for one event.
 type Effect struct {
 	ID          EffectID
@@ -107,17 +118,72 @@ type Effect struct {
 	Order       Stamp  // of the fact it writes, for the order guard
 	Before      []byte // JSON: what was there, for undo: restore
 	Answer      []byte // JSON: the parsed answer, redacted
-	Undo        string // restore, or the step that undoes; empty for none
+	Undo        string // how the flow says it is undone: restore, or the action that does; empty: it says nothing
 	Undoes      EffectID
-	Tries       int       // attempts that count against the limit
-	Looks       int       // look-ups made to settle a doubt
-	GoodUntil   time.Time // after this it is skipped: too late; zero for never
-	DueAt       time.Time // when the next attempt or look-up may be; zero for now
+	After       EffectID          // it waits for this one to be settled: the order in which a run is undone
+	Release     Release           // whether it waits for a press before it is sent
+	Passed      map[string]string // the rules of the gate that a person lets it pass, and who
+	Tries       int               // attempts that count against the limit
+	Looks       int               // look-ups made to settle a doubt
+	GoodUntil   time.Time         // after this it is skipped: too late; zero for never
+	DueAt       time.Time         // when the next attempt or look-up may be; zero for now
 	Gate        []GateAnswer
 	Problem     ProblemID
 	PlannedAt   time.Time
 	SentAt      time.Time
 	SettledAt   time.Time
+}
+
+// Release says whether the effects of a step go out by themselves: "" and "on" do, "hold" waits for a press each, and
+// "by_hand 3" waits for one for the first three.
+type Release string
+
+// The switch of a step that is being introduced.
+const (
+	ReleaseOn   Release = "on"
+	ReleaseHold Release = "hold"
+)
+
+// byHand begins the release of the first few by hand.
+const byHand = "by_hand "
+
+// ReleaseByHand waits for a press for the first n.
+func ReleaseByHand(n int) Release { return Release(byHand + strconv.Itoa(n)) }
+
+// ByHand returns how many wait for a press each; false when it is not a matter of how many.
+func (r Release) ByHand() (int, bool) {
+	text, ok := strings.CutPrefix(string(r), byHand)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil
+}
+
+// Let notes that a person lets the effect pass a rule of the gate.
+func (e *Effect) Let(rule, who string) {
+	passed := maps.Clone(e.Passed)
+	if passed == nil {
+		passed = map[string]string{}
+	}
+	passed[rule] = who
+	e.Passed = passed
+}
+
+// HeldBy returns the rule of the gate that gave a planned effect to a person; empty when none did.
+func (e *Effect) HeldBy() string {
+	if e.State != EffectPlanned || e.DueAt.Before(Held()) {
+		return ""
+	}
+	for _, a := range e.Gate {
+		if a.Verdict == Ask || a.Verdict == Refuse {
+			return a.Rule
+		}
+		if a.Verdict != Go {
+			return ""
+		}
+	}
+	return ""
 }
 
 // Stamp orders two facts about one object: revision, else time, then rank, then acceptance.

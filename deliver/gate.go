@@ -16,9 +16,11 @@ type GateView struct {
 	Connection  *waybill.ConnectionState // nil: nothing is known of it
 	Newest      waybill.Stamp            // of the facts written to the same object; zero: none was
 	NewestBy    waybill.EffectID
+	Writing     *waybill.Effect // another effect that may be writing to the same object; nil: none
 	Environment string
 	Allow       []string // recipients a test environment may write to: an address, or @domain; nil: any
 	Recipient   string   // whom it reaches; empty: no person
+	Released    int      // effects of its step that were released by hand so far
 	Now         time.Time
 }
 
@@ -37,6 +39,7 @@ func Rules() []Rule {
 		{"repeat", repeat},
 		{"order", order},
 		{"environment", environment},
+		{RuleRelease, release},
 		{"connection open", connectionOpen},
 	}
 }
@@ -106,14 +109,46 @@ func repeat(v GateView) waybill.GateAnswer {
 	return answer(waybill.Ask, "an earlier attempt may have happened, and the other side no longer knows its key")
 }
 
-// order keeps an older fact from overwriting a newer one. It guards state only: what is added or sent does not overwrite.
+// order keeps an older fact from overwriting a newer one, and two writes to one object from overtaking each other. It
+// guards state only: what is added or sent does not overwrite.
 func order(v GateView) waybill.GateAnswer {
 	e := v.Effect
-	if e.Kind != waybill.KindState || v.NewestBy == e.ID || v.Newest == (waybill.Stamp{}) || !Older(e.Order, v.Newest) {
+	if e.Kind != waybill.KindState {
 		return pass
 	}
-	return answer(waybill.Skip, "late: a newer fact was already written")
+	if a := overtaking(v); a.Verdict != waybill.Go {
+		return a
+	}
+	if e.Undoes != "" || v.NewestBy == e.ID || v.Newest == (waybill.Stamp{}) || !Older(e.Order, v.Newest) {
+		return pass // what undoes asks in words of its own
+	}
+	return leave(e, "late, no effect: a newer fact was already written")
 }
+
+// overtaking waits for another write to the same object: while it is under way, and, for an older fact, until it is known
+// what the newer one came to. A newer fact need not wait for that: it overwrites either way.
+func overtaking(v GateView) waybill.GateAnswer {
+	w := v.Writing
+	if w == nil || w.ID == v.Effect.ID {
+		return pass
+	}
+	wait := func(d time.Duration, words string) waybill.GateAnswer {
+		a := answer(waybill.WaitUntil, "%s", words)
+		a.Until = v.Now.Add(d)
+		return a
+	}
+	switch {
+	case w.State == waybill.EffectSent || w.State == waybill.EffectPlanned && w.Doubted:
+		return wait(soonAgain, "another write to it is under way")
+	case w.State == waybill.EffectUnknown && Older(v.Effect.Order, w.Order):
+		return wait(askAgain, "it is not known yet whether a newer fact was written")
+	default:
+		return pass
+	}
+}
+
+// soonAgain is when the gate is asked again about what another node does.
+const soonAgain = 5 * time.Second
 
 // Older reports whether fact a is older than fact b of the same object: by the provider's revision where both have one of
 // a kind, else by time, then by the rank of their status, then by acceptance.

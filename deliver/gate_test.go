@@ -53,6 +53,43 @@ func TestTheGate(t *testing.T) {
 		{"an effect is not held by its own fact", func(v *deliver.GateView) {
 			v.Effect.Order, v.Newest, v.NewestBy = at(0), at(time.Second), v.Effect.ID
 		}, "", waybill.Go},
+		{"a late fact that may have happened is a person's", func(v *deliver.GateView) {
+			v.Effect.Order, v.Newest, v.NewestBy, v.Effect.Doubted = at(0), at(time.Second), "eff_9", true
+		}, "order", waybill.Ask},
+		{"nothing overtakes a write that is under way", func(v *deliver.GateView) {
+			v.Effect.Order, v.Writing = at(time.Second), &waybill.Effect{ID: "eff_9", State: "sent", Order: at(0)}
+		}, "order", waybill.WaitUntil},
+		{"nothing overtakes a write that will be repeated", func(v *deliver.GateView) {
+			v.Effect.Order, v.Writing = at(time.Second), &waybill.Effect{ID: "eff_9", State: "planned", Doubted: true, Order: at(0)}
+		}, "order", waybill.WaitUntil},
+		{"an older fact waits until it is known whether the newer was written", func(v *deliver.GateView) {
+			v.Effect.Order, v.Writing = at(0), &waybill.Effect{ID: "eff_9", State: "unknown", Order: at(time.Second)}
+		}, "order", waybill.WaitUntil},
+		{"a newer fact overwrites whatever the older came to", func(v *deliver.GateView) {
+			v.Effect.Order, v.Writing = at(time.Second), &waybill.Effect{ID: "eff_9", State: "unknown", Order: at(0)}
+		}, "", waybill.Go},
+		{"a write that is settled holds nobody up", func(v *deliver.GateView) {
+			v.Effect.Order, v.Writing = at(0), &waybill.Effect{ID: "eff_9", State: "declined", Order: at(time.Second)}
+		}, "", waybill.Go},
+		{"an effect does not wait for itself", func(v *deliver.GateView) {
+			v.Effect.Doubted, v.Writing = true, v.Effect
+		}, "", waybill.Go},
+		{"a held step waits for a press", func(v *deliver.GateView) { v.Effect.Release = "hold" }, "release", waybill.Ask},
+		{"a press lets it go", func(v *deliver.GateView) {
+			v.Effect.Release, v.Effect.Passed = "hold", map[string]string{"release": "asha"}
+		}, "", waybill.Go},
+		{"a press for another rule does not", func(v *deliver.GateView) {
+			v.Effect.Release, v.Effect.Passed = "hold", map[string]string{"approval": "asha"}
+		}, "release", waybill.Ask},
+		{"one of the first few waits for a press", func(v *deliver.GateView) {
+			v.Effect.Release, v.Released = waybill.ReleaseByHand(3), 2
+		}, "release", waybill.Ask},
+		{"after the first few it opens", func(v *deliver.GateView) {
+			v.Effect.Release, v.Released = waybill.ReleaseByHand(3), 3
+		}, "", waybill.Go},
+		{"a repeat of what was sent is not held again", func(v *deliver.GateView) {
+			v.Effect.Release, v.Effect.SentAt = "hold", t0
+		}, "", waybill.Go},
 		{"a test does not reach a stranger", func(v *deliver.GateView) {
 			v.Environment, v.Allow, v.Recipient = "test", []string{"asha@example.com"}, "ravi@example.com"
 		}, "environment", waybill.Skip},

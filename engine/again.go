@@ -6,6 +6,7 @@ import (
 
 	"waybill"
 	"waybill/connector"
+	"waybill/deliver"
 	"waybill/flow"
 	"waybill/record"
 )
@@ -22,6 +23,9 @@ func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybi
 			old.Reason = "never known; " + old.Reason
 		}
 		if err := tx.MoveEffect(&old, from); err != nil {
+			return err
+		}
+		if err := e.noteEffect(tx, &old); err != nil {
 			return err
 		}
 	}
@@ -41,8 +45,9 @@ func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybi
 		ID: waybill.EffectID(e.ids.New("eff")), Event: eff.Event, Flow: eff.Flow, Address: eff.Address, Generation: eff.Generation + 1,
 		Run: eff.Run, Connection: eff.Connection, Account: t.Account, Action: eff.Action, Kind: action.Kind, Repeat: action.Repeat,
 		State: waybill.EffectPlanned, Reason: a.Who + " sends it: " + a.Reason, Inputs: encode(in), Undo: eff.Undo, Order: eff.Order,
-		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(),
+		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(), Undoes: eff.Undoes, After: eff.After, Release: eff.Release, Passed: eff.Passed,
 	}
+	next.Let(deliver.RuleRelease, a.Who) // to have it sent is to release it
 	if err := e.render(t, action, in, &next); err != nil {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "these values cannot be sent", Hint: err.Error()}
 	}
@@ -93,6 +98,11 @@ func (e *Engine) actOnStep(tx *record.Tx, w *deskWork, run *waybill.Run, a waybi
 		if answer == nil { // what it asks for could not be made: it is made anew, with the inputs it was given
 			b.progress = b.flow.Edit(b.progress, address, b.progress.Inputs)
 		}
+	} else {
+		b.progress = b.flow.Retry(b.progress, b.progress.Address)
+	}
+	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
+		return err
 	}
 	w.follow = e.machine(b, answer, reads{tx, b.version.ws})
 	w.follow.from = &before
@@ -137,6 +147,9 @@ func (e *Engine) skipStep(tx *record.Tx, w *deskWork, run *waybill.Run, address 
 	}
 	before := *b
 	b.progress = b.flow.Skip(b.progress, address)
+	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
+		return err
+	}
 	w.follow = e.machine(b, nil, reads{tx, b.version.ws})
 	w.follow.from = &before // it stood at the step until now
 	return e.apply(tx, w.follow, run.State)

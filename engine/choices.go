@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waybill"
+	"waybill/deliver"
 	"waybill/flow"
 	"waybill/record"
 )
@@ -91,6 +92,8 @@ func (e *Engine) effectChoices(tx *record.Tx, run *waybill.Run, eff *waybill.Eff
 	held := eff.State == waybill.EffectPlanned && !eff.DueAt.Before(waybill.Held())
 	part := !stands && run.State != waybill.RunStopped // the run goes on, or went on, without it
 	switch {
+	case eff.HeldBy() == deliver.RuleRelease && stands && run.State == waybill.RunBlocked:
+		return e.releaseChoices(eff), nil
 	case eff.State == waybill.EffectDeclined && part, held && part:
 		return againChoices(eff, "Leave it so", "It stays undone; the run went on without it"), nil
 	case eff.State == waybill.EffectDeclined && stands && run.State == waybill.RunBlocked, held && run.State == waybill.RunBlocked:
@@ -199,8 +202,15 @@ func problemChoices(p *waybill.ProblemView) []waybill.Choice {
 		return nil
 	}
 	var list []waybill.Choice
+	if strings.HasPrefix(p.Problem.Code, releaseMark) {
+		label := "Release it"
+		if p.Problem.Count > 1 {
+			label = fmt.Sprintf("Release all %d", p.Problem.Count)
+		}
+		list = append(list, releaseChoice(label, "They are sent as they are shown; none of them was before"))
+	}
 	outage := slices.ContainsFunc(p.Members, func(m waybill.Member) bool { return m.Connection != "" })
-	if p.Problem.Cause != waybill.AnswerLost || outage {
+	if p.Problem.Cause != waybill.WaitingForPerson && p.Problem.Cause != waybill.AnswerLost || outage {
 		label := "Retry it"
 		if p.Problem.Count > 1 {
 			label = fmt.Sprintf("Retry all %d", p.Problem.Count)

@@ -74,7 +74,8 @@ type deskWork struct {
 	follow  *advance
 	send    *job
 	advance waybill.RunID
-	permit  *waybill.Effect // the permission it lacked is said to be there
+	permit  *waybill.Effect   // the permission it lacked is said to be there
+	opened  waybill.ProblemID // a step sends by itself from now on: what this holds of it goes
 }
 
 func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
@@ -101,6 +102,8 @@ func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
 		switch {
 		case a.Verb == waybill.VerbStop:
 			err = e.stopRun(tx, &w, run, a)
+		case a.Verb == waybill.VerbRelease:
+			err = e.releaseEffect(tx, &w, run, eff, a)
 		case eff != nil:
 			err = e.actOnEffect(tx, &w, run, eff, a)
 		default:
@@ -114,6 +117,12 @@ func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	e.followDesk(&w)
+	return w.say, nil
+}
+
+// followDesk does what an act makes possible, once it is on stable storage.
+func (e *Engine) followDesk(w *deskWork) {
 	if w.permit != nil {
 		e.permit(w.permit.Connection, w.permit.Action)
 	}
@@ -126,7 +135,9 @@ func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
 	if w.advance != "" {
 		e.runs.push(w.advance)
 	}
-	return w.say, nil
+	if w.opened != "" {
+		e.d.Go(func() { e.openStep(w.opened) })
+	}
 }
 
 // stopRun ends a run; what it planned and did not send is skipped. What may have happened stays unknown.
@@ -191,16 +202,11 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 	if err := e.sendByHand(tx, w, eff, a); err != nil {
 		return err
 	}
-	w.send = &job{effect: eff}
 	if !stands {
+		w.send = &job{effect: eff}
 		return nil
 	}
-	from := run.State
-	run.State, run.Reason, run.Problem = waybill.RunWaiting, "waiting for "+eff.Connection+"."+eff.Action, ""
-	if err := e.unlist(tx, run, eff.Address); err != nil {
-		return err
-	}
-	return tx.MoveRun(run, from)
+	return e.sendInTurn(tx, w, run, eff)
 }
 
 // sendByHand makes an effect one that is sent now. What stands declined, is edited, or is sent again though it may have
@@ -225,7 +231,10 @@ func (e *Engine) sendByHand(tx *record.Tx, w *deskWork, eff *waybill.Effect, a w
 	if a.Verb == waybill.VerbDidNot {
 		eff.Proof = a.Who + " says it did not happen: " + a.Reason
 	}
-	return tx.MoveEffect(eff, from)
+	if err := tx.MoveEffect(eff, from); err != nil {
+		return err
+	}
+	return e.noteEffect(tx, eff)
 }
 
 // settleByHand ends an effect by a person's word, and the run goes on.
@@ -346,6 +355,9 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 		return fmt.Sprintf("%d left as they are.", done), nil
 	}
 	say := fmt.Sprintf("%d tried again.", done)
+	if a.Verb == waybill.VerbRelease {
+		say = fmt.Sprintf("%d released.", done)
+	}
 	if left > 0 {
 		say += fmt.Sprintf(" %d need a look of their own: it is not certain that a repeat is safe.", left)
 	}

@@ -153,6 +153,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.recover(); err != nil {
 		return fmt.Errorf("recover what was under way: %w", err)
 	}
+	if err := e.continueReleases(); err != nil {
+		return fmt.Errorf("go on with what was released: %w", err)
+	}
 	e.sweep()
 	return nil
 }

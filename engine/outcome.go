@@ -170,6 +170,9 @@ func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answ
 	if b.progress.Address != answer.Address {
 		return nil, nil
 	}
+	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
+		return nil, err // the book has its answer when its turn comes
+	}
 	a := e.machine(b, answer, reads{tx, b.version.ws})
 	return a, e.apply(tx, a, run.State)
 }
@@ -224,8 +227,8 @@ func (e *Engine) passLane(tx *record.Tx, id waybill.RunID) (waybill.RunID, error
 
 // noteEffect writes what follows from an effect's state beside it: the order stamp, the pairing, the message.
 func (e *Engine) noteEffect(tx *record.Tx, eff *waybill.Effect) error {
-	if eff.State == waybill.EffectConfirmed && eff.Kind == waybill.KindState && eff.Object.Key != "" {
-		if err := tx.SetStamp(eff.Account, eff.Object.Type, eff.Object.Key, eff.Order, eff.ID); err != nil {
+	if object, ordered := eff.Writes(); ordered {
+		if err := e.noteWritten(tx, eff, object); err != nil {
 			return fmt.Errorf("note the newest fact of %s %s: %w", eff.Object.Type, eff.Object.Key, err)
 		}
 	}

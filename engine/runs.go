@@ -128,7 +128,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	eff := &waybill.Effect{
 		ID: waybill.EffectID(e.ids.New("eff")), Event: b.event.ID, Flow: b.flow.Name, Address: m.Address, Generation: 1,
 		Run: b.run.ID, Connection: m.Connection, Account: target.Account, Action: m.Action.Name, Kind: m.Action.Kind,
-		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, PlannedAt: now,
+		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, Release: m.Release, PlannedAt: now,
 		Order: waybill.Stamp{Revision: b.event.Revision, At: b.event.OccurredAt, Rank: b.event.Rank, Event: b.event.ID},
 	}
 	if m.GoodFor > 0 {
@@ -318,6 +318,11 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 		}
 	}
 	planned, fresh, err := tx.PlanEffect(&eff, false)
+	if object, ordered := eff.Writes(); ordered && eff.State == waybill.EffectSent && (err != nil || !fresh) {
+		if err := tx.FreeObject(object, eff.ID); err != nil { // it was claimed for one that is not written
+			return nil, err
+		}
+	}
 	if waybill.KindOf(err) == waybill.Conflict {
 		// The address already has an effect with another fingerprint: neither reused nor sent; a person decides.
 		why := blame{
@@ -402,8 +407,11 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 	var answer *flow.Answer
 	if address := b.progress.Address; address != "" {
 		answer, err = e.answerInBook(tx, b, address)
-		if err != nil || answer == nil {
+		if err != nil {
 			return nil, err
+		}
+		if answer == nil {
+			return e.sendNow(tx, b)
 		}
 	}
 	a := e.machine(b, answer, reads{tx, b.version.ws})

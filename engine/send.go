@@ -203,15 +203,21 @@ func (e *Engine) askGate(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (
 	view.Recipient = recipient(eff)
 	state := e.stateOf(eff.Connection)
 	view.Connection = &state
-	if eff.Kind == waybill.KindState && eff.Object.Key != "" {
-		var err error
-		if view.Newest, view.NewestBy, err = tx.Stamp(eff.Account, eff.Object.Type, eff.Object.Key); err != nil {
+	object, ordered := eff.Writes()
+	if ordered {
+		if err := e.claimObject(tx, &view, object); err != nil {
 			return waybill.GateAnswer{}, fmt.Errorf("read what was written to %s %s: %w", eff.Object.Type, eff.Object.Key, err)
 		}
 	}
+	if err := e.viewPeople(tx, &view); err != nil {
+		return waybill.GateAnswer{}, err
+	}
 	answers, deciding := deliver.AskGate(e.rules, view)
 	eff.Gate = answers
-	return deciding, nil
+	if !ordered {
+		return deciding, nil
+	}
+	return deciding, e.claimed(tx, &view, object, deciding)
 }
 
 // held writes what the gate decided for an effect it does not let go.
@@ -235,10 +241,7 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}
-		return nil, e.listRun(tx, run, eff, blame{
-			cause: waybill.BlockedByRule, connection: eff.Connection,
-			action: eff.Action, code: g.Rule, words: g.Reason, owner: run.Owner,
-		})
+		return nil, e.listRun(tx, run, eff, heldBecause(eff, run, g))
 	}
 }
 

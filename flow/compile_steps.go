@@ -108,7 +108,7 @@ func (c *compiler) verb(def *stepDef) string {
 
 // stepFields are the fields that only some steps take.
 var stepFields = []string{ // a table that nothing changes
-	"with", "if_none", "good_for", "if_it_fails", "undo", "as", "by", "steps",
+	"with", "if_none", "good_for", "if_it_fails", "undo", "release", "as", "by", "steps",
 }
 
 // id checks a step's id. An `end` may go without: nothing ever names it.
@@ -196,6 +196,7 @@ func (c *compiler) call(def *stepDef, s *step, inside, at scope) scope {
 	}
 	s.input, s.inputAt = c.inputs(def, *t, s.action.Input, inside)
 	c.undo(def, s, t.Value)
+	s.release = c.release(def)
 	output := s.action.Output
 	if s.kind == kindGet {
 		output = c.ifNone(def, s, inside, output)

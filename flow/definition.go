@@ -46,6 +46,7 @@ type stepDef struct {
 	GoodFor   time.Duration  `yaml:"good_for"`
 	IfItFails *source.Text   `yaml:"if_it_fails"`
 	Undo      *source.Node   `yaml:"undo"`
+	Release   *source.Node   `yaml:"release"`
 	As        source.Text    `yaml:"as"`
 	By        *source.Text   `yaml:"by"`
 	Steps     []*source.Node `yaml:"steps"`
@@ -67,7 +68,7 @@ var verbs = []struct { // a table that nothing changes
 	fields []string
 }{
 	{"get", []string{"with", "if_none", "if_it_fails"}},
-	{"do", []string{"with", "good_for", "if_it_fails", "undo"}},
+	{"do", []string{"with", "good_for", "if_it_fails", "undo", "release"}},
 	{"set", nil},
 	{"choose", nil},
 	{"each", []string{"as", "by", "steps"}},

@@ -208,6 +208,12 @@ func (f *Flow) Skip(p *Progress, address string) *Progress {
 	return choose(p, address, func(out *Progress) { out.Skip = true })
 }
 
+// Retry is a person's choice on a run that stands at address: the step is made again as if the run had just come to it. At
+// any other address nothing changes.
+func (f *Flow) Retry(p *Progress, address string) *Progress {
+	return choose(p, address, func(*Progress) {})
+}
+
 // Edit is a person's choice on a run that stands at address: the step (a get, do or emit) is made with other inputs. At
 // any other address nothing changes. Whether the inputs fit the action is for connector.CheckInputs.
 func (f *Flow) Edit(p *Progress, address string, inputs map[string]any) *Progress {
@@ -294,7 +300,7 @@ func (m *machine) await(s *step, delay time.Duration) {
 	} else {
 		move.Effect = &PlannedEffect{
 			Address: m.p.Address, Connection: s.connection, Action: s.action, Inputs: m.p.Inputs,
-			GoodFor: s.goodFor, Undo: s.undo, CarryOn: s.carryOn,
+			GoodFor: s.goodFor, Undo: s.undo, Release: s.release, CarryOn: s.carryOn,
 		}
 	}
 	m.moves = append(m.moves, move)

@@ -49,7 +49,8 @@ type PlannedEffect struct {
 	Inputs     map[string]any
 	GoodFor    time.Duration // after that it makes no sense any more; 0: always does
 	Undo       string        // restore, or empty
-	CarryOn    bool          // a failure is a lesser problem: the run goes on by itself
+	Release    waybill.Release
+	CarryOn    bool // a failure is a lesser problem: the run goes on by itself
 }
 
 // PlannedFetch is a read to make. The run waits for its answer.

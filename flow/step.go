@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"waybill"
 	"waybill/connector"
 	"waybill/expr"
 	"waybill/source"
@@ -41,8 +42,9 @@ type step struct {
 	ifNone     ifNone        // get
 	goodFor    time.Duration // do
 	undo       string        // do
-	carryOn    bool          // get, do
-	event      string        // emit
+	release    waybill.Release
+	carryOn    bool   // get, do
+	event      string // emit
 	reason     *expr.Template
 	list       *expr.Program // each
 	as         string

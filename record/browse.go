@@ -360,6 +360,7 @@ type listing[T any] struct {
 	table, columns string
 	scan           func(row) (T, error)
 	id             func(*T) string
+	more           func(*Tx, *T) error // what a row alone does not say; may be nil
 }
 
 // read returns a page, the newest first, and the cursor to the next one. conditions narrow the list.
@@ -374,8 +375,15 @@ func (l listing[T]) read(ctx context.Context, b *Book, f waybill.ListFilter, con
 			w.and("id < %s", f.Before)
 		}
 		text := "SELECT " + l.columns + " FROM " + l.table + w.text() + " ORDER BY id DESC" + w.limit(limit+1)
-		rows, err = list(tx, text, l.scan, w.args...)
-		return err
+		if rows, err = list(tx, text, l.scan, w.args...); err != nil || l.more == nil {
+			return err
+		}
+		for i := range rows {
+			if err := l.more(tx, &rows[i]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	rows, next = page(rows, limit, l.id)
 	return rows, next, err
@@ -392,7 +400,7 @@ func (w *where) equal(columns map[string]string) {
 
 // Items lists items, newest first, by state and connection; by event those that told it again.
 func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item, string, error) {
-	all := listing[waybill.Item]{"items", itemColumns, scanItem, func(it *waybill.Item) string { return string(it.ID) }}
+	all := listing[waybill.Item]{table: "items", columns: itemColumns, scan: scanItem, id: func(it *waybill.Item) string { return string(it.ID) }}
 	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"connection": f.Connection})
 		if f.Event != "" {
@@ -408,9 +416,16 @@ func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item,
 	})
 }
 
-// Runs lists runs, newest first, by state, flow, event and the connection their event came from.
+// Runs lists runs, newest first, by state, flow, event and the connection their event came from. Of a queued one it says
+// behind whom.
 func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, string, error) {
-	all := listing[waybill.Run]{"runs", runColumns, scanRun, func(r *waybill.Run) string { return string(r.ID) }}
+	all := listing[waybill.Run]{table: "runs", columns: runColumns, scan: scanRun, id: func(r *waybill.Run) string { return string(r.ID) }}
+	all.more = func(tx *Tx, r *waybill.Run) (err error) {
+		if r.State == waybill.RunQueued && r.Lane != "" {
+			r.Behind, err = tx.behindNow(r.ID)
+		}
+		return err
+	}
 	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event)})
 		if f.Connection != "" {
@@ -426,7 +441,7 @@ func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, s
 
 // Effects lists effects, newest first, by state, flow, connection and event.
 func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Effect, string, error) {
-	all := listing[waybill.Effect]{"effects", effectColumns, scanEffect, func(e *waybill.Effect) string { return string(e.ID) }}
+	all := listing[waybill.Effect]{table: "effects", columns: effectColumns, scan: scanEffect, id: func(e *waybill.Effect) string { return string(e.ID) }}
 	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event), "connection": f.Connection})
 		if state := waybill.EffectState(f.State); state.Open() {
@@ -439,7 +454,7 @@ func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Eff
 
 // Problems lists problems, newest first: those of a state; "open" for all that are not fixed.
 func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
-	all := listing[waybill.Problem]{"problems", problemColumns, scanProblem, func(p *waybill.Problem) string { return string(p.ID) }}
+	all := listing[waybill.Problem]{table: "problems", columns: problemColumns, scan: scanProblem, id: func(p *waybill.Problem) string { return string(p.ID) }}
 	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"connection": f.Connection, "flow": f.Flow})
 		if f.State == "open" {
@@ -462,7 +477,7 @@ func (b *Book) Problem(ctx context.Context, id waybill.ProblemID) (v *waybill.Pr
 
 // AuditLog lists what people did, newest first. State narrows it to one kind of act.
 func (b *Book) AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error) {
-	all := listing[waybill.Audited]{"audit", auditColumns, scanAudit, func(a *waybill.Audited) string { return a.ID }}
+	all := listing[waybill.Audited]{table: "audit", columns: auditColumns, scan: scanAudit, id: func(a *waybill.Audited) string { return a.ID }}
 	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"action": f.State})
 		return nil

@@ -14,6 +14,8 @@ type effectFrozen struct {
 	Request waybill.Request    `json:"request"`
 	Undo    string             `json:"undo,omitempty"`
 	Undoes  waybill.EffectID   `json:"undoes,omitempty"`
+	After   waybill.EffectID   `json:"after,omitempty"`
+	Release waybill.Release    `json:"release,omitempty"`
 }
 
 // effectDoc is what may change of an effect and is only shown, or judged by whoever read it.
@@ -32,20 +34,24 @@ type effectDoc struct {
 	GoodUntil int64                `json:"good_until,omitzero"`
 	DueAt     int64                `json:"due_at,omitzero"`
 	Gate      []waybill.GateAnswer `json:"gate,omitempty"`
+	Passed    map[string]string    `json:"passed,omitempty"`
 	Problem   waybill.ProblemID    `json:"problem,omitempty"`
 	SentAt    int64                `json:"sent_at,omitzero"`
 	SettledAt int64                `json:"settled_at,omitzero"`
 }
 
 func frozenOf(e *waybill.Effect) (string, error) {
-	return doc(effectFrozen{Kind: e.Kind, Repeat: e.Repeat, Inputs: e.Inputs, Request: e.Request, Undo: e.Undo, Undoes: e.Undoes})
+	return doc(effectFrozen{
+		Kind: e.Kind, Repeat: e.Repeat, Inputs: e.Inputs, Request: e.Request, Undo: e.Undo, Undoes: e.Undoes, After: e.After,
+		Release: e.Release,
+	})
 }
 
 func docOf(e *waybill.Effect) (string, error) {
 	return doc(effectDoc{
 		Reason: e.Reason, Cause: e.Cause, Proof: e.Proof, KeyUntil: ms(e.KeyUntil), Object: e.Object, Order: e.Order,
 		Before: e.Before, Answer: e.Answer, Tries: e.Tries, Looks: e.Looks, Doubted: e.Doubted, GoodUntil: ms(e.GoodUntil), DueAt: ms(e.DueAt),
-		Gate: e.Gate, Problem: e.Problem, SentAt: ms(e.SentAt), SettledAt: ms(e.SettledAt),
+		Gate: e.Gate, Passed: e.Passed, Problem: e.Problem, SentAt: ms(e.SentAt), SettledAt: ms(e.SettledAt),
 	})
 }
 
@@ -176,6 +182,7 @@ func scanEffect(r row) (waybill.Effect, error) {
 		Generation: int(r.num(4)), Run: waybill.RunID(r.text(5)), Connection: r.text(6), Account: r.text(7), Action: r.text(8),
 		PlannedAt: at(r.num(9)), Key: r.text(10), Fingerprint: r.text(11), State: waybill.EffectState(r.text(12)),
 		Kind: f.Kind, Repeat: f.Repeat, Inputs: f.Inputs, Request: f.Request, Undo: f.Undo, Undoes: f.Undoes,
+		After: f.After, Release: f.Release, Passed: d.Passed,
 		Reason: d.Reason, Cause: d.Cause, Proof: d.Proof, KeyUntil: at(d.KeyUntil), Object: d.Object, Order: d.Order,
 		Before: d.Before, Answer: d.Answer, Tries: d.Tries, Looks: d.Looks, Doubted: d.Doubted, GoodUntil: at(d.GoodUntil), DueAt: at(d.DueAt),
 		Gate: d.Gate, Problem: d.Problem, SentAt: at(d.SentAt), SettledAt: at(d.SettledAt),
@@ -301,27 +308,6 @@ func (tx *Tx) movedEffect(e *waybill.Effect, from waybill.EffectState, changed i
 	tx.countEffect(e.Connection, from, e.State)
 	tx.changed |= effectChanged
 	return nil
-}
-
-// Stamp returns the stamp of the newest fact written to an object of an account, and the effect that wrote it; both are
-// empty when nothing was.
-func (tx *Tx) Stamp(account, object, key string) (waybill.Stamp, waybill.EffectID, error) {
-	var s waybill.Stamp
-	by, _, err := one(tx, "SELECT stamp, effect FROM stamps WHERE hash = $1", func(r row) (string, error) {
-		return r.text(1), undoc(r.text(0), &s)
-	}, hash12(account, object, key))
-	return s, waybill.EffectID(by), err
-}
-
-// SetStamp notes that an effect wrote a fact to an object. Whether it may is the order guard's to say, before.
-func (tx *Tx) SetStamp(account, object, key string, s waybill.Stamp, by waybill.EffectID) error {
-	text, err := doc(s)
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(`INSERT INTO stamps (hash, effect, stamp) VALUES ($1, $2, $3)
-		ON CONFLICT (hash) DO UPDATE SET effect = excluded.effect, stamp = excluded.stamp`, hash12(account, object, key), by, text)
-	return err
 }
 
 // messageRank orders a message's life; it only moves up, except to failed. Unknown and skipped stand where planned does.

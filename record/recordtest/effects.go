@@ -194,17 +194,62 @@ var effectCases = []testCase{
 	}},
 	{"a stamp is what was written last, for each object of an account", func(k *kit) {
 		first, second := waybill.Stamp{At: k.now, Rank: 1, Event: "evt_1"}, waybill.Stamp{Revision: "8", At: k.now.Add(time.Second)}
-		k.do(func(tx *record.Tx) error { return tx.SetStamp("42", "deal", "17", first, "eff_1") })
-		k.do(func(tx *record.Tx) error { return tx.SetStamp("42", "deal", "18", first, "eff_1") })
-		k.do(func(tx *record.Tx) error { return tx.SetStamp("42", "deal", "17", second, "eff_2") })
+		deal, other := waybill.ObjectRef{Account: "42", Type: "deal", Key: "17"}, waybill.ObjectRef{Account: "42", Type: "deal", Key: "18"}
+		k.do(func(tx *record.Tx) error { return tx.PutStamp(deal, first, "eff_1") })
+		k.do(func(tx *record.Tx) error { return tx.PutStamp(other, first, "eff_1") })
+		k.do(func(tx *record.Tx) error { return tx.PutStamp(deal, second, "eff_2") })
 		k.read(func(tx *record.Tx) error {
-			s, by, err := tx.Stamp("42", "deal", "17")
+			s, by, err := tx.Stamp(deal)
 			same(k, "newest", []any{s, by}, []any{second, waybill.EffectID("eff_2")})
 			if err != nil {
 				return err
 			}
-			s, by, err = tx.Stamp("43", "deal", "17")
+			s, by, err = tx.Stamp(waybill.ObjectRef{Account: "43", Type: "deal", Key: "17"})
 			same(k, "of another account", []any{s, by}, []any{waybill.Stamp{}, waybill.EffectID("")})
+			return err
+		})
+	}},
+	{"an object is written to by one effect at a time", func(k *kit) {
+		deal := waybill.ObjectRef{Account: "42", Type: "deal", Key: "17"}
+		claim := func(by, instead waybill.EffectID) (other waybill.EffectID) {
+			k.do(func(tx *record.Tx) (err error) { other, err = tx.ClaimObject(deal, by, instead); return err })
+			return other
+		}
+		same(k, "the first", claim("eff_1", ""), waybill.EffectID(""))
+		same(k, "again", claim("eff_1", ""), waybill.EffectID(""))
+		same(k, "another", claim("eff_2", ""), waybill.EffectID("eff_1"))
+		same(k, "instead of another", claim("eff_2", "eff_3"), waybill.EffectID("eff_1"))
+		same(k, "in its place", claim("eff_2", "eff_1"), waybill.EffectID(""))
+		k.do(func(tx *record.Tx) error { return tx.FreeObject(deal, "eff_1") }) // it is not the writer any more
+		same(k, "still", claim("eff_1", ""), waybill.EffectID("eff_2"))
+		var mine [2]bool
+		k.do(func(tx *record.Tx) (err error) {
+			mine[0], err = tx.SetStamp(deal, waybill.Stamp{At: k.now}, "eff_1")
+			return err
+		})
+		k.do(func(tx *record.Tx) (err error) {
+			mine[1], err = tx.SetStamp(deal, waybill.Stamp{At: k.now, Rank: 7}, "eff_2")
+			return err
+		})
+		same(k, "whose stamp it is", mine, [2]bool{false, true})
+		same(k, "once it is done", claim("eff_1", ""), waybill.EffectID(""))
+		k.do(func(tx *record.Tx) error { return tx.FreeObject(deal, "eff_1") })
+		same(k, "once it is free", claim("eff_3", ""), waybill.EffectID(""))
+		k.read(func(tx *record.Tx) error {
+			s, by, err := tx.Stamp(deal)
+			same(k, "stamp", []any{s.Rank, by}, []any{7, waybill.EffectID("eff_2")})
+			return err
+		})
+	}},
+	{"releases by hand are counted for each step", func(k *kit) {
+		count := func(address string) (n int) {
+			k.do(func(tx *record.Tx) (err error) { n, err = tx.CountRelease("a", address); return err })
+			return n
+		}
+		same(k, "presses", []int{count("x"), count("x"), count("y"), count("x")}, []int{1, 2, 1, 3})
+		k.read(func(tx *record.Tx) error {
+			n, err := tx.Released("b", "x")
+			same(k, "of another flow", n, 0)
 			return err
 		})
 	}},

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"waybill"
+	"waybill/deliver"
+	"waybill/record"
+)
+
+// A step that is being introduced holds its effects back until a person lets them go: each of them, or the first few, after
+// which it opens by itself.
+
+// releaseMark begins the code of the problem that holds what a step keeps back.
+const releaseMark = "release of "
+
+// stepOf names the step of an effect in all versions of its flow.
+func stepOf(eff *waybill.Effect) string { return keysOf.ReplaceAllString(eff.Address, "[]") }
+
+// viewPeople shows the gate what people have said so far.
+func (e *Engine) viewPeople(tx *record.Tx, view *deliver.GateView) (err error) {
+	eff := view.Effect
+	if _, counted := eff.Release.ByHand(); counted {
+		if view.Released, err = tx.Released(eff.Flow, stepOf(eff)); err != nil {
+			return fmt.Errorf("read how many were released of %s: %w", eff.Address, err)
+		}
+	}
+	return nil
+}
+
+// heldBecause says under which problem an effect is listed that a rule of the gate gave to a person.
+func heldBecause(eff *waybill.Effect, run *waybill.Run, g waybill.GateAnswer) blame {
+	why := blame{
+		cause: waybill.BlockedByRule, connection: eff.Connection, action: eff.Action, code: g.Rule, words: g.Reason, owner: run.Owner,
+	}
+	if g.Rule == deliver.RuleRelease {
+		why.cause, why.code = waybill.WaitingForPerson, releaseMark+eff.Flow+"."+stepOf(eff)
+	}
+	return why
+}
+
+func releaseChoice(label, safety string) waybill.Choice {
+	return waybill.Choice{Verb: waybill.VerbRelease, Label: label, Safety: safety, Safe: true, Primary: true}
+}
+
+// releaseEffect lets one effect go that its step holds back, and counts it.
+func (e *Engine) releaseEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybill.Effect, a waybill.Act) error {
+	w.say = "It is being sent now."
+	if n, counted := eff.Release.ByHand(); counted {
+		released, err := tx.CountRelease(eff.Flow, stepOf(eff))
+		if err != nil {
+			return err
+		}
+		if released >= n {
+			w.say, w.opened = "It is being sent now. From here on the step sends by itself.", run.Problem
+		}
+	}
+	eff.Let(deliver.RuleRelease, a.Who)
+	eff.Reason = "released by " + a.Who
+	return e.letGo(tx, w, run, eff)
+}
+
+// letGo makes an effect due that a rule of the gate held; the gate is asked again.
+func (e *Engine) letGo(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybill.Effect) error {
+	eff.DueAt = time.Time{}
+	if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
+		return err
+	}
+	return e.sendInTurn(tx, w, run, eff)
+}
+
+// openStep lets go what a step still holds back once enough of it was released by hand. It goes on after a crash: see
+// continueReleases.
+func (e *Engine) openStep(id waybill.ProblemID) {
+	tried := map[waybill.EffectID]bool{}
+	for more := true; more; {
+		more = false
+		var view *waybill.ProblemView
+		if err := e.view(func(tx *record.Tx) (err error) { view, err = tx.Problem(id); return err }); err != nil {
+			e.log.Error("what a step holds back could not be read", "problem", id, "err", err)
+			return
+		}
+		for _, m := range view.Members {
+			if m.Effect != "" && !tried[m.Effect] {
+				tried[m.Effect], more = true, true
+				e.openEffect(m.Effect)
+			}
+		}
+	}
+}
+
+func (e *Engine) openEffect(id waybill.EffectID) {
+	var w deskWork
+	e.commit(intent{
+		apply: func(tx *record.Tx) error {
+			w = deskWork{}
+			eff, err := tx.Effect(id)
+			if err != nil {
+				return err
+			}
+			n, counted := eff.Release.ByHand()
+			if eff.HeldBy() != deliver.RuleRelease || !counted {
+				return errNothing
+			}
+			released, err := tx.Released(eff.Flow, stepOf(eff))
+			if err != nil {
+				return err
+			}
+			if released < n {
+				return errNothing // it waits for more presses than others do: planned by another version
+			}
+			run, err := tx.Run(eff.Run)
+			if err != nil {
+				return err
+			}
+			eff.Reason = fmt.Sprintf("%d of this step were released by hand: it sends by itself now", released)
+			return e.letGo(tx, &w, run, eff)
+		},
+		after: func() { e.followDesk(&w) },
+		fail: func(err error) {
+			if !errors.Is(err, errNothing) {
+				e.log.Error("an effect of a step that opened could not be sent", "effect", id, "err", err)
+			}
+		},
+	})
+}
+
+// continueReleases goes on with steps that had been opened when the process before this one ended.
+func (e *Engine) continueReleases() error {
+	f := waybill.ListFilter{State: "open", Limit: 200}
+	for {
+		list, next, err := e.book.Problems(context.Background(), f)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if strings.HasPrefix(list[i].Code, releaseMark) {
+				id := list[i].ID
+				e.d.Go(func() { e.openStep(id) })
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		f.Before = next
+	}
+}
+
+// releaseChoices are for an effect that its step holds back.
+func (e *Engine) releaseChoices(eff *waybill.Effect) []waybill.Choice {
+	const not = "It was not sent yet"
+	return []waybill.Choice{
+		releaseChoice("Release", "It is sent as it is shown"),
+		{Verb: waybill.VerbEdit, Label: "Edit and release", Safety: not, Safe: true, Inputs: eff.Inputs},
+		{Verb: waybill.VerbSkip, Label: "Leave this step out", Safety: "The run goes on without it", NeedsReason: true},
+	}
+}
