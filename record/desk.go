@@ -11,7 +11,7 @@ import (
 
 // ConnectionState returns what is remembered of a connection (a working one when nothing is).
 func (tx *Tx) ConnectionState(name string) (*waybill.ConnectionState, error) {
-	s, found, err := one(tx, "SELECT doc FROM connection_states WHERE connection = $1", scanConnection, name)
+	s, found, err := one(tx, tx.locking("SELECT doc FROM connection_states WHERE connection = $1"), scanConnection, name)
 	if err != nil {
 		return nil, err
 	}

@@ -89,8 +89,8 @@ func (tx *Tx) PlanEffect(e *waybill.Effect, again bool) (*waybill.Effect, bool, 
 	if err != nil || written {
 		return e, written, err
 	}
-	last, found, err := one(tx, "SELECT "+effectColumns+` FROM effects WHERE event = $1 AND flow = $2 AND address = $3
-		ORDER BY generation DESC LIMIT 1`, scanEffect, e.Event, e.Flow, e.Address)
+	last, found, err := one(tx, tx.locking("SELECT "+effectColumns+` FROM effects WHERE event = $1 AND flow = $2 AND address = $3
+		ORDER BY generation DESC LIMIT 1`), scanEffect, e.Event, e.Flow, e.Address)
 	if err != nil {
 		return nil, false, err
 	}
@@ -286,6 +286,10 @@ func (tx *Tx) mayMoveEffect(e *waybill.Effect, from waybill.EffectState) error {
 	if from.Open() || !e.State.Open() {
 		return nil
 	}
+	// Nobody plans a later generation while its row is kept; whoever did so before is seen after it was waited for.
+	if _, _, err := one(tx, tx.locking("SELECT id FROM effects WHERE id = $1"), text0, e.ID); err != nil {
+		return err
+	}
 	later, found, err := one(tx, `SELECT l.id FROM effects e JOIN effects l ON l.event = e.event AND l.flow = e.flow
 		AND l.address = e.address AND l.generation > e.generation WHERE e.id = $1`, text0, e.ID)
 	if err != nil {
@@ -333,11 +337,18 @@ func (tx *Tx) PutMessage(m *waybill.Message) error {
 	if updated.IsZero() {
 		updated = tx.now
 	}
-	_, err = tx.exec(`INSERT INTO messages (effect, event, connection, recipient, template, remote, state, reason, updated_at)
+	before := waybill.MessageState("")
+	if have != nil {
+		before = have.State
+	}
+	changed, err := tx.exec(`INSERT INTO messages (effect, event, connection, recipient, template, remote, state, reason, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (effect) DO UPDATE SET
 			remote = CASE WHEN excluded.remote = '' THEN messages.remote ELSE excluded.remote END,
-			state = excluded.state, reason = excluded.reason, updated_at = excluded.updated_at`,
-		m.Effect, m.Event, m.Connection, m.To, m.Template, m.Remote, m.State, m.Reason, updated)
+			state = excluded.state, reason = excluded.reason, updated_at = excluded.updated_at WHERE messages.state = $10`,
+		m.Effect, m.Event, m.Connection, m.To, m.Template, m.Remote, m.State, m.Reason, updated, before)
+	if err == nil && changed == 0 {
+		return tx.beaten("the message of " + string(m.Effect) + " has moved")
+	}
 	tx.changed |= effectChanged
 	return err
 }

@@ -44,8 +44,8 @@ func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
 	}
 	if key != nil {
 		changed, err := tx.exec("INSERT INTO fact_keys (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING", key, seq)
-		if err == nil && changed == 0 { // as with delivery keys: only where several nodes write one book
-			err = conflict("the fact %s is being told by another", e.FactKey)
+		if err == nil && changed == 0 { // as with delivery keys
+			err = tx.beaten("the fact " + e.FactKey + " is told")
 		}
 		if err != nil {
 			return "", false, err

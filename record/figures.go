@@ -1,6 +1,9 @@
 package record
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"waybill"
@@ -83,6 +86,10 @@ type figureRow struct {
 	figure
 }
 
+func (r figureRow) compare(to figureRow) int {
+	return cmp.Or(cmp.Compare(r.width, to.width), cmp.Compare(r.name, to.name), cmp.Compare(r.start, to.start), cmp.Compare(r.what, to.what))
+}
+
 type figureSum struct{ n, last int64 }
 
 // hourOf notes an event of an hour of acceptance, by its place.
@@ -106,7 +113,8 @@ func (tx *Tx) flushHours() error {
 		}
 		spans[h.start] = span{min(s.first, h.seq), max(s.last, h.seq)}
 	}
-	for start, s := range spans {
+	for _, start := range slices.Sorted(maps.Keys(spans)) {
+		s := spans[start]
 		_, err := tx.exec(`INSERT INTO event_hours (hour, first_seq, last_seq) VALUES ($1, $2, $3)
 			ON CONFLICT (hour) DO UPDATE SET
 				first_seq = CASE WHEN event_hours.first_seq < excluded.first_seq THEN event_hours.first_seq ELSE excluded.first_seq END,
@@ -142,7 +150,9 @@ func (tx *Tx) flushFigures() error {
 		add(minute, d)
 		add(hour, d)
 	}
-	for r, s := range sums {
+	// Nodes write the same rows: in one order, so that none waits for another that waits for it.
+	for _, r := range slices.SortedFunc(maps.Keys(sums), figureRow.compare) {
+		s := sums[r]
 		if r.width == now0 && s.n == 0 {
 			continue
 		}

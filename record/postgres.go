@@ -125,6 +125,8 @@ func (s *postgresStore) hold(c session) error {
 	return c.query("SELECT version FROM migrations WHERE version = 0 FOR UPDATE", nil, func(row) error { return nil })
 }
 
+func (s *postgresStore) locks() string { return " FOR UPDATE" }
+
 func (s *postgresStore) tend(session) {}
 func (s *postgresStore) close() error { return nil }
 

@@ -65,7 +65,7 @@ func (tx *Tx) Raise(p *waybill.Problem, m waybill.Member) (waybill.ProblemID, er
 	if seen.IsZero() {
 		seen = tx.now
 	}
-	have, found, err := one(tx, "SELECT "+problemColumns+" FROM problems WHERE key = $1", scanProblem, p.Key)
+	have, found, err := one(tx, tx.locking("SELECT "+problemColumns+" FROM problems WHERE key = $1"), scanProblem, p.Key)
 	if err != nil {
 		return "", err
 	}
@@ -110,9 +110,12 @@ func (tx *Tx) newProblem(p *waybill.Problem, seen time.Time) (waybill.Problem, e
 	if err != nil {
 		return n, err
 	}
-	_, err = tx.exec(`INSERT INTO problems (id, key, state, connection, flow, lesser, n, total, first_at, last_at, fixed_at, doc)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $7, 0, $8)`,
+	made, err := tx.exec(`INSERT INTO problems (id, key, state, connection, flow, lesser, n, total, first_at, last_at, fixed_at, doc)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $7, 0, $8) ON CONFLICT (key) DO NOTHING`,
 		n.ID, n.Key, n.State, n.Connection, n.Flow, n.Lesser, seen, text)
+	if err == nil && made == 0 {
+		err = tx.beaten("the problem " + n.Key + " is raised")
+	}
 	return n, err
 }
 
@@ -140,10 +143,14 @@ func (tx *Tx) leaveProblems(member string, but ...waybill.ProblemID) error {
 		if slices.Contains(but, waybill.ProblemID(id)) {
 			continue
 		}
-		if _, err := tx.exec("DELETE FROM members WHERE member = $1 AND problem = $2", member, id); err != nil {
+		left, err := tx.exec("DELETE FROM members WHERE member = $1 AND problem = $2", member, id)
+		if err != nil {
 			return err
 		}
-		_, err := tx.exec(`UPDATE problems SET n = n - 1,
+		if left == 0 {
+			continue // somebody else has taken it out
+		}
+		_, err = tx.exec(`UPDATE problems SET n = n - 1,
 			state = CASE WHEN n <= 1 THEN 'fixed' ELSE state END,
 			fixed_at = CASE WHEN n <= 1 THEN $2 ELSE fixed_at END WHERE id = $1`, id, tx.now)
 		if err != nil {
@@ -215,7 +222,7 @@ func (tx *Tx) members(id waybill.ProblemID, limit int) ([]waybill.Member, error)
 
 // SetProblem writes owner and state of a problem: somebody took it, or calls it fixed.
 func (tx *Tx) SetProblem(p *waybill.Problem) error {
-	have, found, err := one(tx, "SELECT "+problemColumns+" FROM problems WHERE id = $1", scanProblem, p.ID)
+	have, found, err := one(tx, tx.locking("SELECT "+problemColumns+" FROM problems WHERE id = $1"), scanProblem, p.ID)
 	if err != nil {
 		return err
 	}

@@ -53,3 +53,21 @@ func TestTheBookKeepsItsPromises(t *testing.T) {
 		})
 	}
 }
+
+// TestNodesBesideEachOtherKeepThePromises runs what several do at a time, on two books of one database.
+func TestNodesBesideEachOtherKeepThePromises(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) {
+		recordtest.RunBeside(t, func(t *testing.T) [2]*record.Book {
+			t.Helper()
+			b := open(t, "sqlite:"+filepath.Join(t.TempDir(), "book.db"), record.Options{Environment: "test"})
+			return [2]*record.Book{b, b}
+		})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		recordtest.RunBeside(t, func(t *testing.T) [2]*record.Book {
+			t.Helper()
+			dsn := pgtest.Database(t)
+			return [2]*record.Book{open(t, dsn, record.Options{Environment: "test"}), open(t, dsn, record.Options{Environment: "test"})}
+		})
+	})
+}

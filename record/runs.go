@@ -140,26 +140,56 @@ func (tx *Tx) RunsOf(id waybill.EventID) ([]waybill.Run, error) {
 // --- lanes ---
 //
 // A lane's rows are in order: the holder first (at -1), then those that came back (at 0), then by when their event was
-// accepted. The holder stays first even when an older event is understood later.
+// accepted. The holder stays first even when an older event is understood later. Its row has an empty run and the run as
+// holder, so that the primary key lets one run hold a lane, however many nodes write the book. Whoever comes in behind
+// it, or asks where somebody stands, locks that row first: a lane is handed on only to those who are in it by then.
 
 const holds = -1
 
+// inLane is the run of a lane's row.
+const inLane = "CASE WHEN at = -1 THEN holder ELSE run END"
+
 // enter puts a run into a lane at its place, and returns whom it queues behind; empty when it holds the lane.
 func (tx *Tx) enter(lane string, place int64, id waybill.RunID) (waybill.RunID, error) {
+	for {
+		first, err := tx.exec("INSERT INTO lanes (lane, at, run, holder) VALUES ($1, -1, '', $2) ON CONFLICT DO NOTHING", lane, id)
+		if err != nil || first == 1 {
+			return "", err
+		}
+		held, err := tx.lockLane(lane)
+		if err != nil {
+			return "", err
+		}
+		if held {
+			break
+		}
+	}
 	behind, err := tx.ahead(lane, place, id)
 	if err != nil {
 		return "", err
-	}
-	if behind == "" {
-		place = holds
 	}
 	_, err = tx.exec("INSERT INTO lanes (lane, at, run) VALUES ($1, $2, $3)", lane, place, id)
 	return behind, err
 }
 
+// lockLane keeps the holder of a lane from leaving until this transaction has ended; false when nobody holds it.
+func (tx *Tx) lockLane(lane string) (held bool, err error) {
+	for {
+		_, held, err = one(tx, tx.locking("SELECT holder FROM lanes WHERE lane = $1 AND at = -1"), text0, lane)
+		if err != nil || held {
+			return held, err
+		}
+		// It may have been handed on while its row was waited for.
+		_, any, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 LIMIT 1", text0, lane)
+		if err != nil || !any {
+			return false, err
+		}
+	}
+}
+
 // ahead returns the run just before a place in a lane. There is one unless the lane is empty.
 func (tx *Tx) ahead(lane string, place int64, id waybill.RunID) (waybill.RunID, error) {
-	run, _, err := one(tx, `SELECT run FROM lanes WHERE lane = $1 AND run <> $3 AND (at < $2 OR (at = $2 AND run < $3))
+	run, _, err := one(tx, "SELECT "+inLane+` FROM lanes WHERE lane = $1 AND run <> $3 AND (at < $2 OR (at = $2 AND run < $3))
 		ORDER BY at DESC, run DESC LIMIT 1`, text0, lane, place, id)
 	return waybill.RunID(run), err
 }
@@ -185,6 +215,11 @@ func (tx *Tx) behindNow(id waybill.RunID) (waybill.RunID, error) {
 	if err != nil || lane == "" {
 		return "", err
 	}
+	if !tx.readonly && tx.locking("") != "" {
+		if _, err := tx.lockLane(lane); err != nil {
+			return "", err
+		}
+	}
 	_, waits, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 AND at = $2 AND run = $3", text0, lane, place, id)
 	if err != nil || !waits {
 		return "", err
@@ -199,31 +234,46 @@ func (tx *Tx) LeaveLane(id waybill.RunID) (waybill.RunID, error) {
 	if err != nil || lane == "" {
 		return "", err
 	}
-	const leave = "DELETE FROM lanes WHERE lane = $1 AND at = $2 AND run = $3"
-	held, err := tx.exec(leave, lane, holds, id)
+	held, err := tx.giveUp(lane, id)
 	if err != nil {
 		return "", err
 	}
 	if held == 0 {
-		_, err := tx.exec(leave, lane, place, id)
-		return "", err
+		waited, err := tx.exec("DELETE FROM lanes WHERE lane = $1 AND at = $2 AND run = $3", lane, place, id)
+		if err != nil || waited > 0 {
+			return "", err
+		}
+		if held, err = tx.giveUp(lane, id); err != nil || held == 0 { // it was handed the lane just now
+			return "", err
+		}
 	}
 	return tx.handOn(lane)
 }
 
+// giveUp takes the holder out of a lane; 0 when another run holds it.
+func (tx *Tx) giveUp(lane string, id waybill.RunID) (int, error) {
+	return tx.exec("DELETE FROM lanes WHERE lane = $1 AND at = -1 AND run = '' AND holder = $2", lane, id)
+}
+
 // handOn gives a lane that nobody holds to the first that waits there.
 func (tx *Tx) handOn(lane string) (waybill.RunID, error) {
-	next, found, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 ORDER BY at, run LIMIT 1", text0, lane)
-	if err != nil || !found {
-		return "", err
+	for {
+		next, found, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 ORDER BY at, run LIMIT 1", text0, lane)
+		if err != nil || !found {
+			return "", err
+		}
+		taken, err := tx.exec("UPDATE lanes SET at = -1, run = '', holder = $2 WHERE lane = $1 AND run = $2", lane, next)
+		if err != nil {
+			return "", err
+		}
+		if taken == 0 {
+			continue // it has left meanwhile
+		}
+		_, err = tx.exec(`UPDATE runs SET due = CASE WHEN due_at > 0 THEN due_at ELSE created_at END
+			WHERE id = $1 AND state = 'queued'`, next)
+		tx.changed |= runChanged
+		return waybill.RunID(next), err
 	}
-	if _, err := tx.exec("UPDATE lanes SET at = -1 WHERE lane = $1 AND run = $2", lane, next); err != nil {
-		return "", err
-	}
-	_, err = tx.exec(`UPDATE runs SET due = CASE WHEN due_at > 0 THEN due_at ELSE created_at END
-		WHERE id = $1 AND state = 'queued'`, next)
-	tx.changed |= runChanged
-	return waybill.RunID(next), err
 }
 
 // EnterLane puts a run that left its lane back: before all that wait there, behind the one that holds it. It returns whom
@@ -233,7 +283,8 @@ func (tx *Tx) EnterLane(id waybill.RunID) (waybill.RunID, error) {
 	if err != nil || lane == "" {
 		return "", err
 	}
-	_, inside, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 AND run = $2 AND (at = -1 OR at = $3)", text0, lane, id, place)
+	_, inside, err := one(tx, `SELECT run FROM lanes WHERE lane = $1 AND (at = -1 AND holder = $2 OR at = $3 AND run = $2)`,
+		text0, lane, id, place)
 	if err != nil {
 		return "", err
 	}

@@ -44,7 +44,7 @@ func (tx *Tx) TouchSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 		if len(keep.Aliases) >= maxAliases {
 			break
 		}
-		if err := tx.setAlias(s.Type, a, keep.ID); err != nil {
+		if err := tx.claimAlias(s.Type, a, keep.ID); err != nil {
 			return "", err
 		}
 		keep.Aliases = addAlias(keep.Aliases, a)
@@ -66,13 +66,13 @@ const maxAliases = 32
 // subjectsBy returns the subjects that have one of the aliases, oldest first, and the aliases that nobody has.
 func (tx *Tx) subjectsBy(typ string, aliases []waybill.Alias) (found []waybill.Subject, fresh []waybill.Alias, err error) {
 	for _, a := range aliases {
-		s, ok, err := one(tx, `SELECT s.id, s.type, s.name, s.rank, s.fact_time, s.updated_at, s.aliases, s.fields
-			FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash = $1`, scanSubject, aliasHash(typ, a))
+		s, ok, err := one(tx, tx.locking(`SELECT s.id, s.type, s.name, s.rank, s.fact_time, s.updated_at, s.aliases, s.fields
+			FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash = $1`), scanSubject, aliasHash(typ, a))
 		switch {
 		case err != nil:
 			return nil, nil, err
 		case !ok:
-			fresh = append(fresh, a)
+			fresh = addAlias(fresh, a)
 		case !slices.ContainsFunc(found, func(f waybill.Subject) bool { return f.ID == s.ID }):
 			found = append(found, s)
 		}
@@ -100,7 +100,7 @@ func (tx *Tx) newSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 		n.Aliases = addAlias(n.Aliases, a)
 	}
 	for _, a := range n.Aliases {
-		if err := tx.setAlias(n.Type, a, n.ID); err != nil {
+		if err := tx.claimAlias(n.Type, a, n.ID); err != nil {
 			return "", err
 		}
 	}
@@ -146,6 +146,15 @@ func (tx *Tx) writeSubject(s *waybill.Subject) error {
 		VALUES ($1, $2, $3, '', $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET name = excluded.name, rank = excluded.rank,
 		fact_time = excluded.fact_time, updated_at = excluded.updated_at, aliases = excluded.aliases, fields = excluded.fields`,
 		s.ID, s.Type, s.Name, s.Rank, s.FactTime, tx.now, aliases, s.Fields)
+	return err
+}
+
+// claimAlias gives a name that nobody has to a subject.
+func (tx *Tx) claimAlias(typ string, a waybill.Alias, id waybill.SubjectID) error {
+	changed, err := tx.exec("INSERT INTO aliases (hash, subject) VALUES ($1, $2) ON CONFLICT DO NOTHING", aliasHash(typ, a), id)
+	if err == nil && changed == 0 {
+		err = tx.beaten("another subject is known as " + a.Value)
+	}
 	return err
 }
 
@@ -205,7 +214,7 @@ func (tx *Tx) SubjectBy(typ string, a waybill.Alias) (*waybill.Subject, error) {
 func (tx *Tx) Pair(p waybill.Pairing) error {
 	forget := `DELETE FROM pairings WHERE type = $1 AND conn_a = $2 AND id_a = $3 AND conn_b = $4`
 	for _, side := range [][4]string{{p.ConnA, p.IDA, p.ConnB, p.IDB}, {p.ConnB, p.IDB, p.ConnA, p.IDA}} {
-		old, found, err := tx.PairedID(p.Type, side[0], side[1], side[2])
+		old, found, err := one(tx, tx.locking(pairedID), text0, p.Type, side[0], side[1], side[2])
 		if err != nil {
 			return err
 		}
@@ -227,8 +236,9 @@ func (tx *Tx) Pair(p waybill.Pairing) error {
 	return nil
 }
 
+const pairedID = "SELECT id_b FROM pairings WHERE type = $1 AND conn_a = $2 AND id_a = $3 AND conn_b = $4"
+
 // PairedID finds the other side's id.
 func (tx *Tx) PairedID(typ, from, id, to string) (string, bool, error) {
-	return one(tx, "SELECT id_b FROM pairings WHERE type = $1 AND conn_a = $2 AND id_a = $3 AND conn_b = $4", text0,
-		typ, from, id, to)
+	return one(tx, pairedID, text0, typ, from, id, to)
 }

@@ -100,7 +100,7 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 		return "", invalid("an item cannot come in as %q", it.State)
 	}
 	key := deliveryKey(it)
-	first, again, err := tx.keyHolder(key, it)
+	first, old, err := tx.keyHolder(key, it)
 	if err != nil {
 		return "", err
 	}
@@ -124,7 +124,7 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 		return first, nil
 	}
 	tx.countItem("", it.State)
-	return "", tx.claimKey(key, again, seq, it)
+	return "", tx.claimKey(key, old, seq, it)
 }
 
 // deliveryKey is an item's key in the book; nil when it has none.
@@ -139,41 +139,42 @@ func deliveryKey(it *waybill.Item) []byte {
 	return hash12(scope, it.DeliveryKey)
 }
 
-// keyHolder returns the item that has a delivery key. One whose key is past its end does not count, but is there again.
-func (tx *Tx) keyHolder(key []byte, it *waybill.Item) (first waybill.ItemID, again bool, err error) {
+// keyHolder returns the item that has a delivery key. One whose key is past its end does not count; its place, old, is
+// taken over.
+func (tx *Tx) keyHolder(key []byte, it *waybill.Item) (first waybill.ItemID, old int64, err error) {
 	if key == nil {
-		return "", false, nil
+		return "", 0, nil
 	}
 	type holder struct{ seq, until int64 }
 	h, found, err := one(tx, "SELECT item, until FROM delivery_keys WHERE hash = $1", func(r row) (holder, error) {
 		return holder{r.num(0), r.num(1)}, nil
 	}, key)
 	if err != nil || !found {
-		return "", false, err
+		return "", 0, err
 	}
 	if h.until != 0 && ms(it.ReceivedAt) >= h.until {
-		return "", true, nil
+		return "", h.seq, nil
 	}
 	id, found, err := one(tx, "SELECT id FROM items WHERE seq = $1", text0, h.seq)
 	if err == nil && !found {
 		id = "(past retention)"
 	}
-	return waybill.ItemID(id), false, err
+	return waybill.ItemID(id), 0, err
 }
 
-// claimKey writes an item's delivery key; again takes over one past its end. Nobody else can have written it meanwhile, but
-// where several nodes write one book the later one's act is refused here.
-func (tx *Tx) claimKey(key []byte, again bool, seq int64, it *waybill.Item) error {
+// claimKey writes an item's delivery key, or takes over that of the item old, which is past its end. Where several nodes
+// write one book another may have been first: then this item is a duplicate of that one, as the act sees when run again.
+func (tx *Tx) claimKey(key []byte, old, seq int64, it *waybill.Item) error {
 	if key == nil {
 		return nil
 	}
-	text := "INSERT INTO delivery_keys (hash, item, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-	if again {
-		text = "UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1"
+	text, args := "INSERT INTO delivery_keys (hash, item, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", []any{key, seq, it.KeyUntil}
+	if old != 0 {
+		text, args = "UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1 AND item = $4", append(args, old)
 	}
-	changed, err := tx.exec(text, key, seq, it.KeyUntil)
+	changed, err := tx.exec(text, args...)
 	if err == nil && changed == 0 {
-		return conflict("the delivery %s is being kept by another", it.DeliveryKey)
+		return tx.beaten("the delivery " + it.DeliveryKey + " is kept")
 	}
 	return err
 }

@@ -106,6 +106,20 @@ func list[T any](tx *Tx, text string, scan func(row) (T, error), args ...any) ([
 	return out, tx.note(err)
 }
 
+// locking is a query that keeps the rows it reads for this transaction, where others write beside it. In a View nothing is
+// kept.
+func (tx *Tx) locking(text string) string {
+	if tx.readonly {
+		return text
+	}
+	return text + tx.book.store.locks()
+}
+
+// beaten ends an act that read what another writer has changed meanwhile: its batch is run once more, and sees that.
+func (tx *Tx) beaten(what string) error {
+	return tx.note(&storageError{err: fmt.Errorf("another writer was first: %s", what), again: true})
+}
+
 func text0(r row) (string, error)  { return r.text(0), nil }
 func num0(r row) (int64, error)    { return r.num(0), nil }
 func bytes0(r row) ([]byte, error) { return r.bytes(0), nil }
