@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -14,8 +15,9 @@ import (
 	"waybill"
 )
 
-// maxTries is how often a batch is run that gave way to another writer.
-const maxTries = 10
+// maxTries is how often a batch is run that gave way to another writer. It waits a little longer each time, and not as long
+// as the other does.
+const maxTries = 20
 
 // A batch ends when nothing is queued, or at one of these. It never waits for more to come: while it commits, the next
 // one queues up by itself, which is all the batching a busy book needs.
@@ -149,6 +151,7 @@ func (b *Book) run(batch *[]*act, more func(n int) *act) {
 	}()
 	err := b.attempt(ctx, tx, batch, more)
 	for try := 1; try < maxTries && worthAgain(err); try++ {
+		time.Sleep(rand.N(time.Duration(try*try) * time.Millisecond)) // no secret hangs on it
 		if err = b.startOver(ctx, tx, *batch); err == nil {
 			err = b.attempt(ctx, tx, batch, nil)
 		}
