@@ -31,7 +31,10 @@ fuzz: ## fuzz every target for 20 s
 kill: ## the kill test: SIGKILL the server KILLS times (default 100) under load
 	WAYBILL_KILLS=$(KILLS) WAYBILL_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run TestKill -v ./internal/killtest
 
+proof: ## run the tests of the promises and write proof/report.md; LARGE=1 for the sizes of a release
+	$(GO) run ./internal/proof $(if $(LARGE),-large) -seed $(SEED)
+
 bench: ## measure: acks, end-to-end, latency, CPU and memory, beside references in the same run
 	$(GO) run ./bench
 
-.PHONY: help build demo test race lint vuln fuzz kill bench
+.PHONY: help build demo test race lint vuln fuzz kill proof bench

@@ -14,6 +14,7 @@
 //	journey.go     an event's way, as people read it
 //	choices.go     what people may do now
 //	desk.go        what it does; again.go makes steps and effects anew
+//	steps.go       the labelled steps, at which a proof ends the process
 //
 // Each of the four transactions (take in, understand, send, outcome) is one act on the book. All work is handed out by
 // the Dispatcher: nothing here starts a goroutine or reads a clock, so a whole engine runs in virtual time. The queue is
@@ -56,6 +57,8 @@ type Options struct {
 	// Random gives jitter; a test seeds it.
 	Random *rand.Rand
 	Log    *slog.Logger
+	// Passing is called at each labelled step (Steps); a proof ends the process there. Nil in production.
+	Passing func(step string)
 	// Backlog bounds the pieces of work of one kind held in memory; default 4,096.
 	Backlog int
 	// Sweep is how often the tables are asked for work that no hint announced: the floor of the promise of progress.
@@ -97,6 +100,9 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.Backlog == 0 {
 		o.Backlog = 4096
+	}
+	if o.Passing == nil {
+		o.Passing = func(string) {}
 	}
 	if o.Sweep == 0 {
 		o.Sweep = 2 * time.Second

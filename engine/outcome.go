@@ -39,6 +39,7 @@ func (e *Engine) writeOutcome(j *job, ready *advance, dec deliver.Decision, x de
 			return err
 		},
 		after: func() {
+			e.o.Passing(stepSettled)
 			e.settledJob(j, &x)
 			if after != nil {
 				e.follow(after)

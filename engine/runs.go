@@ -380,6 +380,7 @@ func (e *Engine) advanceRuns(ids []waybill.RunID) {
 			},
 			after: func() {
 				if a != nil {
+					e.o.Passing(stepTaken)
 					e.follow(a)
 				}
 			},

@@ -140,6 +140,7 @@ func (e *Engine) send(j *job) {
 	var deciding waybill.GateAnswer
 	var after *advance
 	sent := *j.effect
+	e.o.Passing(stepSending)
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
 			eff, err := tx.Effect(j.effect.ID)
@@ -300,11 +301,16 @@ func (e *Engine) exchange(j *job) {
 		req = j.fetch.Request
 	}
 	e.called(t.Connection)
+	if j.effect != nil {
+		e.o.Passing(stepSent)
+	}
 	x := e.o.Caller.Call(context.Background(), t, j.action, req)
 	x.Attempt.ID = waybill.AttemptID(e.ids.New("att"))
 	if j.effect != nil {
+		e.o.Passing(stepAnswered)
 		e.outcome(j, x)
 	} else {
+		e.o.Passing(stepRead)
 		e.fetched(j, x)
 	}
 }

@@ -73,6 +73,7 @@ func (e *Engine) recoverOne(id waybill.EffectID) {
 			return e.listDoubt(tx, run, &moved, dec, x)
 		},
 		after: func() {
+			e.o.Passing(stepRecovered)
 			e.schedule(connection, dec)
 		},
 		fail: func(err error) {
@@ -142,7 +143,11 @@ func (e *Engine) look(eff *waybill.Effect) {
 			}
 			return tx.PlanFetch(f)
 		},
-		after: func() { release(); e.queue(&job{fetch: f, action: read}) },
+		after: func() {
+			e.o.Passing(stepLooking)
+			release()
+			e.queue(&job{fetch: f, action: read})
+		},
 		fail: func(err error) {
 			release()
 			if !errors.Is(err, errNothing) {

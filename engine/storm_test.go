@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -34,6 +36,10 @@ func TestAfterAnyStormEverythingIsDoneOrOnAPersonsList(t *testing.T) {
 	if testing.Short() {
 		seeds = 5
 	}
+	if n, err := strconv.Atoi(os.Getenv("WAYBILL_SEEDS")); err == nil && n > 0 {
+		seeds = n
+	}
+	t.Attr("size", fmt.Sprintf("%d storms", seeds))
 	ws := load(t, files(stormy()))
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed+1), func(t *testing.T) {

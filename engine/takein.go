@@ -36,6 +36,7 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 	e.taking.Add(1)
 	defer e.taking.Add(-1)
 	var receipt waybill.Receipt
+	e.o.Passing(stepArriving)
 	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
 		receipt, err = tx.TakeIn(&a)
 		if err != nil {
@@ -46,6 +47,7 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 	if err != nil {
 		return waybill.Receipt{}, fmt.Errorf("keep the arrival: %w", err)
 	}
+	e.o.Passing(stepKept)
 	e.pin(&a)
 	e.heard(a.Connection)
 	held := &opened{arrival: &a}

@@ -53,6 +53,7 @@ func (e *Engine) understand(batch []*piece) {
 		intents = append(intents, intent{
 			apply: func(tx *record.Tx) error { return e.applyUnderstood(tx, u) },
 			after: func() {
+				e.o.Passing(stepUnderstood)
 				e.claims.drop(string(p.item.ID))
 				e.followUnderstood(u)
 			},
@@ -62,6 +63,7 @@ func (e *Engine) understand(batch []*piece) {
 			},
 		})
 	}
+	e.o.Passing(stepTranslated)
 	e.commit(intents...)
 }
 

@@ -50,6 +50,7 @@ type setup struct {
 	transport http.RoundTripper // instead of the network's or the simulator's
 	remote    func(*http.Request) string
 	deliver   func(context.Context, simulator.Webhook) int // how simulated webhooks leave; nil: to publicURL
+	passing   func(step string)                            // as Main.Passing
 }
 
 // assemble opens the book and wires everything; start makes it work.
@@ -89,7 +90,7 @@ func (a *app) wire(s setup) (err error) {
 			return a.opened.setSecret(context.Background(), name, value, "Waybill")
 		},
 		Caller: &deliver.Caller{Transport: named{transport}, Now: time.Now, Redact: a.opened.redact.Bytes},
-		Log:    s.log,
+		Log:    s.log, Passing: s.passing,
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,8 @@ type Main struct {
 	Stderr io.Writer
 	Getenv func(string) string
 	Dir    string // relative paths start here; the working directory when empty
+	// Passing hears of the engine's labelled steps; set only in a binary built for the proof (dieat.go).
+	Passing func(step string)
 }
 
 // The exit codes of every command.
@@ -40,7 +42,7 @@ type usage struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Passing: passing()}
 	code := m.Run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

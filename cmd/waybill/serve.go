@@ -82,7 +82,7 @@ func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
 	if public == "" {
 		public = "http://" + l.Addr().String()
 	}
-	a, err := m.assemble(ctx, setup{place: p, env: f.env, publicURL: strings.TrimSuffix(public, "/"), builder: f.env != "production", ws: ws, log: log, remote: remote})
+	a, err := m.assemble(ctx, setup{place: p, env: f.env, publicURL: strings.TrimSuffix(public, "/"), builder: f.env != "production", ws: ws, log: log, remote: remote, passing: m.Passing})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -46,6 +46,16 @@ steps:
     do: far.thing.never
     with: {event: "${payment.id}"}
 `,
+		"flows/lane.yaml": `flow: lane
+title: One after another, for each sender
+owner: ops
+on: payment.succeeded
+lane: payment.id.substring(0, 9)
+steps:
+  - id: keyed
+    do: far.thing.keyed
+    with: {event: "lane-${payment.id}"}
+`,
 		"connectors/hostile/manifest.yaml": `connector: hostile
 title: The hostile provider
 summary: Resets, fails after the effect, and is slow.
@@ -111,6 +121,7 @@ const secret = "whsec_made_up_for_the_kill_test" // made up
 type rig struct {
 	t        *testing.T
 	dir, bin string
+	env      []string // of serve, beside the test's own
 	listen   string
 	cmd      *exec.Cmd
 	log      *os.File
@@ -129,16 +140,10 @@ func newRig(t *testing.T, provider string) *rig {
 		}
 	}
 	r.bin = filepath.Join(t.TempDir(), "waybill")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", r.bin, "waybill/cmd/waybill").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "proof", "-o", r.bin, "waybill/cmd/waybill").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
-	for name, value := range map[string]string{"pay.webhook_secret": secret, "pay.api_key": "sk_test_made_up"} {
-		c := exec.CommandContext(t.Context(), r.bin, "secret", "set", name, "--dir", r.dir, "--env", "test")
-		c.Stdin = strings.NewReader(value)
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("seal %s: %v: %s", name, err, out)
-		}
-	}
+	r.seal()
 	var err error
 	if r.log, err = os.Create(filepath.Join(t.TempDir(), "serve.log")); err != nil {
 		t.Fatal(err)
@@ -147,8 +152,32 @@ func newRig(t *testing.T, provider string) *rig {
 	return r
 }
 
+// seal keeps the made-up secrets in the book.
+func (r *rig) seal() {
+	r.t.Helper()
+	for name, value := range map[string]string{"pay.webhook_secret": secret, "pay.api_key": "sk_test_made_up"} {
+		c := exec.CommandContext(r.t.Context(), r.bin, "secret", "set", name, "--dir", r.dir, "--env", "test")
+		c.Stdin = strings.NewReader(value)
+		if out, err := c.CombinedOutput(); err != nil {
+			r.t.Fatalf("seal %s: %v: %s", name, err, out)
+		}
+	}
+}
+
 // start runs serve and waits until it answers. The port stays the same over restarts.
 func (r *rig) start() {
+	r.t.Helper()
+	r.launch()
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if r.announced() {
+			return
+		}
+	}
+	r.fatal("serve did not start")
+}
+
+// launch runs serve.
+func (r *rig) launch() {
 	r.t.Helper()
 	listen := "127.0.0.1:0"
 	if r.listen != "" {
@@ -156,25 +185,27 @@ func (r *rig) start() {
 	}
 	r.cmd = exec.CommandContext(context.WithoutCancel(r.t.Context()), r.bin, "serve", r.dir, "--env", "test", "--listen", listen)
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
+	r.cmd.Env = append(os.Environ(), r.env...)
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	file := filepath.Join(r.dir, ".waybill", "waybill.db.serve")
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		var s struct {
-			Address string
-			PID     int
-		}
-		if json.Unmarshal(text, &s) == nil && s.PID == r.cmd.Process.Pid {
-			r.listen = s.Address
-			return
-		}
+}
+
+// announced reports whether the serve of this rig has said where it is.
+func (r *rig) announced() bool {
+	text, err := os.ReadFile(filepath.Join(r.dir, ".waybill", "waybill.db.serve"))
+	if err != nil {
+		return false
 	}
-	r.fatal("serve did not start")
+	var s struct {
+		Address string
+		PID     int
+	}
+	if json.Unmarshal(text, &s) != nil || s.PID != r.cmd.Process.Pid {
+		return false
+	}
+	r.listen = s.Address
+	return true
 }
 
 func (r *rig) fatal(format string, args ...any) {
@@ -254,6 +285,8 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 	}
 	kills, seed := number("WAYBILL_KILLS", 20), uint64(number("WAYBILL_SEED", int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("kills %d, seed %d (again: WAYBILL_KILLS=%d WAYBILL_SEED=%d)", kills, seed, kills, seed)
+	t.Attr("size", fmt.Sprintf("%d kills", kills))
+	t.Attr("seed", fmt.Sprint(seed))
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	p, err := NewProvider(filepath.Join(t.TempDir(), "ledger.jsonl"), seed)
 	if err != nil {
@@ -271,6 +304,12 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 		close(done)
 		accepted = append(accepted, <-got...)
 	}
+	r.settle(p, accepted)
+}
+
+// settle ends the faults, lets everything come to its end, and holds the book against the ledger.
+func (r *rig) settle(p *Provider, accepted []string) {
+	r.t.Helper()
 	p.Calm()
 	r.start()
 	deadline := time.Now().Add(2 * time.Minute)
@@ -279,11 +318,17 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 	}
 	unknown := r.unknown()
 	r.check(p, accepted, unknown)
+	r.stop()
+}
+
+// stop ends the server as an operator does.
+func (r *rig) stop() {
+	r.t.Helper()
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	if err := r.cmd.Wait(); err != nil {
-		t.Errorf("serve ended badly: %v", err)
+		r.t.Errorf("serve ended badly: %v", err)
 	}
 }
 
@@ -292,6 +337,9 @@ func (r *rig) check(p *Provider, accepted []string, unknown map[string]bool) {
 	r.t.Helper()
 	lost, doubled, shown, silent := 0, 0, 0, 0
 	for _, id := range accepted {
+		if n := p.Applied("key", "lane-"+id); n != 1 {
+			r.t.Errorf("the step in a lane happened %d times for %s", n, id)
+		}
 		for _, grade := range []string{"key", "lookup", "never", "natural"} {
 			n := p.Applied(grade, id)
 			switch {
@@ -315,6 +363,7 @@ func (r *rig) check(p *Provider, accepted []string, unknown map[string]bool) {
 		}
 	}
 	r.t.Logf("accepted %d, lost %d, doubled %d, shown as unknown %d of the grade never", len(accepted), lost, doubled, shown)
+	r.t.Attr("result", fmt.Sprintf("%d accepted, %d lost, %d doubled, %d shown as unknown", len(accepted), lost, doubled, shown))
 	if len(accepted) == 0 {
 		r.fatal("nothing was accepted")
 	}

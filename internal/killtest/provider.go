@@ -28,6 +28,7 @@ type Provider struct {
 	rand    *rand.Rand
 	server  *http.Server
 	calm    bool
+	script  []string // faults of the next writes, before any is drawn
 }
 
 // entry is one line of the ledger.
@@ -66,6 +67,13 @@ func (p *Provider) Calm() {
 	p.calm = true
 }
 
+// Script sets the faults of the next writes, in order, whatever they are of.
+func (p *Provider) Script(faults ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.script = append(p.script, faults...)
+}
+
 // Applied says how often an effect really happened.
 func (p *Provider) Applied(grade, event string) int {
 	p.mu.Lock()
@@ -75,6 +83,11 @@ func (p *Provider) Applied(grade, event string) int {
 
 // fault draws what goes wrong with a call.
 func (p *Provider) fault() string {
+	if len(p.script) > 0 {
+		next := p.script[0]
+		p.script = p.script[1:]
+		return next
+	}
 	if p.calm {
 		return ""
 	}
@@ -97,14 +110,14 @@ func (p *Provider) fault() string {
 // ServeHTTP answers POST /{key|lookup|never}/{event}, PUT /natural/{event} and GET /lookup?key=….
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20)) // what came is not looked at
-	p.mu.Lock()
-	fault := p.fault()
-	p.mu.Unlock()
 	grade, event, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if r.Method == http.MethodGet {
 		p.find(w, r)
 		return
 	}
+	p.mu.Lock()
+	fault := p.fault()
+	p.mu.Unlock()
 	switch fault {
 	case "reset before":
 		cut(w)

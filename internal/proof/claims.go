@@ -1,0 +1,38 @@
+package main
+
+import "strings"
+
+// claim is a promise and the tests that try to break it.
+type claim struct {
+	promise string // P1 to P9 of the README
+	pkg     string
+	tests   string   // as go test -run takes it
+	large   []string // environment of a release's size
+}
+
+// claims is the one list of what is proved, promise by promise.
+func claims() []claim {
+	return []claim{
+		{"P1", "./internal/killtest", exactly("TestKilledAtRandomInstantsNothingIsLostOrDoubled"), []string{"WAYBILL_KILLS=2000"}},
+		{"P1", "./internal/killtest", exactly("TestKilledAtEveryLabelledStepNothingIsLostOrDoubled"), []string{"WAYBILL_STEPS=20"}},
+		{"P1", "./receive", exactly("TestNothingIsAcceptedThatTheBookDidNotKeep", "TestBeyondCapacityTheIntakeShedsAndLosesNothingItAccepted"), nil},
+		{"P2", "./engine", exactly("TestAfterAnyStormEverythingIsDoneOrOnAPersonsList", "TestAKillAtAnyInstantChangesNothingOfTheEnd"), []string{"WAYBILL_SEEDS=5000"}},
+		{"P3", "./engine", exactly("TestEveryFaultAtEveryGradeLosesAndDoublesNothing", "TestTwoWritesToOneObjectAreNeverUnderWayTogether"), nil},
+		{"P3", "./deliver", exactly("TestWhatAnExchangeMeansForAnEffect", "TestNoDecisionBreaksAPromise", "TestWhatALookUpProves"), nil},
+		{"P4", "./translate", exactly("TestAllTellingsOfOnePaymentAreOneFactOfEachKind"), nil},
+		{"P4", "./engine", exactly("TestAllWebhooksOfOnePaymentInEveryOrderTwiceMakeOneFactAndOneRun"), nil},
+		{"P5", "./engine", exactly("TestRunsOfOneLaneFollowEachOtherInTheOrderOfAcceptance", "TestAnOlderFactThatArrivesLateDoesNotOverwriteANewerOne"), nil},
+		{"P6", "./receive", exactly("TestASlowSenderHoldsNoOtherUp", "TestBodiesInMemoryAreBounded", "TestHostileNamesAreMadeHarmless"), nil},
+		{"P7", "./receive", exactly("TestNoSecretIsEverKeptOrSampled"), nil},
+		{"P8", "./engine", exactly(
+			"TestAnOutageOfTenMinutesCostsNoTriesAndEndsByItself", "TestAConnectionThatHangsDelaysNobodyElse",
+			"TestAFlowWithALongBacklogDelaysNoOther", "TestAfterAnOutageTheBacklogIsWorkedOffSlowlyAtFirst",
+		), nil},
+		{"P8", "./internal/killtest", exactly("TestASignalEndsTheServerOnlyAfterWhatIsUnderWay"), []string{"WAYBILL_STOPS=500"}},
+		{"P9", "./internal/killtest", exactly("TestUpgradedUnderLoadNothingIsLostOrDoubled"), nil},
+		{"P9", "./engine", exactly("TestARunFinishesOnItsVersionAndARemovedConnectionKeepsWhatComes"), nil},
+	}
+}
+
+// exactly is the pattern of these tests and no others.
+func exactly(tests ...string) string { return "^(" + strings.Join(tests, "|") + ")$" }
