@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"waybill/connectors"
 	"waybill/deliver"
 	"waybill/engine"
+	"waybill/internal/pgtest"
 	"waybill/receive"
 	"waybill/record"
 	"waybill/secret"
@@ -97,7 +99,7 @@ func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *r
 	r.rnd = rand.New(rand.NewPCG(seed, 7))
 	r.ids = waybill.NewIDs(r.v.Now, randomBytes{r.rnd})
 	var err error
-	r.book, err = record.Open(t.Context(), "sqlite::memory:", record.Options{Now: r.v.Now, IDs: r.ids, Environment: env, Inline: true})
+	r.book, err = record.Open(t.Context(), address(t), record.Options{Now: r.v.Now, IDs: r.ids, Environment: env, Inline: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +122,15 @@ func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *r
 	}
 	r.start(ws)
 	return r
+}
+
+// address is where a rig keeps its book: in memory, or in PostgreSQL when WAYBILL_TEST_DATABASE=postgres says so.
+func address(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("WAYBILL_TEST_DATABASE") == "postgres" {
+		return pgtest.Database(t)
+	}
+	return "sqlite::memory:"
 }
 
 // start begins a process over the book.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -30,6 +32,7 @@ const (
 type postgresStore struct {
 	config *pgconn.Config
 	shown  string // the address without what is secret
+	server Server
 	local  string // the settings of a write transaction
 	named  bool   // connections are the server's own, so statements are prepared once by name
 }
@@ -59,13 +62,51 @@ func openPostgres(ctx context.Context, dsn string) (*postgresStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	about, err := c.about()
-	if err == nil {
-		err = about.fit(s.shown)
+	if s.server, err = c.about(); err != nil {
+		err = unavailable("asking the database "+s.shown+" about itself", err)
+	} else {
+		err = s.server.fit(s.shown)
 	}
-	s.named = about.PID == c.pid // a pooler tells a pid of its own
-	s.local = settings(about)
+	s.named = !s.server.Pooled
+	s.local = settings(s.server)
 	return s, errors.Join(err, c.close())
+}
+
+// Inspect returns what the server at a postgres:// address says of itself, and where it says so (without a password). An
+// error says why a book cannot be kept there, beside what is known.
+func Inspect(ctx context.Context, dsn string) (Server, string, error) {
+	s, err := openPostgres(ctx, dsn)
+	if s == nil {
+		return Server{}, "", err
+	}
+	return s.server, s.shown, err
+}
+
+// Exists reports whether there is a book at dsn; it makes none.
+func Exists(ctx context.Context, dsn string) (bool, error) {
+	if !isPostgres(dsn) {
+		path := strings.TrimPrefix(dsn, "sqlite:")
+		_, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	s, err := openPostgres(ctx, dsn)
+	if err != nil {
+		return false, err
+	}
+	c, err := s.dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	found := false
+	err = c.query("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'migrations'", nil,
+		func(r row) error {
+			found = r.num(0) > 0
+			return nil
+		})
+	return found, errors.Join(err, c.close())
 }
 
 // settings makes a commit wait for stable storage (and for a standby where the server asks for more than that), whatever
@@ -156,7 +197,7 @@ func (c *pgConn) about() (Server, error) {
 		}
 		return nil
 	})
-	s.Pooled = err == nil && s.PID != c.pid
+	s.Pooled = err == nil && s.PID != c.pid // a pooler tells a pid of its own
 	return s, err
 }
 

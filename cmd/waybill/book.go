@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,12 +21,31 @@ import (
 // place says where a workspace's book and key are.
 type place struct {
 	dir      string // the workspace
-	database string // sqlite:PATH
+	database string // sqlite:PATH or postgres://…
 	keyFile  string
+	beside   string // what is kept for the book in files of this machine begins with this path
 }
 
-// file is the path of the book's file.
-func (p place) file() string { return strings.TrimPrefix(p.database, "sqlite:") }
+// file is the path of the book's file; empty when it is in a database server.
+func (p place) file() string {
+	path, ok := strings.CutPrefix(p.database, "sqlite:")
+	if !ok {
+		return ""
+	}
+	return path
+}
+
+// shown is where the book is, without what is secret.
+func (p place) shown() string {
+	if p.file() != "" {
+		return p.file()
+	}
+	u, err := url.Parse(p.database)
+	if err != nil {
+		return "the database"
+	}
+	return "postgres://" + u.Host + u.Path
+}
 
 // place works out where the book is: beside the workspace, in .waybill, unless told otherwise.
 func (m *Main) place(dir, database string) (place, error) {
@@ -33,11 +54,18 @@ func (m *Main) place(dir, database string) (place, error) {
 		p.database = "sqlite:" + filepath.Join(dir, ".waybill", "waybill.db")
 	}
 	scheme, path, ok := strings.Cut(p.database, ":")
-	if !ok || scheme != "sqlite" || path == "" {
-		return p, usage{fmt.Errorf("the database is sqlite:PATH, not %q", p.database)}
+	switch {
+	case scheme == "postgres" || scheme == "postgresql":
+		// Several books may belong to one workspace: one for each environment.
+		sum := sha256.Sum256([]byte(p.shown()))
+		p.beside = filepath.Join(dir, ".waybill", fmt.Sprintf("postgres-%x", sum[:4]))
+	case ok && scheme == "sqlite" && path != "":
+		p.beside = path
+	default:
+		return p, usage{fmt.Errorf("the database is sqlite:PATH or postgres://user@host/name, not %q", scheme)}
 	}
 	if p.keyFile == "" {
-		p.keyFile = filepath.Join(filepath.Dir(path), "waybill.key")
+		p.keyFile = filepath.Join(filepath.Dir(p.beside), "waybill.key")
 	}
 	return p, nil
 }
@@ -57,16 +85,18 @@ type opened struct {
 // openBook opens the book and its key. A key is created only together with an empty book: with any other book a missing
 // key would make every sealed secret unreadable.
 func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, error) {
-	_, err := os.Stat(p.file())
-	empty := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(filepath.Dir(p.file()), 0o700); err != nil {
+	known, err := record.Exists(ctx, p.database)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.beside), 0o700); err != nil {
 		return nil, fmt.Errorf("make the book's folder: %w", err)
 	}
 	o := &opened{redact: secret.NewRedactor(), secrets: map[string]string{}}
 	o.ids = waybill.NewIDs(time.Now, nil)
 	key, err := os.ReadFile(p.keyFile)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && empty:
+	case errors.Is(err, fs.ErrNotExist) && !known:
 		if key, err = secret.NewKeyset(); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waybill"
+	"waybill/record"
 	"waybill/source"
 	"waybill/workspace"
 )
@@ -65,7 +67,10 @@ func (m *Main) examine(ctx context.Context, where bookFlags) error {
 	if err != nil {
 		return err
 	}
-	m.examineFiles(p, at)
+	if at.file() == "" {
+		m.examineServer(ctx, p, at)
+	}
+	m.examineFiles(ctx, p, at)
 	if ws != nil {
 		m.examineSecrets(ctx, p, ws, where)
 	}
@@ -78,14 +83,37 @@ func (m *Main) examine(ctx context.Context, where bookFlags) error {
 	return nil
 }
 
-func (m *Main) examineFiles(p *patient, at place) {
+// examineServer says what may be expected of a PostgreSQL server, and what it would lose.
+func (m *Main) examineServer(ctx context.Context, p *patient, at place) {
+	s, where, err := record.Inspect(ctx, at.database)
+	if err != nil {
+		p.ill(err.Error(), waybill.HintOf(err))
+		return
+	}
+	p.fine("the database %s: PostgreSQL %d, fsync and full_page_writes on; every write of the book waits for stable storage", where, s.Version/10000)
+	if s.SynchronousCommit == "off" {
+		p.note("synchronous_commit is off for this role; the book asks for on in each of its transactions", "set it on, so that other programs of the role keep what they were told too")
+	}
+	if s.Standbys == "" {
+		p.note("no synchronous standby is named: what is acknowledged is on the primary's disk alone",
+			"when the primary is lost, an asynchronous standby may lack the last moments; docs/postgres.md says what that means")
+	} else {
+		p.fine("an acknowledged write is on a standby too (synchronous_standby_names: %s)", s.Standbys)
+	}
+	if s.Pooled {
+		p.note("the connection goes through a pooler, which must hand out connections by transaction or by session",
+			"give --database-listen, or listen= in the address, the server's own address, so that other nodes' work is heard of at once")
+	}
+}
+
+func (m *Main) examineFiles(ctx context.Context, p *patient, at place) {
 	info, err := os.Stat(at.keyFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(at.file()); err == nil {
+		if known, err := record.Exists(ctx, at.database); err == nil && known {
 			p.ill("the key file "+at.keyFile+" is missing, and there is a book", "put it back from where you keep it: its secrets cannot be read without it")
 		} else {
-			p.note("there is no book yet at "+at.file(), "serve makes one, with its key")
+			p.note("there is no book yet at "+at.shown(), "serve makes one, with its key")
 		}
 	case err != nil:
 		p.ill(err.Error(), "make it readable for the user Waybill runs as")
@@ -93,6 +121,9 @@ func (m *Main) examineFiles(p *patient, at place) {
 		p.ill(fmt.Sprintf("the key file %s can be read by others (mode %04o)", at.keyFile, info.Mode().Perm()), "chmod 600 "+at.keyFile)
 	default:
 		p.fine("the key file %s, for its owner only", at.keyFile)
+	}
+	if at.file() == "" {
+		return
 	}
 	if info, err := os.Stat(at.file()); err == nil {
 		p.fine("the book %s, %.1f MiB", at.file(), float64(info.Size())/(1<<20))

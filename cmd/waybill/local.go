@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/record"
 	"waybill/show"
 	"waybill/simulator"
 )
@@ -119,9 +120,13 @@ func (m *Main) dial(ctx context.Context, dir, database, env string) (*line, erro
 	if l, ok := m.running(ctx, p); ok {
 		return l, nil
 	}
-	if _, err := os.Stat(p.file()); err != nil {
+	known, err := record.Exists(ctx, p.database)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
 		return nil, &waybill.Error{
-			Kind: waybill.NotFound, Message: "there is no book at " + p.file(),
+			Kind: waybill.NotFound, Message: "there is no book at " + p.shown(),
 			Hint: "one is made by: waybill serve " + dir + ", or waybill secret set",
 		}
 	}

@@ -96,7 +96,7 @@ type bookFlags struct{ dir, database, env string }
 
 func (f *bookFlags) add(m *Main, c *cobra.Command) {
 	c.Flags().StringVar(&f.dir, "dir", m.env("WAYBILL_DIR", "."), "the workspace's folder")
-	c.Flags().StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH; in .waybill of the workspace when empty")
+	c.Flags().StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH or postgres://user@host/name; in .waybill of the workspace when empty")
 	c.Flags().StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
 }
 

@@ -47,7 +47,7 @@ production the connections' own blocks and sealed secrets are used. A process an
 	flags.StringVar(&f.publicURL, "public-url", m.Getenv("WAYBILL_PUBLIC_URL"), "the address as the outside sees it: https://hooks.example.com")
 	flags.StringVar(&f.trustedProxy, "trusted-proxy", m.Getenv("WAYBILL_TRUSTED_PROXY"), "addresses of proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,192.0.2.1")
 	flags.StringVar(&f.tls, "tls", m.Getenv("WAYBILL_TLS"), "certificate and key files, as cert.pem,key.pem")
-	flags.StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH; in .waybill of the workspace when empty")
+	flags.StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH or postgres://user@host/name; in .waybill of the workspace when empty")
 	flags.StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
 	return c
 }
@@ -232,7 +232,7 @@ type serving struct {
 	PID     int    `json:"pid"`
 }
 
-func servingFile(p place) string { return p.file() + ".serve" }
+func servingFile(p place) string { return p.beside + ".serve" }
 
 // announce writes the file and takes it away again.
 func (m *Main) announce(ctx context.Context, a *app, address string) (forget func(), err error) {
