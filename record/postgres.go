@@ -30,11 +30,13 @@ const (
 // postgresStore is a book in a PostgreSQL database. Nothing of it leans on the state of a session: every setting is local
 // to its transaction and locks are rows, so a pooler that hands connections out by transaction will do.
 type postgresStore struct {
-	config *pgconn.Config
-	shown  string // the address without what is secret
-	server Server
-	local  string // the settings of a write transaction
-	named  bool   // connections are the server's own, so statements are prepared once by name
+	config         *pgconn.Config
+	shown          string // the address without what is secret
+	server         Server
+	local          string         // the settings of a write transaction
+	listen         *pgconn.Config // where other nodes are heard; nil when nowhere
+	channel, voice string
+	named          bool // connections are the server's own, so statements are prepared once by name
 }
 
 // isPostgres reports whether a dsn names a PostgreSQL database.
@@ -43,7 +45,7 @@ func isPostgres(dsn string) bool {
 }
 
 // openPostgres checks that the server may keep a book.
-func openPostgres(ctx context.Context, dsn string) (*postgresStore, error) {
+func openPostgres(ctx context.Context, dsn, listen string) (*postgresStore, error) {
 	config, err := pgconn.ParseConfig(dsn)
 	if err != nil { // its words hold the address, less the password
 		return nil, &waybill.Error{
@@ -57,7 +59,10 @@ func openPostgres(ctx context.Context, dsn string) (*postgresStore, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = dialWithin
 	}
-	s := &postgresStore{config: config, shown: fmt.Sprintf("%s on %s", config.Database, config.Host)}
+	s := &postgresStore{config: config, shown: fmt.Sprintf("%s on %s", config.Database, config.Host), voice: newVoice()}
+	if s.listen, err = listenTo(config, listen); err != nil {
+		return nil, err
+	}
 	c, err := s.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -68,6 +73,10 @@ func openPostgres(ctx context.Context, dsn string) (*postgresStore, error) {
 		err = s.server.fit(s.shown)
 	}
 	s.named = !s.server.Pooled
+	s.channel = channel(s.server.Schema)
+	if s.listen == nil && !s.server.Pooled {
+		s.listen = config
+	}
 	s.local = settings(s.server)
 	return s, errors.Join(err, c.close())
 }
@@ -75,7 +84,7 @@ func openPostgres(ctx context.Context, dsn string) (*postgresStore, error) {
 // Inspect returns what the server at a postgres:// address says of itself, and where it says so (without a password). An
 // error says why a book cannot be kept there, beside what is known.
 func Inspect(ctx context.Context, dsn string) (Server, string, error) {
-	s, err := openPostgres(ctx, dsn)
+	s, err := openPostgres(ctx, dsn, "")
 	if s == nil {
 		return Server{}, "", err
 	}
@@ -92,7 +101,7 @@ func Exists(ctx context.Context, dsn string) (bool, error) {
 		}
 		return err == nil, err
 	}
-	s, err := openPostgres(ctx, dsn)
+	s, err := openPostgres(ctx, dsn, "")
 	if err != nil {
 		return false, err
 	}
@@ -182,6 +191,7 @@ type Server struct {
 	Encoding          string
 	Standby           bool // it follows another server and cannot be written
 	Pooled            bool // connections go through a pooler
+	Schema            string
 	PID               uint32
 }
 
@@ -190,10 +200,10 @@ func (c *pgConn) about() (Server, error) {
 	err := c.query(`SELECT current_setting('server_version_num'), coalesce(current_setting('fsync', true), ''),
 		coalesce(current_setting('full_page_writes', true), ''), coalesce(current_setting('synchronous_commit', true), ''),
 		coalesce(current_setting('synchronous_standby_names', true), ''), coalesce(current_setting('server_encoding', true), ''),
-		CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END, pg_backend_pid()`, nil, func(r row) error {
+		CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END, pg_backend_pid(), current_schema()`, nil, func(r row) error {
 		s = Server{
 			Version: int(r.num(0)), Fsync: r.text(1), FullPageWrites: r.text(2), SynchronousCommit: r.text(3),
-			Standbys: r.text(4), Encoding: r.text(5), Standby: r.num(6) != 0, PID: uint32(r.num(7)),
+			Standbys: r.text(4), Encoding: r.text(5), Standby: r.num(6) != 0, PID: uint32(r.num(7)), Schema: r.text(8),
 		}
 		return nil
 	})

@@ -35,6 +35,9 @@ type Options struct {
 	// Environment the book is opened for: offline, test or production. A new book takes it; another one is refused.
 	// Empty opens any book, and makes a new one for offline.
 	Environment string
+	// Listen is the server's own address (host:port, or a whole postgres://…) for hearing of other nodes' commits, where the
+	// book's address is a pooler's. Without it other nodes' work is noticed every two seconds.
+	Listen string
 }
 
 // Book is an open book. It is safe for concurrent use.
@@ -56,6 +59,8 @@ type Book struct {
 	readers chan session // free connections for reading; nil places are opened when taken
 
 	watchers  watchers
+	awake     chan struct{}
+	deafen    func()       // ends the hearing of others, and waits for its end; nil when there are none
 	forgotten atomic.Int64 // the hour in which old figures were taken away last
 }
 
@@ -85,7 +90,7 @@ func openStore(ctx context.Context, dsn string, o Options) (store, error) {
 	path, ok := strings.CutPrefix(dsn, "sqlite:")
 	switch {
 	case isPostgres(dsn):
-		return openPostgres(ctx, dsn)
+		return openPostgres(ctx, dsn, o.Listen)
 	case !ok || path == "":
 		return nil, &waybill.Error{
 			Kind: waybill.Invalid, Message: "no book can be opened at " + redactDSN(dsn),
@@ -121,8 +126,36 @@ func (b *Book) start(ctx context.Context) error {
 		return nil
 	}
 	go b.write()
+	if others, ok := b.store.(gossip); ok {
+		b.listen(context.WithoutCancel(ctx), others)
+	}
 	return nil
 }
+
+// listen begins to hear what other nodes commit.
+func (b *Book) listen(ctx context.Context, others gossip) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	b.awake = make(chan struct{}, 1)
+	b.deafen = func() {
+		cancel()
+		<-ended
+	}
+	go func() {
+		defer close(ended)
+		others.hear(ctx, func(c change) {
+			b.watchers.tell(c)
+			select {
+			case b.awake <- struct{}{}:
+			default: // not taken yet: it stands for this one too
+			}
+		})
+	}()
+}
+
+// Awake gets a value after other nodes have committed what may be work for this one; several are one when it is slow. It is
+// nil where nobody else writes the book.
+func (b *Book) Awake() <-chan struct{} { return b.awake }
 
 // redactDSN leaves out what may be a password.
 func redactDSN(dsn string) string {
@@ -146,6 +179,9 @@ func (b *Book) Close() error {
 	close(b.queue)
 	b.closing.Unlock()
 	<-b.ended
+	if b.deafen != nil {
+		b.deafen()
+	}
 	b.watchers.close()
 	return b.closeSessions()
 }

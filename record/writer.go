@@ -235,6 +235,11 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 	if err := tx.flush(); err != nil {
 		return unavailable("the book could not be written", err)
 	}
+	if others, ok := b.store.(gossip); ok && tx.changed != 0 {
+		if err := others.tell(b.w, tx.changed); err != nil {
+			return unavailable("the book could not be written", err)
+		}
+	}
 	if err := b.commit(b.w); err != nil {
 		return unavailable("the book could not finish a write, which may or may not have been kept", err)
 	}
@@ -332,6 +337,7 @@ const (
 	connectionChanged
 	rejectionChanged
 	jobChanged
+	everyChanged = 1<<iota - 1
 )
 
 var changeWords = []string{"item", "event", "run", "effect", "problem", "connection", "rejection", "job"}
