@@ -98,11 +98,7 @@ func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *r
 	r := &rig{t: t, ws: ws, v: engine.NewVirtual(rigStart), secrets: map[string]string{}, env: env, sweep: 30 * time.Second}
 	r.rnd = rand.New(rand.NewPCG(seed, 7))
 	r.ids = waybill.NewIDs(r.v.Now, randomBytes{r.rnd})
-	var err error
-	r.book, err = record.Open(t.Context(), address(t), record.Options{Now: r.v.Now, IDs: r.ids, Environment: env, Inline: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.openBook(address(t))
 	t.Cleanup(func() { _ = r.book.Close() })
 	r.world = simulator.New(simulator.Options{
 		Clock: worldClock{r.v}, Rand: r.rnd, Deliver: r.deliver, Ledger: func(x simulator.Entry) { r.ledger = append(r.ledger, x) },
@@ -122,6 +118,15 @@ func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *r
 	}
 	r.start(ws)
 	return r
+}
+
+func (r *rig) openBook(dsn string) {
+	r.t.Helper()
+	var err error
+	r.book, err = record.Open(r.t.Context(), dsn, record.Options{Now: r.v.Now, IDs: r.ids, Environment: r.env, Inline: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // address is where a rig keeps its book: in memory, or in PostgreSQL when WAYBILL_TEST_DATABASE=postgres says so.

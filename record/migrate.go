@@ -84,6 +84,9 @@ func bringUp(s session, st store, o Options) error {
 			Hint: "run the newer waybill that wrote it, or restore a backup from before the update",
 		}
 	}
+	if err := refuseMoved(s); err != nil {
+		return err
+	}
 	return pinEnvironment(s, o.Environment)
 }
 

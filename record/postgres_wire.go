@@ -313,10 +313,7 @@ func (c *pgConn) encode(v any, oid uint32) ([]byte, error) {
 		if oid != oidText {
 			return nil, fmt.Errorf("a text cannot be bound to type %d", oid)
 		}
-		if strings.IndexByte(v, 0) >= 0 || !utf8.ValidString(v) {
-			v = strings.ReplaceAll(strings.ToValidUTF8(v, "\uFFFD"), "\x00", "\uFFFD")
-		}
-		c.arena = append(c.arena, v...)
+		c.arena = append(c.arena, plainText(v)...)
 	case []byte:
 		if oid != oidBytea {
 			return nil, fmt.Errorf("bytes cannot be bound to type %d", oid)
@@ -324,6 +321,14 @@ func (c *pgConn) encode(v any, oid uint32) ([]byte, error) {
 		return v, nil
 	}
 	return c.arena[from:len(c.arena):len(c.arena)], nil
+}
+
+// plainText is a text as PostgreSQL can hold it: what is no text in it is replaced by the sign for that.
+func plainText(v string) string {
+	if strings.IndexByte(v, 0) < 0 && utf8.ValidString(v) {
+		return v
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(v, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 func (c *pgConn) exec(text string, args ...any) (int, error) {
@@ -344,7 +349,7 @@ func (c *pgConn) exec(text string, args ...any) (int, error) {
 
 // worthKeeping tells the statements of the book from those of migrations and transactions, which are said once.
 func worthKeeping(text string) bool {
-	for _, word := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"} {
+	for _, word := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "FETCH"} {
 		if strings.HasPrefix(text, word) {
 			return true
 		}

@@ -105,7 +105,7 @@ Start with:  waybill demo            see it work, nothing to set up
 		m.list("runs", "what flows did for events, newest first"),
 		m.list("effects", "what was written to other systems, newest first"),
 		m.list("problems", "what needs a person, by cause"),
-		m.secret(), m.user(), m.doctor(), m.version(),
+		m.secret(), m.user(), m.doctor(), m.move(), m.version(),
 	)
 	return root
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"waybill/internal/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -21,6 +23,16 @@ func TestMain(m *testing.M) {
 			os.Exit(code)
 		},
 	})
+}
+
+// TestCommandsOnPostgreSQL runs those that need a database server.
+func TestCommandsOnPostgreSQL(t *testing.T) {
+	pgtest.Shared(t)
+	testscript.Run(t, testscript.Params{Dir: "testdata/postgres", Setup: func(e *testscript.Env) error {
+		e.Setenv("HOME", e.WorkDir)
+		e.Setenv("DATABASE", pgtest.Fresh(t))
+		return nil
+	}})
 }
 
 // TestCommands runs every script of testdata: the command line as its user types it.
