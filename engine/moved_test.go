@@ -14,6 +14,9 @@ import (
 // TestABookThatMovesInMidCourseEndsAsIfItHadStayed does part of the work on SQLite, kills the process, moves the book to
 // PostgreSQL, and lets another process finish there: nothing is lost, nothing is doubled.
 func TestABookThatMovesInMidCourseEndsAsIfItHadStayed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moves six books")
+	}
 	for _, j := range journeys {
 		ws := load(t, files(j.flows))
 		want := travel(t, ws, j.given, nil).standing()
