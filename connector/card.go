@@ -116,7 +116,10 @@ func undo(a *Action) string {
 	if a.Undo.Restore != "" {
 		return "What was there before is kept and can be put back."
 	}
-	return a.Undo.Cannot
+	if a.Undo.Do != "" {
+		return "It is undone by another action: " + a.Undo.Do + "."
+	}
+	return "Cannot be undone. " + a.Undo.Cannot
 }
 
 func (m *Manifest) proof() string {

@@ -276,7 +276,8 @@ type LookupRule struct {
 // UndoRule is how an action is undone.
 type UndoRule struct {
 	Restore string       // the read whose output, put back through this same action, restores
-	With    *expr.Object // its inputs, over input
+	Do      string       // the action that undoes it
+	With    *expr.Object // the inputs of that read, over input, or of that action, over input and output
 	Back    *expr.Object // this action's inputs for putting back, over before, input
 	Cannot  string       // why it cannot be undone, in words
 }

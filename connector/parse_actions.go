@@ -64,6 +64,7 @@ type rawLookup struct {
 
 type rawUndo struct {
 	Restore source.Text  `yaml:"restore"`
+	Do      source.Text  `yaml:"do"`
 	With    *source.Node `yaml:"with"`
 	Back    *source.Node `yaml:"back"`
 	Cannot  string       `yaml:"cannot"`
@@ -201,7 +202,7 @@ func (p *parser) grade(a *Action, raw *rawAction) {
 	if a.Repeat == waybill.RepeatLookup && raw.Lookup == nil {
 		p.fault("E404", raw.Repeat.Span, "repeat: lookup needs a lookup block.", "")
 	}
-	if raw.Undo == nil || (raw.Undo.Restore.Value == "" && raw.Undo.Cannot == "") {
+	if raw.Undo == nil || (raw.Undo.Restore.Value == "" && raw.Undo.Do.Value == "" && raw.Undo.Cannot == "") {
 		p.fault("E405", span, fmt.Sprintf("%s writes, so it says how it is undone or why it cannot be.", a.Name), "")
 	}
 }
@@ -274,7 +275,11 @@ func (p *parser) references(a *Action, raw *rawAction) {
 		a.Lookup = rule
 	}
 	if u := raw.Undo; u != nil {
-		a.Undo = UndoRule{Restore: u.Restore.Value, Cannot: u.Cannot}
+		a.Undo = UndoRule{Restore: u.Restore.Value, Do: u.Do.Value, Cannot: u.Cannot}
+		if u.Do.Value != "" {
+			p.undoAction(a, u)
+			return
+		}
 		if u.Restore.Value == "" {
 			return
 		}
@@ -289,6 +294,24 @@ func (p *parser) references(a *Action, raw *rawAction) {
 		env := p.requestEnv(a.Input).With(expr.Var{Name: "before", Schema: before})
 		a.Undo.Back = p.object(u.Back, env, expr.Target{Schema: a.Input, Lenient: true})
 	}
+}
+
+// undoAction checks and compiles the action that undoes another.
+func (p *parser) undoAction(a *Action, u *rawUndo) {
+	if u.Restore.Value != "" || u.Back != nil {
+		p.fault("E408", u.Do.Span, "An action is undone by restoring or by another action, not by both.", "")
+	}
+	to := expr.Target{Lenient: true}
+	switch does := p.m.Actions[u.Do.Value]; {
+	case does == nil:
+		p.fault("E402", u.Do.Span, fmt.Sprintf("undo names the action %q, which this manifest does not have.", u.Do.Value),
+			source.DidYouMean(u.Do.Value, slices.Collect(maps.Keys(p.m.Actions))))
+	case does.Kind == waybill.KindRead:
+		p.fault("E402", u.Do.Span, fmt.Sprintf("undo needs a write, but %s reads.", u.Do.Value), "")
+	default:
+		to.Schema = does.Input
+	}
+	a.Undo.With = p.object(u.With, p.outputEnv(a.Input, a.Output), to)
 }
 
 func (p *parser) requestEnv(input *expr.Schema) *expr.Env {

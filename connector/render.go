@@ -106,6 +106,15 @@ func (l *LookupRule) Matches(c Call, output any) (bool, error) {
 // ReadInputs gives the inputs of the read whose output is kept before a write, so that it can be put back.
 func (u *UndoRule) ReadInputs(c Call) (map[string]any, error) { return inputs(u.With, c.vars()) }
 
+// DoInputs gives the inputs of the action that undoes a call which answered with output.
+func (u *UndoRule) DoInputs(c Call, output any) (map[string]any, error) {
+	vars := c.vars()
+	if vars["output"] = output; output == nil {
+		vars["output"] = map[string]any{}
+	}
+	return inputs(u.With, vars)
+}
+
 // BackInputs gives the inputs that put back what was there before a call.
 func (u *UndoRule) BackInputs(c Call, before any) (map[string]any, error) {
 	vars := c.vars()

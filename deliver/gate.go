@@ -18,9 +18,11 @@ type GateView struct {
 	NewestBy    waybill.EffectID
 	Writing     *waybill.Effect // another effect that may be writing to the same object; nil: none
 	Environment string
-	Allow       []string // recipients a test environment may write to: an address, or @domain; nil: any
-	Recipient   string   // whom it reaches; empty: no person
-	Released    int      // effects of its step that were released by hand so far
+	Allow       []string        // recipients a test environment may write to: an address, or @domain; nil: any
+	Recipient   string          // whom it reaches; empty: no person
+	Undone      *waybill.Effect // the effect that this one undoes; nil: none
+	Changed     []string        // what of it is no longer as we wrote it, in words
+	Released    int             // effects of its step that were released by hand so far
 	Now         time.Time
 }
 
@@ -39,6 +41,7 @@ func Rules() []Rule {
 		{"repeat", repeat},
 		{"order", order},
 		{"environment", environment},
+		{RuleUndo, undo},
 		{RuleRelease, release},
 		{"connection open", connectionOpen},
 	}
@@ -79,7 +82,7 @@ func runWanted(v GateView) waybill.GateAnswer {
 		return answer(waybill.Refuse, "the effect is %s; it is not sent again", s)
 	}
 	switch r := v.Run; {
-	case r == nil:
+	case r == nil || v.Effect.Undoes != "": // a person wants it, whatever became of the run
 		return pass
 	case r.Mode == waybill.ModeShadow || r.Mode == waybill.ModeTrial:
 		return answer(waybill.Skip, "a %s run sends nothing", r.Mode)

@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"strings"
+
 	"waybill"
 )
 
@@ -8,6 +10,7 @@ import (
 // it pass (waybill.Effect.Passed).
 const (
 	RuleRelease = "release"
+	RuleUndo    = "undo"
 )
 
 // release holds back what a step that is being introduced would send, until a person lets each of them go, or enough of
@@ -24,4 +27,23 @@ func release(v GateView) waybill.GateAnswer {
 		return answer(waybill.Ask, "held: the first %d of this step are released by hand, %d were so far", n, v.Released)
 	}
 	return pass
+}
+
+// undo asks a person before it writes over what somebody else wrote since: to undo is to put back what we did ourselves.
+func undo(v GateView) waybill.GateAnswer {
+	e, undone := v.Effect, v.Undone
+	switch {
+	case e.Undoes == "":
+		return pass
+	case undone == nil || undone.State != waybill.EffectConfirmed:
+		return answer(waybill.Refuse, "what it undoes does not stand any more")
+	case e.Passed[RuleUndo] != "" || e.Doubted:
+		return pass
+	case len(v.Changed) > 0:
+		return answer(waybill.Ask, "what is there is no longer what we wrote: %s", strings.Join(v.Changed, ", "))
+	case v.NewestBy != undone.ID && v.Newest != (waybill.Stamp{}) && Older(undone.Order, v.Newest):
+		return answer(waybill.Ask, "a newer fact was written there since")
+	default:
+		return pass
+	}
 }

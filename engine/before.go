@@ -21,6 +21,14 @@ func needsBefore(eff *waybill.Effect, action *connector.Action) bool {
 	return eff.Undo == "restore" && eff.Before == nil && action != nil && action.Undo.Restore != ""
 }
 
+// forgetBefore makes an effect that undoes read again what is there before it is sent after a wait: it may be something
+// else by then. One that may have happened already does not: what it would find may be its own.
+func forgetBefore(eff *waybill.Effect) {
+	if eff.Undoes != "" && !eff.Doubted {
+		eff.Before = nil
+	}
+}
+
 // readBefore plans the read of what an effect will overwrite; the effect waits for it.
 func (e *Engine) readBefore(j *job) {
 	eff := j.effect
@@ -84,7 +92,11 @@ func (e *Engine) keepBefore(tx *record.Tx, f *waybill.Fetch) (*waybill.Effect, e
 	}
 	if f.State == waybill.FetchFailed {
 		run, err := tx.Run(eff.Run)
-		if err != nil || run.State.Ended() {
+		if err != nil || run.State.Ended() && eff.Undoes == "" {
+			return nil, err
+		}
+		eff.DueAt, eff.Gate = waybill.Held(), nil
+		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}
 		return nil, e.listRun(tx, run, eff, blame{
@@ -108,7 +120,7 @@ func (e *Engine) holdFor(eff *waybill.Effect, cause waybill.Cause, words string)
 			return err
 		}
 		run, err := tx.Run(now.Run)
-		if err != nil || run.State.Ended() {
+		if err != nil || run.State.Ended() && now.Undoes == "" {
 			return err
 		}
 		return e.listRun(tx, run, now, blame{cause: cause, connection: now.Connection, action: now.Action, words: words, owner: run.Owner})

@@ -84,14 +84,25 @@ func standsAt(run *waybill.Run, address string) bool {
 
 // effectChoices are about the newest generation of a step's effect only: what came after an older one has settled it.
 func (e *Engine) effectChoices(tx *record.Tx, run *waybill.Run, eff *waybill.Effect) ([]waybill.Choice, error) {
+	if eff.State == waybill.EffectConfirmed {
+		undo, err := e.undoChoice(tx, eff)
+		if err != nil || undo == nil {
+			return nil, err
+		}
+		return []waybill.Choice{*undo}, nil
+	}
 	newest, err := tx.EffectAt(eff.Event, eff.Flow, eff.Address)
 	if err != nil || newest.ID != eff.ID {
 		return nil, err
 	}
 	stands := standsAt(run, eff.Address)
 	held := eff.State == waybill.EffectPlanned && !eff.DueAt.Before(waybill.Held())
-	part := !stands && run.State != waybill.RunStopped // the run goes on, or went on, without it
+	part := !stands && (run.State != waybill.RunStopped || eff.Undoes != "") // the run goes on, or went on, without it
 	switch {
+	case waitsToUndo(eff):
+		return []waybill.Choice{{Verb: waybill.VerbSkip, Label: "Leave it so", Safety: "What was done stays done", NeedsReason: true}}, nil
+	case eff.HeldBy() == deliver.RuleUndo:
+		return undoHeldChoices(), nil
 	case eff.HeldBy() == deliver.RuleRelease && stands && run.State == waybill.RunBlocked:
 		return e.releaseChoices(eff), nil
 	case eff.State == waybill.EffectDeclined && part, held && part:
@@ -121,7 +132,7 @@ func (e *Engine) unknownChoices(run *waybill.Run, eff *waybill.Effect) []waybill
 		Verb: waybill.VerbHappened, Label: "It happened", Safety: "You saw it there: the run goes on", Safe: true,
 		NeedsReason: true, Primary: !safe,
 	}}
-	if run.State != waybill.RunStopped {
+	if run.State != waybill.RunStopped || eff.Undoes != "" {
 		list = append(list,
 			waybill.Choice{Verb: waybill.VerbDidNot, Label: "It did not happen: send it", Safety: "You looked and it is not there", NeedsReason: true},
 			waybill.Choice{Verb: waybill.VerbSendAgain, Label: "Send again", Safety: again, Safe: safe, NeedsReason: true, Primary: safe})
@@ -134,7 +145,11 @@ func (e *Engine) unknownChoices(run *waybill.Run, eff *waybill.Effect) []waybill
 
 func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, error) {
 	if run.State.Ended() {
-		return nil, nil
+		undo, err := e.undoRunChoice(tx, run)
+		if err != nil || undo == nil {
+			return nil, err
+		}
+		return []waybill.Choice{*undo}, nil
 	}
 	stop := waybill.Choice{Verb: waybill.VerbStop, Label: "Stop this run", Safety: "What was done stays done; nothing more is sent", NeedsReason: true}
 	if run.State != waybill.RunBlocked {

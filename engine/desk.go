@@ -104,6 +104,10 @@ func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
 			err = e.stopRun(tx, &w, run, a)
 		case a.Verb == waybill.VerbRelease:
 			err = e.releaseEffect(tx, &w, run, eff, a)
+		case a.Verb == waybill.VerbUndo && strings.HasPrefix(a.Object, "run_"):
+			err = e.undoRun(tx, &w, run, a)
+		case a.Verb == waybill.VerbUndo:
+			err = e.undoEffect(tx, &w, eff, a)
 		case eff != nil:
 			err = e.actOnEffect(tx, &w, run, eff, a)
 		default:
@@ -149,6 +153,9 @@ func (e *Engine) stopRun(tx *record.Tx, w *deskWork, run *waybill.Run, a waybill
 	}
 	for i := range list {
 		eff := &list[i]
+		if eff.Undoes != "" {
+			continue // a person wants it all the same
+		}
 		if eff.Run == run.ID {
 			if err := tx.Clear(waybill.Member{Effect: eff.ID}); err != nil {
 				return err
@@ -227,6 +234,7 @@ func (e *Engine) sendByHand(tx *record.Tx, w *deskWork, eff *waybill.Effect, a w
 	w.say = "It is being sent now."
 	eff.State, eff.DueAt, eff.Tries, eff.Looks, eff.Doubted = waybill.EffectPlanned, time.Time{}, 0, 0, false
 	eff.KeyUntil = time.Time{} // known not to have happened: they meet its key for the first time
+	forgetBefore(eff)
 	eff.Reason = a.Who + " lets it be sent"
 	if a.Verb == waybill.VerbDidNot {
 		eff.Proof = a.Who + " says it did not happen: " + a.Reason
@@ -248,7 +256,7 @@ func (e *Engine) settleByHand(tx *record.Tx, w *deskWork, run *waybill.Run, eff 
 		if from == waybill.EffectDeclined { // it stays declined on record
 			if !standsAt(run, eff.Address) {
 				w.say = "It is left as it is."
-				return nil
+				return e.undoNext(tx, eff)
 			}
 			return e.skipStep(tx, w, run, eff.Address)
 		}

@@ -17,7 +17,7 @@ func (e *Engine) listRun(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, w
 	if err != nil {
 		return fmt.Errorf("raise the problem: %w", err)
 	}
-	if run.State.Ended() {
+	if run.State.Ended() || eff.Undoes != "" { // no run waits for what undoes
 		return nil
 	}
 	from := run.State
@@ -41,12 +41,12 @@ func (e *Engine) settledAfterEnd(tx *record.Tx, run *waybill.Run, eff *waybill.E
 	if eff == nil {
 		return nil
 	}
-	if err := tx.Clear(waybill.Member{Effect: eff.ID}); err != nil || answer.Result != flow.Failed || run.State != waybill.RunDone {
+	if err := tx.Clear(waybill.Member{Effect: eff.ID}); err != nil || answer.Result != flow.Failed || run.State != waybill.RunDone && eff.Undoes == "" {
 		return err
 	}
 	why := blame{
 		cause: causeOr(answer.Cause, waybill.DeclinedValue), connection: eff.Connection, action: eff.Action,
-		code: answer.Code, words: answer.Words, owner: run.Owner, lesser: true,
+		code: answer.Code, words: answer.Words, owner: run.Owner, lesser: eff.Undoes == "",
 	}
 	return e.listRun(tx, run, eff, why)
 }

@@ -109,6 +109,8 @@ func applyDecision(eff *waybill.Effect, dec deliver.Decision, x deliver.Exchange
 		eff.DueAt = waybill.Held()
 	}
 	switch dec.State {
+	case waybill.EffectPlanned:
+		forgetBefore(eff)
 	case waybill.EffectConfirmed:
 		eff.SettledAt = now
 		eff.Answer = encode(x.Answer)
@@ -161,7 +163,7 @@ func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answ
 	if answer == nil {
 		return nil, nil
 	}
-	if run.State.Ended() {
+	if run.State.Ended() || eff != nil && eff.Undoes != "" {
 		return nil, e.settledAfterEnd(tx, run, eff, answer)
 	}
 	b, err := e.load(tx, run)
@@ -181,13 +183,13 @@ func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answ
 // listDoubt puts a run on a person's list when its effect does not go on by itself.
 func (e *Engine) listDoubt(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, dec deliver.Decision, x deliver.Exchange) error {
 	if !dec.Ask {
-		if run.State == waybill.RunWaiting && run.Reason != dec.Reason {
+		if run.State == waybill.RunWaiting && run.Reason != dec.Reason && eff.Undoes == "" {
 			run.Reason = dec.Reason
 			return tx.MoveRun(run, waybill.RunWaiting)
 		}
 		return nil
 	}
-	if run.State == waybill.RunStopped && eff.State == waybill.EffectPlanned {
+	if run.State == waybill.RunStopped && eff.State == waybill.EffectPlanned && eff.Undoes == "" {
 		eff.DueAt = time.Time{} // nobody wants it any more: the gate leaves it out
 		return tx.MoveEffect(eff, waybill.EffectPlanned)
 	}
@@ -233,7 +235,12 @@ func (e *Engine) noteEffect(tx *record.Tx, eff *waybill.Effect) error {
 			return fmt.Errorf("note the newest fact of %s %s: %w", eff.Object.Type, eff.Object.Key, err)
 		}
 	}
-	if eff.State == waybill.EffectConfirmed && eff.Object.ID != "" {
+	if eff.Undoes != "" {
+		if err := e.noteUndone(tx, eff); err != nil {
+			return fmt.Errorf("note what %s undid: %w", eff.ID, err)
+		}
+	}
+	if eff.State == waybill.EffectConfirmed && eff.Object.ID != "" && eff.Undoes == "" {
 		if err := e.pair(tx, eff); err != nil {
 			return fmt.Errorf("pair %s: %w", eff.Object.Type, err)
 		}

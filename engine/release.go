@@ -24,6 +24,11 @@ func stepOf(eff *waybill.Effect) string { return keysOf.ReplaceAllString(eff.Add
 // viewPeople shows the gate what people have said so far.
 func (e *Engine) viewPeople(tx *record.Tx, view *deliver.GateView) (err error) {
 	eff := view.Effect
+	if eff.Undoes != "" {
+		if err := e.viewUndone(tx, view); err != nil {
+			return err
+		}
+	}
 	if _, counted := eff.Release.ByHand(); counted {
 		if view.Released, err = tx.Released(eff.Flow, stepOf(eff)); err != nil {
 			return fmt.Errorf("read how many were released of %s: %w", eff.Address, err)
@@ -47,9 +52,14 @@ func releaseChoice(label, safety string) waybill.Choice {
 	return waybill.Choice{Verb: waybill.VerbRelease, Label: label, Safety: safety, Safe: true, Primary: true}
 }
 
-// releaseEffect lets one effect go that its step holds back, and counts it.
+// releaseEffect lets one effect go that a rule holds back: its step's release, which counts it, or what else changed since
+// it is to be undone.
 func (e *Engine) releaseEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybill.Effect, a waybill.Act) error {
 	w.say = "It is being sent now."
+	if eff.HeldBy() == deliver.RuleUndo {
+		eff.Let(deliver.RuleUndo, a.Who)
+		return e.letGo(tx, w, run, eff)
+	}
 	if n, counted := eff.Release.ByHand(); counted {
 		released, err := tx.CountRelease(eff.Flow, stepOf(eff))
 		if err != nil {
@@ -69,6 +79,10 @@ func (e *Engine) letGo(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybil
 	eff.DueAt = time.Time{}
 	if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 		return err
+	}
+	if eff.Undoes != "" { // no run waits for it
+		w.send = &job{effect: eff}
+		return tx.Clear(waybill.Member{Effect: eff.ID})
 	}
 	return e.sendInTurn(tx, w, run, eff)
 }

@@ -198,7 +198,7 @@ func (e *Engine) askGate(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (
 	if c := e.today().ws.Connections[eff.Connection]; c != nil {
 		view.Allow = c.Allow
 	}
-	if run.State == waybill.RunDone && eff.Generation > 1 {
+	if run.State == waybill.RunDone && eff.Generation > 1 || eff.Undoes != "" {
 		view.Run = nil // a part that failed, and that a person has sent after all: no run waits for it
 	}
 	view.Recipient = recipient(eff)
@@ -227,11 +227,15 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 	switch g.Verdict {
 	case waybill.WaitUntil:
 		eff.DueAt = g.Until
+		forgetBefore(eff)
 		return nil, tx.MoveEffect(eff, waybill.EffectPlanned)
 	case waybill.Skip:
 		eff.State, eff.SettledAt = waybill.EffectSkipped, e.d.Now()
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
+		}
+		if eff.Undoes != "" {
+			return nil, e.noteUndone(tx, eff)
 		}
 		return e.goOn(tx, run, eff, answerOf(eff))
 	default: // ask, refuse

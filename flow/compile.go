@@ -40,6 +40,7 @@ func Compile(n *source.Node, d Deps) (*Flow, source.Faults) {
 type compiler struct {
 	deps   Deps
 	flow   *Flow
+	root   scope // before the first step
 	faults source.Faults
 	ids    map[string]source.Span
 	words  map[string]bool // every word of every expression, to know which outputs are ever named
@@ -98,6 +99,7 @@ func (c *compiler) header(n *source.Node) {
 		c.withoutBook(f.when, "when")
 		at = at.proving(f.when)
 	}
+	c.root = at
 	c.lane(def, at)
 	for _, column := range def.Columns {
 		f.Columns = append(f.Columns, column.Value)

@@ -253,27 +253,6 @@ func (c *compiler) inputs(def *stepDef, verb source.Text, schema *expr.Schema, a
 	return o, span
 }
 
-func (c *compiler) undo(def *stepDef, s *step, verb string) {
-	if def.Undo == nil {
-		return
-	}
-	t, ok := def.Undo.Scalar()
-	switch {
-	case !ok:
-		c.fault("E314", def.Node.KeySpan("undo"), "A step that undoes another is not there yet; `undo: restore` is.", later)
-	case t.Value != "restore":
-		c.fault("E317", t.Span, fmt.Sprintf("undo takes restore, not %q.", t.Value), source.DidYouMean(t.Value, []string{"restore"}))
-	case s.kind == kindDo && s.action.Undo.Restore == "":
-		words := verb + " cannot be put back."
-		if s.action.Undo.Cannot != "" {
-			words += " " + s.action.Undo.Cannot
-		}
-		c.fault("E318", t.Span, words, "Remove `undo`.")
-	default:
-		s.undo = t.Value
-	}
-}
-
 // ifNone compiles what a get does when nothing is found, and returns the type of its output then.
 func (c *compiler) ifNone(def *stepDef, s *step, at scope, output *expr.Schema) *expr.Schema {
 	s.ifNone = ifNone{does: noneAsk}

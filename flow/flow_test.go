@@ -247,9 +247,22 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		"ask comes later": {
 			steps("  - {id: a, ask: ok?}\n"), "E314", 6, "later",
 		},
-		"undo by a step comes later": {
-			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.add}}\n"), "E314", 6, "later",
+		"an undo by an action gives its inputs": {
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.add}}\n"), "E306", 6, "body",
 		},
+		"an undo by a read undoes nothing": {
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.deal.find, with: {order_no: x}}}\n"), "E305", 6, "only reads",
+		},
+		"an undo knows the event and its own step only": {
+			steps("  - {id: d, get: crm.deal.find, with: {order_no: x}}\n  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.add, with: {body: \"${d.id}\"}}}\n"), "E202", 7, "input, order",
+		},
+		"an undo by an action that is not there": {
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.ad, with: {body: x}}}\n"), "E304", 6, "note.add",
+		},
+		"an undo takes two forms": {
+			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: [x]}\n"), "E317", 6, "undo: {do:",
+		},
+		"release takes three forms": {steps("  - {id: a, do: crm.note.add, with: {body: x}, release: {by: 3}}\n"), "E317", 6, "by_hand"},
 		"a choice names otherwise": {
 			steps("  - id: a\n    choose:\n      x: {when: order.id == 'a', steps: [{end: x}]}\n"), "E315", 7, "otherwise",
 		},

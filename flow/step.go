@@ -41,7 +41,8 @@ type step struct {
 	inputAt    source.Span
 	ifNone     ifNone        // get
 	goodFor    time.Duration // do
-	undo       string        // do
+	undo       string        // do: restore, or the action that undoes it
+	undoes     *undoing      // do: that action
 	release    waybill.Release
 	carryOn    bool   // get, do
 	event      string // emit

@@ -1,0 +1,251 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"waybill"
+	"waybill/simulator"
+)
+
+const (
+	wonSteps = "  - id: deal\n    get: crm.deal.find\n    with: {order_no: SO-1001}\n" +
+		"  - id: won\n    do: crm.deal.update\n    undo: restore\n    with: {id: \"${deal.id}\", stage: closedwon}\n"
+	// tellStep is a write that the flow undoes by another.
+	tellStep = "  - id: tell\n    do: out.request.send\n    with: {path: /told, body: {payment: \"${payment.id}\"}}\n" +
+		"    undo: {do: out.request.send, with: {path: /untold, body: {was: \"${input.body.payment}\", of: \"${payment.id}\"}}}\n"
+)
+
+func stage(t *testing.T, doc []byte) string {
+	t.Helper()
+	var v struct{ Stage string }
+	if err := json.Unmarshal(doc, &v); err != nil {
+		t.Fatalf("%s: %v", doc, err)
+	}
+	return v.Stage
+}
+
+func TestARestoreWritesBackWhatWasThere(t *testing.T) {
+	r := newRig(t, oneStep(t, wonSteps))
+	pay(r)
+	r.run(time.Minute)
+	won := r.newest("won")
+	if got := r.offers(string(won.ID)); !slices.Equal(got, []string{"undo"}) {
+		t.Fatalf("the effect offers %v", got)
+	}
+	act := waybill.Act{Who: "asha", Verb: waybill.VerbUndo, Object: string(won.ID)}
+	if _, err := r.engine.Act(t.Context(), act); waybill.KindOf(err) != waybill.Invalid {
+		t.Errorf("without a reason: %v", err)
+	}
+	r.act(string(won.ID), waybill.VerbUndo, "the wrong order")
+	act.Who, act.Reason = "ravi", "me too"
+	if _, err := r.engine.Act(t.Context(), act); waybill.KindOf(err) != waybill.Conflict {
+		t.Errorf("a second press: %v", err)
+	}
+	r.run(time.Minute)
+	undo := r.newest("won!undo1")
+	if undo.State != waybill.EffectConfirmed || undo.Undoes != won.ID || stage(t, undo.Inputs) != stage(t, won.Before) {
+		t.Errorf("the undoing is %s (%s), wrote %s, before was %s", undo.State, undo.Reason, undo.Inputs, won.Before)
+	}
+	if got := r.newest("won"); got.State != waybill.EffectUndone || !strings.Contains(got.Reason, string(undo.ID)) {
+		t.Errorf("the effect is %s: %s", got.State, got.Reason)
+	}
+	if n := len(r.calls); r.calls[n-2] != "crm.deal.get" || r.calls[n-1] != "crm.deal.update" {
+		t.Errorf("calls %v", r.calls)
+	}
+	if got := r.offers(string(won.ID)); len(got) != 0 {
+		t.Errorf("it still offers %v", got)
+	}
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	r.wantNoProblem()
+	r.audited(waybill.VerbUndo)
+	pay2(r, "SO-1001")
+	r.run(time.Minute)
+	if list := r.effects(); stage(t, list[len(list)-1].Before) != stage(t, won.Before) {
+		t.Errorf("the system does not have it back: %s", list[len(list)-1].Before)
+	}
+}
+
+func TestWhatOthersWroteSinceIsNotWrittenOverUnasked(t *testing.T) {
+	for _, verb := range []waybill.Verb{waybill.VerbRetry, waybill.VerbRelease, waybill.VerbSkip} {
+		t.Run(string(verb), func(t *testing.T) {
+			r := newRig(t, oneStep(t, wonSteps))
+			pay(r)
+			r.run(time.Minute)
+			won := r.newest("won")
+			changed := true
+			r.answer = func(_, action string) *http.Response {
+				if changed && action == "deal.get" {
+					return says(200, `{"id":"1","properties":{"dealstage":"closedlost"}}`)
+				}
+				return nil
+			}
+			r.act(string(won.ID), waybill.VerbUndo, "wrong")
+			r.run(time.Minute)
+			undo := r.newest("won!undo1")
+			if undo.State != waybill.EffectPlanned || !strings.Contains(undo.Reason, "stage is closedlost and not closedwon") {
+				t.Fatalf("the undoing is %s: %s", undo.State, undo.Reason)
+			}
+			r.onlyProblem()
+			r.wantRun(r.onlyRun(), waybill.RunDone, "")
+			if r.called("crm.deal.update") != 1 {
+				t.Fatalf("calls %v", r.calls)
+			}
+			r.restart()
+			changed = verb != waybill.VerbRetry
+			r.act(string(undo.ID), verb, "I looked")
+			r.run(time.Minute)
+			r.wantNoProblem()
+			want, of := waybill.EffectConfirmed, waybill.EffectUndone
+			if verb == waybill.VerbSkip {
+				want, of = waybill.EffectSkipped, waybill.EffectConfirmed
+			}
+			if got := r.newest("won!undo1"); got.State != want {
+				t.Errorf("the undoing is %s: %s", got.State, got.Reason)
+			}
+			if got := r.newest("won"); got.State != of {
+				t.Errorf("the effect is %s", got.State)
+			}
+		})
+	}
+}
+
+func TestANewerFactIsNotUndoneWithAnOlderOne(t *testing.T) {
+	r := newRig(t, oneStep(t, wonSteps))
+	pay(r)
+	r.run(time.Minute)
+	first := r.newest("won")
+	pay2(r, "SO-1001") // writes the same there again: only its stamp tells
+	r.run(time.Minute)
+	r.act(string(first.ID), waybill.VerbUndo, "wrong")
+	r.run(time.Minute)
+	if undo := r.newest("won!undo1"); undo.State != waybill.EffectPlanned || !strings.Contains(undo.Reason, "newer fact") {
+		t.Errorf("the undoing is %s: %s", undo.State, undo.Reason)
+	}
+	r.onlyProblem()
+}
+
+func TestALostAnswerOfAnUndoingIsNeverGuessed(t *testing.T) {
+	for _, c := range []struct {
+		verb  waybill.Verb
+		first waybill.EffectState
+		calls int
+	}{
+		{waybill.VerbHappened, waybill.EffectUndone, 2}, {waybill.VerbDidNot, waybill.EffectUndone, 3}, {waybill.VerbSkip, waybill.EffectConfirmed, 2},
+	} {
+		t.Run(string(c.verb), func(t *testing.T) {
+			r := newRig(t, oneStep(t, tellStep))
+			pay(r)
+			r.run(time.Minute)
+			r.world.Script(simulator.Fault{Connection: "out", Kind: simulator.LostAfter})
+			tell := r.newest("tell")
+			r.act(string(tell.ID), waybill.VerbUndo, "not meant")
+			r.run(time.Hour)
+			r.restart()
+			r.run(time.Hour)
+			undo := r.newest("tell!undo1")
+			if undo.State != waybill.EffectUnknown || !strings.Contains(string(undo.Inputs), "/untold") {
+				t.Fatalf("the undoing is %s: %s", undo.State, undo.Inputs)
+			}
+			if got := r.newest("tell").State; got != waybill.EffectConfirmed {
+				t.Fatalf("the effect is %s though nobody knows", got)
+			}
+			if p := r.onlyProblem(); p.Cause != waybill.AnswerLost {
+				t.Errorf("the problem is %+v", p)
+			}
+			r.wantRun(r.onlyRun(), waybill.RunDone, "")
+			r.act(string(undo.ID), c.verb, "I looked")
+			r.run(time.Minute)
+			if got := r.newest("tell").State; got != c.first {
+				t.Errorf("the effect is %s, want %s", got, c.first)
+			}
+			if n := r.called("out.request.send"); n != c.calls {
+				t.Errorf("%d calls, want %d", n, c.calls)
+			}
+			r.wantNoProblem()
+		})
+	}
+}
+
+func TestWhatCannotBeUndoneOffersNothing(t *testing.T) {
+	r := newRig(t, oneStep(t, messageStep))
+	pay(r)
+	r.run(time.Minute)
+	for _, object := range []string{string(r.newest("write").ID), string(r.onlyRun().ID)} {
+		if got := r.offers(object); len(got) != 0 {
+			t.Errorf("%s offers %v", object, got)
+		}
+	}
+}
+
+func TestWhatARunDidIsUndoneInReverseOrder(t *testing.T) {
+	steps := wonSteps + messageStep + tellStep
+	finish := func(r *rig) {
+		r.t.Helper()
+		r.run(time.Hour)
+		for _, eff := range r.effects() {
+			if eff.State == waybill.EffectUnknown { // killed in the middle of a write that cannot be repeated blindly
+				verb := waybill.VerbDidNot
+				if r.happened("out", "document") == 2 {
+					verb = waybill.VerbHappened
+				}
+				r.act(string(eff.ID), verb, "I looked")
+			}
+		}
+		r.run(time.Hour)
+		for address, want := range map[string]waybill.EffectState{
+			"won": waybill.EffectUndone, "tell": waybill.EffectUndone, "write": waybill.EffectConfirmed,
+			"won!undo1": waybill.EffectConfirmed, "tell!undo1": waybill.EffectConfirmed,
+		} {
+			if got := r.newest(address); got.State != want {
+				r.t.Errorf("%s is %s: %s", address, got.State, got.Reason)
+			}
+		}
+		if first, second := r.newest("tell!undo1"), r.newest("won!undo1"); second.SentAt.Before(first.SettledAt) {
+			r.t.Errorf("not in reverse order: %v, %v", first.SettledAt, second.SentAt)
+		}
+		if n := r.happened("out", "document"); n != 2 {
+			r.t.Errorf("%d documents", n)
+		}
+		r.wantNoProblem()
+		r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	}
+	begin := func() *rig {
+		r := newRig(t, oneStep(t, steps))
+		pay(r)
+		r.run(time.Minute)
+		return r
+	}
+	r := begin()
+	list, err := r.engine.Choices(t.Context(), string(r.onlyRun().ID))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("the run offers %v, %v", list, err)
+	}
+	plan := list[0].Safety
+	if a, b := strings.Index(plan, "1. tell"), strings.Index(plan, "2. won"); a < 0 || b < a || !strings.Contains(plan, "write stays: A message") {
+		t.Errorf("the plan is %q", plan)
+	}
+	r.act(string(r.onlyRun().ID), waybill.VerbUndo, "all wrong")
+	if got := r.offers(string(r.newest("won!undo1").ID)); !slices.Equal(got, []string{"skip"}) {
+		t.Errorf("one that waits for another offers %v", got)
+	}
+	finish(r)
+	for k := 1; ; k++ {
+		r := begin()
+		r.act(string(r.onlyRun().ID), waybill.VerbUndo, "all wrong")
+		end, ended := r.v.Now().Add(time.Minute), false
+		for range k {
+			ended = !r.v.Step(end)
+		}
+		r.restart()
+		finish(r)
+		if ended || t.Failed() {
+			t.Logf("killed after each of %d pieces of work", k)
+			break
+		}
+	}
+}
