@@ -37,6 +37,7 @@ type Choice struct {
 // Act is a person pressing a button.
 type Act struct {
 	Who    string
+	Role   string // viewer, operator, admin: as they are signed in; empty when it is not known
 	Verb   Verb
 	Object string // the id: itm_…, run_…, eff_…, prb_…, or a connection's name
 	Reason string

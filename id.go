@@ -27,6 +27,8 @@ type (
 	AttemptID string
 	// ProblemID names one group of things with one cause: prb_….
 	ProblemID string
+	// AskID names one question to a person: ask_….
+	AskID string
 	// SubjectID names one business object: sub_….
 	SubjectID string
 	// BundleID is the content hash of a published workspace: sha256 hex.

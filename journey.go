@@ -21,6 +21,7 @@ type Journey struct {
 // RunView is a run with all it did.
 type RunView struct {
 	Run     Run
+	Asks    []Question // oldest first
 	Effects []EffectView
 	Fetches []FetchView
 }

@@ -20,6 +20,7 @@ type GateView struct {
 	Environment string
 	Allow       []string        // recipients a test environment may write to: an address, or @domain; nil: any
 	Recipient   string          // whom it reaches; empty: no person
+	Approved    string          // who approved this very fingerprint; empty: nobody
 	Undone      *waybill.Effect // the effect that this one undoes; nil: none
 	Changed     []string        // what of it is no longer as we wrote it, in words
 	Released    int             // effects of its step that were released by hand so far
@@ -41,6 +42,7 @@ func Rules() []Rule {
 		{"repeat", repeat},
 		{"order", order},
 		{"environment", environment},
+		{RuleApproval, approval},
 		{RuleUndo, undo},
 		{RuleRelease, release},
 		{"connection open", connectionOpen},

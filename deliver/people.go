@@ -9,8 +9,9 @@ import (
 // The rules of the gate that wait for a press of a person. Their names are how an effect says which of them somebody lets
 // it pass (waybill.Effect.Passed).
 const (
-	RuleRelease = "release"
-	RuleUndo    = "undo"
+	RuleApproval = "approval"
+	RuleRelease  = "release"
+	RuleUndo     = "undo"
 )
 
 // release holds back what a step that is being introduced would send, until a person lets each of them go, or enough of
@@ -45,5 +46,18 @@ func undo(v GateView) waybill.GateAnswer {
 		return answer(waybill.Ask, "a newer fact was written there since")
 	default:
 		return pass
+	}
+}
+
+// approval lets an effect go that has to be approved only with the very values that were: whatever was changed since, by
+// whomever, is asked about again.
+func approval(v GateView) waybill.GateAnswer {
+	switch {
+	case v.Effect.Approval == "":
+		return pass
+	case v.Approved != "":
+		return waybill.GateAnswer{Verdict: waybill.Go, Reason: "approved by " + v.Approved}
+	default:
+		return answer(waybill.Ask, "these very values were not approved")
 	}
 }

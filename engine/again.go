@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"waybill"
@@ -48,6 +49,10 @@ func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybi
 		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(), Undoes: eff.Undoes, After: eff.After, Release: eff.Release, Passed: eff.Passed,
 	}
 	next.Let(deliver.RuleRelease, a.Who) // to have it sent is to release it
+	if next.Approval = eff.Approval; next.Approval != "" && a.Verb == waybill.VerbSendAgain {
+		address, _, _ := strings.Cut(eff.Approval, againMark)
+		next.Approval = address + againMark + strconv.Itoa(next.Generation)
+	}
 	if err := e.render(t, action, in, &next); err != nil {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "these values cannot be sent", Hint: err.Error()}
 	}

@@ -40,6 +40,9 @@ func (e *Engine) load(tx *record.Tx, run *waybill.Run) (*begun, error) {
 
 // answerInBook finds what came of the step a run waits for; nil when that is still open.
 func (e *Engine) answerInBook(tx *record.Tx, b *begun, address string) (*flow.Answer, error) {
+	if b.flow.Asks(b.progress) {
+		return e.askAnswer(tx, b)
+	}
 	eff, err := tx.EffectAt(b.run.Event, b.run.Flow, address)
 	if err == nil {
 		return answerOf(eff), nil

@@ -101,6 +101,8 @@ func (e *Engine) effectChoices(tx *record.Tx, run *waybill.Run, eff *waybill.Eff
 	switch {
 	case waitsToUndo(eff):
 		return []waybill.Choice{{Verb: waybill.VerbSkip, Label: "Leave it so", Safety: "What was done stays done", NeedsReason: true}}, nil
+	case eff.HeldBy() == deliver.RuleApproval:
+		return approvalChoices(), nil
 	case eff.HeldBy() == deliver.RuleUndo:
 		return undoHeldChoices(), nil
 	case eff.HeldBy() == deliver.RuleRelease && stands && run.State == waybill.RunBlocked:
@@ -152,6 +154,15 @@ func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, 
 		return []waybill.Choice{*undo}, nil
 	}
 	stop := waybill.Choice{Verb: waybill.VerbStop, Label: "Stop this run", Safety: "What was done stays done; nothing more is sent", NeedsReason: true}
+	if run.State == waybill.RunWaiting && run.Problem != "" {
+		q, err := tx.OpenAsk(run.ID)
+		if err != nil {
+			return nil, err
+		}
+		if q != nil {
+			return append(e.askChoices(q), stop), nil
+		}
+	}
 	if run.State != waybill.RunBlocked {
 		return []waybill.Choice{stop}, nil
 	}

@@ -102,6 +102,10 @@ func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
 		switch {
 		case a.Verb == waybill.VerbStop:
 			err = e.stopRun(tx, &w, run, a)
+		case (a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject) && eff != nil:
+			err = e.answerApproval(tx, &w, run, eff, a)
+		case a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject || a.Verb == waybill.VerbChange:
+			err = e.answerAsk(tx, &w, run, a)
 		case a.Verb == waybill.VerbRelease:
 			err = e.releaseEffect(tx, &w, run, eff, a)
 		case a.Verb == waybill.VerbUndo && strings.HasPrefix(a.Object, "run_"):
@@ -175,6 +179,9 @@ func (e *Engine) stopRun(tx *record.Tx, w *deskWork, run *waybill.Run, a waybill
 		if err := e.noteEffect(tx, eff); err != nil {
 			return err
 		}
+	}
+	if err := e.withdrawAsk(tx, run, why); err != nil {
+		return err
 	}
 	run.State, run.Reason, run.EndedAt, run.Problem = waybill.RunStopped, why, e.d.Now(), ""
 	if err := tx.MoveRun(run, from); err != nil {

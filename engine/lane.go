@@ -22,6 +22,9 @@ func (e *Engine) takeTurn(tx *record.Tx, run *waybill.Run, p *flow.Progress) (bo
 		return behind == "", err
 	}
 	from := run.State
+	if err := tx.Clear(waybill.Member{Run: run.ID}); err != nil { // the question is answered
+		return false, err
+	}
 	if from == waybill.RunBlocked {
 		old, err := flow.Decode(run.Progress)
 		if err != nil {

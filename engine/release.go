@@ -24,6 +24,11 @@ func stepOf(eff *waybill.Effect) string { return keysOf.ReplaceAllString(eff.Add
 // viewPeople shows the gate what people have said so far.
 func (e *Engine) viewPeople(tx *record.Tx, view *deliver.GateView) (err error) {
 	eff := view.Effect
+	if eff.Approval != "" {
+		if view.Approved, _, err = tx.ApprovedBy(eff); err != nil {
+			return fmt.Errorf("read who approved %s: %w", eff.Address, err)
+		}
+	}
 	if eff.Undoes != "" {
 		if err := e.viewUndone(tx, view); err != nil {
 			return err
@@ -42,8 +47,11 @@ func heldBecause(eff *waybill.Effect, run *waybill.Run, g waybill.GateAnswer) bl
 	why := blame{
 		cause: waybill.BlockedByRule, connection: eff.Connection, action: eff.Action, code: g.Rule, words: g.Reason, owner: run.Owner,
 	}
-	if g.Rule == deliver.RuleRelease {
+	switch g.Rule {
+	case deliver.RuleRelease:
 		why.cause, why.code = waybill.WaitingForPerson, releaseMark+eff.Flow+"."+stepOf(eff)
+	case deliver.RuleApproval:
+		why.cause, why.code = waybill.WaitingForPerson, approvalMark+eff.Flow+"."+stepOf(eff)
 	}
 	return why
 }

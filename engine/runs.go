@@ -27,18 +27,21 @@ type begun struct {
 // advance is what a turn of a run's machine asks the book to write. It is made by resolve, outside of a transaction
 // where it can be, and written by apply inside one; jobs are what may be sent once it is on stable storage.
 type advance struct {
-	b       *begun
-	effect  *waybill.Effect
-	action  *connector.Action
-	fetch   *waybill.Fetch
-	emits   []*opening
-	problem *waybill.Problem
-	member  waybill.Member
-	slot    bool         // a connection's slot is in hand: the effect may be written as sent
-	inside  bool         // the machine runs inside the transaction
-	from    *begun       // what it was made from; nothing changes it
-	run     waybill.Run  // as resolved: where each apply begins
-	failed  *flow.Answer // a part that failed and that the flow carries on without
+	b        *begun
+	effect   *waybill.Effect
+	action   *connector.Action
+	fetch    *waybill.Fetch
+	emits    []*opening
+	problem  *waybill.Problem
+	member   waybill.Member
+	slot     bool        // a connection's slot is in hand: the effect may be written as sent
+	inside   bool        // the machine runs inside the transaction
+	from     *begun      // what it was made from; nothing changes it
+	run      waybill.Run // as resolved: where each apply begins
+	ask      *waybill.Question
+	approved []waybill.Effect // what a person approved with other values
+	approver string
+	failed   *flow.Answer // a part that failed and that the flow carries on without
 
 	// results of apply, set anew each time it runs
 	job  *job
@@ -72,6 +75,10 @@ func (e *Engine) resolve(b *begun, p *flow.Progress, moves []flow.Move) *advance
 			nb.run.EndedAt = now
 		case m.Block != nil:
 			e.blockRun(a, e.blameStep(b, m.Block))
+		case m.Ask != nil:
+			e.resolveAsk(a, m.Ask, now)
+		case m.Approve != nil:
+			e.resolveApproved(a, m.Approve)
 		case m.Wait != nil:
 			nb.run.State, nb.run.Reason = waybill.RunWaiting, m.Wait.Reason
 		}
@@ -89,6 +96,7 @@ type blame struct {
 	words      string
 	owner      string
 	lesser     bool
+	title      string // in place of the cause's
 }
 
 // problem makes the problem that blame belongs to.
@@ -100,7 +108,9 @@ func (e *Engine) problem(b blame, flowName string) *waybill.Problem {
 	if b.lesser {
 		p.Key += "|lesser" // it never hides in a problem that holds work up, nor the other way round
 	}
-	p.Title = watch.Title(*p, e.words())
+	if p.Title = b.title; p.Title == "" {
+		p.Title = watch.Title(*p, e.words())
+	}
 	return p
 }
 
@@ -128,8 +138,9 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	eff := &waybill.Effect{
 		ID: waybill.EffectID(e.ids.New("eff")), Event: b.event.ID, Flow: b.flow.Name, Address: m.Address, Generation: 1,
 		Run: b.run.ID, Connection: m.Connection, Account: target.Account, Action: m.Action.Name, Kind: m.Action.Kind,
-		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, Release: m.Release, PlannedAt: now,
-		Order: waybill.Stamp{Revision: b.event.Revision, At: b.event.OccurredAt, Rank: b.event.Rank, Event: b.event.ID},
+		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, Release: m.Release, Approval: m.Approval,
+		PlannedAt: now,
+		Order:     waybill.Stamp{Revision: b.event.Revision, At: b.event.OccurredAt, Rank: b.event.Rank, Event: b.event.ID},
 	}
 	if m.GoodFor > 0 {
 		eff.GoodUntil = b.event.AcceptedAt.Add(m.GoodFor)
@@ -218,8 +229,11 @@ func (e *Engine) blockBefore(a *advance, why blame) {
 func (e *Engine) machine(b *begun, answer *flow.Answer, r expr.Reads) *advance {
 	p, moves := b.flow.Next(b.progress, b.event, b.data, answer, r)
 	a := e.resolve(b, p, moves)
-	if answer != nil && p.Failed > b.progress.Failed {
-		a.failed = answer
+	if answer != nil {
+		a.approver = answer.By
+		if p.Failed > b.progress.Failed {
+			a.failed = answer
+		}
 	}
 	return a
 }
@@ -242,6 +256,15 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 	for _, o := range a.emits {
 		if err := e.applyOpening(tx, o); err != nil {
 			return fmt.Errorf("emit %s: %w", o.event.Type, err)
+		}
+	}
+	if err := e.applyApproved(tx, a); err != nil {
+		return err
+	}
+	if a.ask != nil {
+		q := *a.ask
+		if err := tx.PutAsk(&q); err != nil {
+			return fmt.Errorf("put the question of %s: %w", q.Address, err)
 		}
 	}
 	problem, member := a.problem, a.member
@@ -292,7 +315,7 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 
 // leave hands the lane on when the run no longer holds it.
 func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
-	if run.Lane == "" || !run.State.Ended() && (run.State != waybill.RunBlocked || a.b.flow.Hold) {
+	if run.Lane == "" || !run.State.Ended() && a.ask == nil && (run.State != waybill.RunBlocked || a.b.flow.Hold) {
 		return nil
 	}
 	next, err := e.passLane(tx, run.ID)
@@ -413,6 +436,16 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 		}
 		if answer == nil {
 			return e.sendNow(tx, b)
+		}
+		if run.State == waybill.RunWaiting { // it may have left its lane
+			if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
+				return nil, err
+			}
+		}
+		if b.flow.Asks(b.progress) {
+			if err := tx.Clear(waybill.Member{Run: run.ID}); err != nil {
+				return nil, err
+			}
 		}
 	}
 	a := e.machine(b, answer, reads{tx, b.version.ws})

@@ -47,6 +47,14 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"result of the last step there becomes the result of the look-up, so that step must give one."},
 	"E325": {Title: "expression not written as one", Text: "Plain YAML is text, letter by letter. ${ } encloses an expression: " +
 		"${order.id}. Only when, lane, each and by hold expressions without it."},
+	"E326": {Title: "change of an unknown type", Text: "What a person changes is checked like everything else, so the type of each " +
+		"value under `change` must be known: a field of the event or of a step's result, not the value of a table."},
+	"E327": {Title: "deadline without a time", Text: "`no_answer` says what happens when nobody answers in time, so `within` must say how long that is."},
+	"E328": {Title: "nobody to ask", Text: "Only people who sign in can answer. `people` of an owner in waybill.yaml lists the names by which they do."},
+	"E329": {Title: "approval of what is not known", Text: "What is approved is exactly what will be sent: the inputs of the steps under `for`, or of those " +
+		"in the branch `approved`, are evaluated when the question is put. So they may depend on the event and on steps before the `ask`, and on its answer."},
+	"E330": {Title: "write without approval", Text: "waybill.yaml lists under `approve` the kinds of write that nothing may send without a person's approval. " +
+		"Each such step stands under an `ask` or is named by the `for` of one."},
 }
 
 const later = "It comes with a later version of Waybill; remove it for now."

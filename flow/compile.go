@@ -112,6 +112,8 @@ func (c *compiler) header(n *source.Node) {
 	f.steps = c.list(def.Steps, "", at)
 	c.kept()
 	c.renamed()
+	c.approvals(f.steps)
+	c.demanded()
 }
 
 // withoutEvent finds what can be found in steps when the event is not known.
@@ -326,7 +328,7 @@ func collect(n *source.Node, expression bool, words map[string]bool) {
 // kept marks the steps whose output some expression may name; other outputs are not carried along.
 func (c *compiler) kept() {
 	walkSteps(c.flow.steps, func(s *step) {
-		s.keep = c.words[s.id]
+		s.keep = c.words[s.id] || s.ask != nil
 		if s.kind == kindGet && len(s.branches) > 0 { // what was made last stands for what was looked for
 			if made := s.branches[0].steps; s.keep && len(made) > 0 {
 				made[len(made)-1].keep = true

@@ -61,6 +61,8 @@ func (c *compiler) step(n *source.Node, prefix string, at scope) (*step, scope) 
 		return s, c.chooseStep(&def, s, inside, at)
 	case kindEach:
 		c.eachStep(&def, s, inside)
+	case kindAsk:
+		return s, c.askStep(&def, s, inside, at)
 	case kindEmit:
 		c.emitStep(&def, s, inside)
 	case kindEnd:
@@ -88,7 +90,7 @@ func (c *compiler) verb(def *stepDef) string {
 		c.fault("E311", def.Node.KeySpan(found[1]), fmt.Sprintf("A step does one thing, but this one has %s.", quoted(found)),
 			"Make two steps of it.")
 		return ""
-	case slices.Contains([]string{"wait", "wait_for", "ask"}, found[0]):
+	case slices.Contains([]string{"wait", "wait_for"}, found[0]):
 		c.fault("E314", def.Node.KeySpan(found[0]), fmt.Sprintf("`%s` is not there yet.", found[0]), later)
 		return ""
 	}
@@ -109,6 +111,7 @@ func (c *compiler) verb(def *stepDef) string {
 // stepFields are the fields that only some steps take.
 var stepFields = []string{ // a table that nothing changes
 	"with", "if_none", "good_for", "if_it_fails", "undo", "release", "as", "by", "steps",
+	"who", "within", "no_answer", "show", "change", "for", "approved", "rejected",
 }
 
 // id checks a step's id. An `end` may go without: nothing ever names it.
@@ -395,7 +398,7 @@ func walkOutputs(list []*step, visit func(*step, *expr.Schema)) {
 			visit(s, s.output)
 		}
 		for _, b := range s.branches {
-			if s.kind == kindChoose {
+			if s.kind == kindChoose || s.kind == kindAsk {
 				walkOutputs(b.steps, visit)
 			}
 		}

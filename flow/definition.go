@@ -47,6 +47,14 @@ type stepDef struct {
 	IfItFails *source.Text   `yaml:"if_it_fails"`
 	Undo      *source.Node   `yaml:"undo"`
 	Release   *source.Node   `yaml:"release"`
+	Who       *source.Node   `yaml:"who"`
+	Within    time.Duration  `yaml:"within"`
+	NoAnswer  *source.Node   `yaml:"no_answer"`
+	Show      *source.Node   `yaml:"show"`
+	Change    *source.Node   `yaml:"change"`
+	For       []source.Text  `yaml:"for,one_or_more"`
+	Approved  []*source.Node `yaml:"approved"`
+	Rejected  []*source.Node `yaml:"rejected"`
 	As        source.Text    `yaml:"as"`
 	By        *source.Text   `yaml:"by"`
 	Steps     []*source.Node `yaml:"steps"`
@@ -76,5 +84,5 @@ var verbs = []struct { // a table that nothing changes
 	{"end", nil},
 	{"wait", nil},
 	{"wait_for", []string{"steps"}},
-	{"ask", []string{"steps"}},
+	{"ask", []string{"who", "within", "no_answer", "show", "change", "for", "approved", "rejected"}},
 }

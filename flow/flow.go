@@ -49,6 +49,8 @@ type Deps struct {
 	Connections map[string]*connector.Manifest // by connection name
 	Env         *expr.Env
 	Owners      []string
+	People      map[string][]string  // by owner: who answers for them
+	Approve     []waybill.ActionKind // writes that are approved before they are sent
 }
 
 // MaxItems is how many items `each` follows; a longer list blocks the run rather than being cut.
@@ -157,7 +159,7 @@ func viewSteps(out []StepView, list []*step, depth int) []StepView {
 			File: s.span.File, Line: s.span.Line,
 		})
 		for _, b := range s.branches {
-			if s.kind == kindChoose {
+			if s.kind == kindChoose || s.kind == kindAsk {
 				out = append(out, StepView{
 					Address: s.address + "." + b.name, Kind: "case", Does: b.clause(), Title: b.title, Depth: depth + 1,
 					File: b.span.File, Line: b.span.Line,

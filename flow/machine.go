@@ -70,13 +70,18 @@ const (
 	actFail  act = "carry on or block"
 	actLeave act = "leave it out and go on"
 	actDoubt act = "wait for proof"
+	actYes   act = "go on with what was approved"
+	actNo    act = "go the way of a rejection"
+	actNext  act = "ask others"
+	actOver  act = "end the run"
 )
 
 // answers says what each result means for each kind of step that has one. A fetch is repeatable, so a doubt about one
 // is a failure of our side; a write that reports nothing found has failed.
 var answers = map[kind]map[Result]act{ // a table that nothing changes
 	kindGet: {Succeeded: actTake, NotFound: actNone, Failed: actFail, Skipped: actLeave, Unknown: actFail},
-	kindDo:  {Succeeded: actTake, NotFound: actFail, Failed: actFail, Skipped: actLeave, Unknown: actDoubt},
+	kindDo:  {Succeeded: actTake, NotFound: actFail, Failed: actFail, Skipped: actLeave, Unknown: actDoubt, Over: actOver},
+	kindAsk: {Consent: actYes, Dissent: actNo, NextRound: actNext, Over: actOver},
 }
 
 // hear takes an answer. Only a run that waits, or is blocked at that very step, has an ear for it.
@@ -111,6 +116,17 @@ func (m *machine) hear(a *Answer) {
 		m.doubt(a)
 	case actFail:
 		m.fail(s, *a)
+	case actYes:
+		m.approved(s, a)
+	case actNo:
+		m.rejected(s, a)
+	case actNext:
+		m.resume()
+		m.p.Round++
+		m.ask(s)
+	case actOver:
+		m.resume()
+		m.end(a.Words)
 	default:
 		m.fail(s, Answer{Cause: waybill.OurSide, Words: fmt.Sprintf("the answer %q means nothing to a %s", a.Result, s.kind)})
 	}
@@ -301,6 +317,9 @@ func (m *machine) await(s *step, delay time.Duration) {
 		move.Effect = &PlannedEffect{
 			Address: m.p.Address, Connection: s.connection, Action: s.action, Inputs: m.p.Inputs,
 			GoodFor: s.goodFor, Undo: s.undo, Release: s.release, CarryOn: s.carryOn,
+		}
+		if s.askedBy != nil {
+			move.Effect.Approval = m.address(s.askedBy)
 		}
 	}
 	m.moves = append(m.moves, move)

@@ -17,6 +17,8 @@ type Answer struct {
 	Cause  waybill.Cause
 	Code   string
 	Words  string
+	By     string         // who answered an ask
+	Values map[string]any // what they changed; nil: nothing
 }
 
 // Result is how a step ended.
@@ -29,16 +31,22 @@ const (
 	Failed    Result = "failed"    // declined, or a fetch that failed for good
 	Skipped   Result = "skipped"   // by the gate or a person: the run goes on
 	Unknown   Result = "unknown"   // waits for proof or a person
+	Consent   Result = "approved"  // an ask, by a person or because nobody answered
+	Dissent   Result = "rejected"
+	NextRound Result = "no answer" // others are asked
+	Over      Result = "over"      // the run ends
 )
 
 // Move is one thing the machine asks for; exactly one field is set.
 type Move struct {
-	Effect *PlannedEffect
-	Fetch  *PlannedFetch
-	Emit   *Emitted
-	Done   *Ended
-	Block  *Blocked
-	Wait   *Waiting // nothing more until the awaited answer
+	Effect  *PlannedEffect
+	Fetch   *PlannedFetch
+	Emit    *Emitted
+	Done    *Ended
+	Block   *Blocked
+	Ask     *Question // the run waits for a person
+	Approve *Approved // a person changed values: these are what is approved now
+	Wait    *Waiting  // nothing more until the awaited answer
 }
 
 // PlannedEffect is an effect to plan. The run waits for its answer.
@@ -50,7 +58,8 @@ type PlannedEffect struct {
 	GoodFor    time.Duration // after that it makes no sense any more; 0: always does
 	Undo       string        // restore, or empty
 	Release    waybill.Release
-	CarryOn    bool // a failure is a lesser problem: the run goes on by itself
+	Approval   string // the address of the ask that must have approved it; empty: none
+	CarryOn    bool   // a failure is a lesser problem: the run goes on by itself
 }
 
 // PlannedFetch is a read to make. The run waits for its answer.
@@ -86,3 +95,23 @@ type Blocked struct {
 
 // Waiting says what the run waits for.
 type Waiting struct{ Address, Reason string }
+
+// Question is a question to a person. The run waits for its answer.
+type Question struct {
+	Address  string
+	Round    int // from 0: others are asked when nobody answers
+	Question string
+	Who      []string // owners who may answer
+	Role     string   // or whoever has this role
+	Within   time.Duration
+	NoAnswer string          // what no answer within that time means: reject, approve, end, ask
+	Show     map[string]any  // what they see
+	Change   map[string]any  // what they may change, as it is
+	For      []PlannedEffect // what is approved, as it will be sent
+}
+
+// Approved says what a person approved with other values than those that were asked about.
+type Approved struct {
+	Address string // of the ask
+	For     []PlannedEffect
+}

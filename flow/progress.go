@@ -35,16 +35,17 @@ var stageMoves = map[stage][]stage{ // a table that nothing changes
 // Progress is the state of a run's machine; it encodes to JSON for Run.Progress. A Progress is never changed once it
 // was returned: Next, Skip and Edit give new ones.
 type Progress struct {
-	Stage   stage          `json:"at"`
-	Frames  []frame        `json:"path,omitempty"`   // where the run is, outermost first; empty before it begins
-	Values  map[string]any `json:"out,omitempty"`    // outputs by step id, as far as later expressions name them
-	Inputs  map[string]any `json:"in,omitzero"`      // of the step under way, evaluated once; nil before that
-	Address string         `json:"addr,omitempty"`   // of the step that waits or is blocked
-	Round   int            `json:"round,omitempty"`  // look-ups made again because nothing was found
-	Failed  int            `json:"failed,omitempty"` // parts that carried on after a failure
-	Skip    bool           `json:"skip,omitempty"`   // a person leaves the step out
-	Blocked *Blocked       `json:"blocked,omitempty"`
-	Reason  string         `json:"reason,omitempty"` // why it ended
+	Stage   stage                     `json:"at"`
+	Frames  []frame                   `json:"path,omitempty"`   // where the run is, outermost first; empty before it begins
+	Values  map[string]any            `json:"out,omitempty"`    // outputs by step id, as far as later expressions name them
+	Inputs  map[string]any            `json:"in,omitzero"`      // of the step under way, evaluated once; nil before that
+	Frozen  map[string]map[string]any `json:"frozen,omitempty"` // inputs that a person is asked about, by the step's address
+	Address string                    `json:"addr,omitempty"`   // of the step that waits or is blocked
+	Round   int                       `json:"round,omitempty"`  // look-ups made again because nothing was found
+	Failed  int                       `json:"failed,omitempty"` // parts that carried on after a failure
+	Skip    bool                      `json:"skip,omitempty"`   // a person leaves the step out
+	Blocked *Blocked                  `json:"blocked,omitempty"`
+	Reason  string                    `json:"reason,omitempty"` // why it ended
 }
 
 // frame is a place in one list of steps; a further frame follows when the step there has been entered.
@@ -64,6 +65,12 @@ func (p *Progress) Encode() []byte {
 	out := *p
 	out.Values = exactMap(p.Values)
 	out.Inputs = exactMap(p.Inputs)
+	if len(p.Frozen) > 0 {
+		out.Frozen = make(map[string]map[string]any, len(p.Frozen))
+		for address, in := range p.Frozen {
+			out.Frozen[address] = exactMap(in)
+		}
+	}
 	out.Frames = slices.Clone(p.Frames)
 	for i := range out.Frames {
 		if out.Frames[i].Items != nil {
@@ -90,6 +97,9 @@ func Decode(b []byte) (*Progress, error) {
 	}
 	p.Values = numbersMap(p.Values)
 	p.Inputs = numbersMap(p.Inputs)
+	for _, in := range p.Frozen {
+		numbersMap(in)
+	}
 	for i := range p.Frames {
 		if p.Frames[i].Items != nil {
 			p.Frames[i].Items, _ = numbers(p.Frames[i].Items).([]any)
@@ -103,6 +113,7 @@ func (p *Progress) Clone() *Progress {
 	out := *p
 	out.Frames = slices.Clone(p.Frames)
 	out.Values = maps.Clone(p.Values)
+	out.Frozen = maps.Clone(p.Frozen)
 	return &out
 }
 

@@ -21,6 +21,7 @@ const (
 	kindEach   kind = "each"
 	kindEmit   kind = "emit"
 	kindEnd    kind = "end"
+	kindAsk    kind = "ask"
 )
 
 // step is one compiled element of a flow.
@@ -50,6 +51,8 @@ type step struct {
 	list       *expr.Program // each
 	as         string
 	by         *expr.Program
+	ask        *asking   // ask
+	askedBy    *step     // do: the ask that approves it
 	branches   []*branch // choose: its cases; each: its one body; get: what `create` makes
 	inner      []string  // the ids of all steps in branches
 }

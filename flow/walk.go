@@ -132,6 +132,8 @@ func (m *machine) finish() {
 			m.forget(id)
 		}
 		m.item(s, m.items[depth], m.top().Item+1)
+	case kindAsk:
+		m.left(s)
 	case kindGet: // what `create` made stands for what was looked for
 		made := s.branches[0].steps
 		v := m.vars[made[len(made)-1].id]
@@ -198,6 +200,8 @@ func (m *machine) enter(s *step) {
 			m.moves = append(m.moves, Move{Emit: &Emitted{Address: m.address(s), Type: s.event, Data: m.p.Inputs}})
 			m.advance()
 		}
+	case kindAsk:
+		m.ask(s)
 	case kindChoose:
 		m.choose(s)
 	case kindEach:
@@ -223,6 +227,11 @@ func (m *machine) value(s *step) (any, bool) {
 // inputs evaluates a step's inputs, unless they have been already.
 func (m *machine) inputs(s *step) bool {
 	if m.p.Inputs != nil {
+		return true
+	}
+	if frozen, ok := m.p.Frozen[m.address(s)]; ok { // a person has approved these
+		m.p.Inputs = frozen
+		delete(m.p.Frozen, m.address(s))
 		return true
 	}
 	v, ok := m.value(s)

@@ -51,6 +51,7 @@ func (tx *Tx) eventsOn(id string) ([]waybill.EventID, error) {
 		"SELECT id FROM events WHERE id = $1",
 		"SELECT event FROM runs WHERE id = $1",
 		"SELECT event FROM effects WHERE id = $1",
+		"SELECT event FROM asks WHERE id = $1",
 		"SELECT r.event FROM fetches f JOIN runs r ON r.id = f.run WHERE f.id = $1",
 		"SELECT e.event FROM fetches f JOIN effects e ON e.id = f.effect WHERE f.id = $1",
 	} {
@@ -207,6 +208,9 @@ func (tx *Tx) happened(j *waybill.Journey) error {
 			return err
 		}
 		v := waybill.RunView{Run: *full}
+		if v.Asks, err = tx.AsksOf(r.ID); err != nil {
+			return err
+		}
 		effects, err := tx.EffectsOf(r.ID)
 		if err != nil {
 			return err

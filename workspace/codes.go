@@ -31,6 +31,7 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E364": {Title: "file cannot be read", Text: "The file or folder could not be read, or the workspace has too many files."},
 	"E365": {Title: "unusable name", Text: "Names are lower-case letters, digits, dashes and underscores, beginning with a letter, " +
 		"at most 64 characters."},
+	"E371": {Title: "unknown kind of write", Text: "`approve` lists kinds of write: money, message, state or add."},
 	"E366": {Title: "flows start each other for ever", Text: "A flow emits an event that, directly or through other flows, starts " +
 		"the same flow again. Waybill stops such a chain after 8 hops, but it is never meant."},
 	"E367": {Title: "unusable scenario", Text: "A scenario (tests/*.yaml) has a name, the arrivals that are given, scripted answers if " +

@@ -281,7 +281,10 @@ func (l *loader) flows() {
 			deps.Connections[name] = c.Manifest
 		}
 	}
-	deps.Owners = slices.Sorted(maps.Keys(l.w.Owners))
+	deps.Owners, deps.Approve, deps.People = slices.Sorted(maps.Keys(l.w.Owners)), l.w.Approve, map[string][]string{}
+	for name, o := range l.w.Owners {
+		deps.People[name] = o.People
+	}
 	for _, n := range l.nodes("flows") {
 		f, faults := flow.Compile(n, deps)
 		l.add(l.withoutBroken(faults))

@@ -8,6 +8,7 @@ import (
 	"time"
 	_ "time/tzdata" // a workspace's zone is known on every machine
 
+	"waybill"
 	"waybill/source"
 )
 
@@ -23,6 +24,7 @@ type rawSettings struct {
 	Holidays  []source.Text    `yaml:"holidays"`
 	Retention Retention        `yaml:"retention"`
 	Owners    map[string]Owner `yaml:"owners"`
+	Approve   []source.Text    `yaml:"approve,one_or_more"`
 	Node      *source.Node     `yaml:",node"`
 }
 
@@ -73,6 +75,18 @@ func (l *loader) settings() {
 		w.Holidays = append(w.Holidays, day.Value)
 	}
 	l.owners(raw)
+	for _, t := range raw.Approve {
+		if !slices.Contains(approvable, t.Value) {
+			l.fault("E371", t.Span, fmt.Sprintf("%q is no kind of write.", t.Value), "Kinds: "+source.Listed(approvable)+".")
+			continue
+		}
+		w.Approve = append(w.Approve, waybill.ActionKind(t.Value))
+	}
+}
+
+// approvable are the kinds of write that a workspace may want approved.
+var approvable = []string{ // a table that nothing changes
+	string(waybill.KindMoney), string(waybill.KindMessage), string(waybill.KindState), string(waybill.KindAdd),
 }
 
 func (l *loader) owners(raw rawSettings) {

@@ -28,6 +28,7 @@ type Workspace struct {
 	Holidays    []string // dates: 2027-01-26
 	Retention   Retention
 	Owners      map[string]Owner
+	Approve     []waybill.ActionKind // kinds of write that nothing sends without a person's approval
 	Connections map[string]*Connection
 	Flows       []*flow.Flow // by name
 	Tables      map[string]*Table
@@ -52,6 +53,8 @@ type Owner struct {
 	Title string `yaml:"title"`
 	Email string `yaml:"email"`
 	Slack string `yaml:"slack"`
+	// People are the names by which those sign in who answer for it.
+	People []string `yaml:"people"`
 }
 
 // Connection is one account at an outside system.
