@@ -121,6 +121,7 @@ type Effect struct {
 	Undo        string // how the flow says it is undone: restore, or the action that does; empty: it says nothing
 	Undoes      EffectID
 	After       EffectID          // it waits for this one to be settled: the order in which a run is undone
+	Fresh       bool              // when it is late the newest state is read and written
 	Approval    string            // the address of the ask that must have approved it; empty: none
 	Release     Release           // whether it waits for a press before it is sent
 	Passed      map[string]string // the rules of the gate that a person lets it pass, and who

@@ -40,7 +40,7 @@ func Rules() []Rule {
 		{"run still wanted", runWanted},
 		{"good for", goodFor},
 		{"repeat", repeat},
-		{"order", order},
+		{RuleOrder, order},
 		{"environment", environment},
 		{RuleApproval, approval},
 		{RuleUndo, undo},

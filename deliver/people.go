@@ -6,9 +6,10 @@ import (
 	"waybill"
 )
 
-// The rules of the gate that wait for a press of a person. Their names are how an effect says which of them somebody lets
-// it pass (waybill.Effect.Passed).
+// Rules of the gate by name. Those that wait for a press of a person are how an effect says which of them somebody lets it
+// pass (waybill.Effect.Passed).
 const (
+	RuleOrder    = "order"
 	RuleApproval = "approval"
 	RuleRelease  = "release"
 	RuleUndo     = "undo"

@@ -46,7 +46,7 @@ func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybi
 		ID: waybill.EffectID(e.ids.New("eff")), Event: eff.Event, Flow: eff.Flow, Address: eff.Address, Generation: eff.Generation + 1,
 		Run: eff.Run, Connection: eff.Connection, Account: t.Account, Action: eff.Action, Kind: action.Kind, Repeat: action.Repeat,
 		State: waybill.EffectPlanned, Reason: a.Who + " sends it: " + a.Reason, Inputs: encode(in), Undo: eff.Undo, Order: eff.Order,
-		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(), Undoes: eff.Undoes, After: eff.After, Release: eff.Release, Passed: eff.Passed,
+		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(), Undoes: eff.Undoes, After: eff.After, Release: eff.Release, Passed: eff.Passed, Fresh: eff.Fresh,
 	}
 	next.Let(deliver.RuleRelease, a.Who) // to have it sent is to release it
 	if next.Approval = eff.Approval; next.Approval != "" && a.Verb == waybill.VerbSendAgain {

@@ -107,6 +107,10 @@ func (e *Engine) tellWaiting(tx *record.Tx, f *waybill.Fetch, dec deliver.Decisi
 		if !open {
 			w.effect, err = e.keepBefore(tx, f)
 		}
+	case f.Effect != "" && strings.Contains(f.Address, freshMark):
+		if !open {
+			return e.freshRead(tx, f)
+		}
 	case f.Effect != "":
 		if !open || dec.Ask {
 			w.run, err = e.looked(tx, f, x)

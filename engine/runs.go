@@ -138,7 +138,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	eff := &waybill.Effect{
 		ID: waybill.EffectID(e.ids.New("eff")), Event: b.event.ID, Flow: b.flow.Name, Address: m.Address, Generation: 1,
 		Run: b.run.ID, Connection: m.Connection, Account: target.Account, Action: m.Action.Name, Kind: m.Action.Kind,
-		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, Release: m.Release, Approval: m.Approval,
+		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, Release: m.Release, Approval: m.Approval, Fresh: m.Fresh,
 		PlannedAt: now,
 		Order:     waybill.Stamp{Revision: b.event.Revision, At: b.event.OccurredAt, Rank: b.event.Rank, Event: b.event.ID},
 	}

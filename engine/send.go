@@ -230,6 +230,11 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 		forgetBefore(eff)
 		return nil, tx.MoveEffect(eff, waybill.EffectPlanned)
 	case waybill.Skip:
+		if g.Rule == deliver.RuleOrder && eff.Fresh {
+			if after, err := e.readFresh(tx, eff); err != nil || after != nil {
+				return after, err
+			}
+		}
 		eff.State, eff.SettledAt = waybill.EffectSkipped, e.d.Now()
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err

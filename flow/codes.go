@@ -55,6 +55,8 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"in the branch `approved`, are evaluated when the question is put. So they may depend on the event and on steps before the `ask`, and on its answer."},
 	"E330": {Title: "write without approval", Text: "waybill.yaml lists under `approve` the kinds of write that nothing may send without a person's approval. " +
 		"Each such step stands under an `ask` or is named by the `for` of one."},
+	"E331": {Title: "nothing to read again", Text: "`late: fetch` reads the newest state of what the event is about and writes that. So every connection " +
+		"that tells the event must do so by webhooks that carry ids only, whose record is read afterwards."},
 }
 
 const later = "It comes with a later version of Waybill; remove it for now."

@@ -110,7 +110,7 @@ func (c *compiler) verb(def *stepDef) string {
 
 // stepFields are the fields that only some steps take.
 var stepFields = []string{ // a table that nothing changes
-	"with", "if_none", "good_for", "if_it_fails", "undo", "release", "as", "by", "steps",
+	"with", "if_none", "good_for", "if_it_fails", "undo", "release", "late", "as", "by", "steps",
 	"who", "within", "no_answer", "show", "change", "for", "approved", "rejected",
 }
 
@@ -199,7 +199,7 @@ func (c *compiler) call(def *stepDef, s *step, inside, at scope) scope {
 	}
 	s.input, s.inputAt = c.inputs(def, *t, s.action.Input, inside)
 	c.undo(def, s, t.Value)
-	s.release = c.release(def)
+	s.release, s.fresh = c.release(def), c.late(def, s)
 	output := s.action.Output
 	if s.kind == kindGet {
 		output = c.ifNone(def, s, inside, output)

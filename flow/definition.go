@@ -47,6 +47,7 @@ type stepDef struct {
 	IfItFails *source.Text   `yaml:"if_it_fails"`
 	Undo      *source.Node   `yaml:"undo"`
 	Release   *source.Node   `yaml:"release"`
+	Late      *source.Text   `yaml:"late"`
 	Who       *source.Node   `yaml:"who"`
 	Within    time.Duration  `yaml:"within"`
 	NoAnswer  *source.Node   `yaml:"no_answer"`
@@ -76,7 +77,7 @@ var verbs = []struct { // a table that nothing changes
 	fields []string
 }{
 	{"get", []string{"with", "if_none", "if_it_fails"}},
-	{"do", []string{"with", "good_for", "if_it_fails", "undo", "release"}},
+	{"do", []string{"with", "good_for", "if_it_fails", "undo", "release", "late"}},
 	{"set", nil},
 	{"choose", nil},
 	{"each", []string{"as", "by", "steps"}},

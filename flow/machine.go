@@ -316,7 +316,7 @@ func (m *machine) await(s *step, delay time.Duration) {
 	} else {
 		move.Effect = &PlannedEffect{
 			Address: m.p.Address, Connection: s.connection, Action: s.action, Inputs: m.p.Inputs,
-			GoodFor: s.goodFor, Undo: s.undo, Release: s.release, CarryOn: s.carryOn,
+			GoodFor: s.goodFor, Undo: s.undo, Release: s.release, Fresh: s.fresh, CarryOn: s.carryOn,
 		}
 		if s.askedBy != nil {
 			move.Effect.Approval = m.address(s.askedBy)

@@ -58,6 +58,7 @@ type PlannedEffect struct {
 	GoodFor    time.Duration // after that it makes no sense any more; 0: always does
 	Undo       string        // restore, or empty
 	Release    waybill.Release
+	Fresh      bool   // when it is late the newest state is read and written
 	Approval   string // the address of the ask that must have approved it; empty: none
 	CarryOn    bool   // a failure is a lesser problem: the run goes on by itself
 }

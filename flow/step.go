@@ -45,6 +45,7 @@ type step struct {
 	undo       string        // do: restore, or the action that undoes it
 	undoes     *undoing      // do: that action
 	release    waybill.Release
+	fresh      bool   // do: a fact that comes late reads the newest state
 	carryOn    bool   // get, do
 	event      string // emit
 	reason     *expr.Template

@@ -17,6 +17,7 @@ type effectFrozen struct {
 	After    waybill.EffectID   `json:"after,omitempty"`
 	Release  waybill.Release    `json:"release,omitempty"`
 	Approval string             `json:"approval,omitempty"`
+	Fresh    bool               `json:"fresh,omitzero"`
 }
 
 // effectDoc is what may change of an effect and is only shown, or judged by whoever read it.
@@ -44,7 +45,7 @@ type effectDoc struct {
 func frozenOf(e *waybill.Effect) (string, error) {
 	return doc(effectFrozen{
 		Kind: e.Kind, Repeat: e.Repeat, Inputs: e.Inputs, Request: e.Request, Undo: e.Undo, Undoes: e.Undoes, After: e.After,
-		Release: e.Release, Approval: e.Approval,
+		Release: e.Release, Approval: e.Approval, Fresh: e.Fresh,
 	})
 }
 
@@ -183,7 +184,7 @@ func scanEffect(r row) (waybill.Effect, error) {
 		Generation: int(r.num(4)), Run: waybill.RunID(r.text(5)), Connection: r.text(6), Account: r.text(7), Action: r.text(8),
 		PlannedAt: at(r.num(9)), Key: r.text(10), Fingerprint: r.text(11), State: waybill.EffectState(r.text(12)),
 		Kind: f.Kind, Repeat: f.Repeat, Inputs: f.Inputs, Request: f.Request, Undo: f.Undo, Undoes: f.Undoes,
-		After: f.After, Release: f.Release, Approval: f.Approval, Passed: d.Passed,
+		After: f.After, Release: f.Release, Approval: f.Approval, Fresh: f.Fresh, Passed: d.Passed,
 		Reason: d.Reason, Cause: d.Cause, Proof: d.Proof, KeyUntil: at(d.KeyUntil), Object: d.Object, Order: d.Order,
 		Before: d.Before, Answer: d.Answer, Tries: d.Tries, Looks: d.Looks, Doubted: d.Doubted, GoodUntil: at(d.GoodUntil), DueAt: at(d.DueAt),
 		Gate: d.Gate, Problem: d.Problem, SentAt: at(d.SentAt), SettledAt: at(d.SettledAt),

@@ -50,7 +50,7 @@ func (s *Server) buttonsFor(ctx context.Context, object string) buttons {
 // act does what a button says and goes back to the page it was on, with a sentence of what happened.
 func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	a := waybill.Act{
-		Who: person(r).Name, Verb: waybill.Verb(r.PostFormValue("verb")), Object: r.PostFormValue("object"),
+		Who: person(r).Name, Role: string(person(r).Role), Verb: waybill.Verb(r.PostFormValue("verb")), Object: r.PostFormValue("object"),
 		Reason: strings.TrimSpace(r.PostFormValue("reason")),
 	}
 	if inputs := r.PostFormValue("inputs"); inputs != "" {

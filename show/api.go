@@ -137,6 +137,7 @@ func (a *api) reads() {
 	get(a, "/items", "items", "What came in, each with its end", list(s.lists.Items, apiItemOf))
 	get(a, "/runs", "runs", "Executions of flows", list(s.lists.Runs, apiRunOf))
 	get(a, "/effects", "effects", "Outside writes, each with its certainty", list(s.lists.Effects, apiEffectOf))
+	get(a, "/asks", "asks", "Questions to people: open ones wait for an answer", list(s.lists.Asks, apiAskOf))
 	get(a, "/problems", "problems", "What needs a person, grouped by cause and explained", list(s.reader.Problems, a.problemOf))
 	get(a, "/problems/{id}", "problem", "One problem with what it holds and what can be done", a.problem)
 	get(a, "/connections", "connections", "The state and figures of each connection", a.connections)
@@ -251,7 +252,7 @@ type actOutput struct {
 
 func (a *api) act(ctx context.Context, in *actInput) (*actOutput, error) {
 	p, _ := ctx.Value(personKey{}).(Person)
-	act := waybill.Act{Who: p.Name, Verb: waybill.Verb(in.Body.Verb), Object: in.Body.Object, Reason: in.Body.Reason, Inputs: rawMember(in.RawBody, "inputs")}
+	act := waybill.Act{Who: p.Name, Role: string(p.Role), Verb: waybill.Verb(in.Body.Verb), Object: in.Body.Object, Reason: in.Body.Reason, Inputs: rawMember(in.RawBody, "inputs")}
 	said, err := a.s.do(ctx, act)
 	if err != nil {
 		return nil, a.refuse(ctx, err)

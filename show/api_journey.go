@@ -94,6 +94,7 @@ type apiEvidence struct {
 
 type apiRunView struct {
 	apiRun
+	Asks    []apiAsk        `json:"asks,omitempty" doc:"questions to people, oldest first"`
 	Effects []apiEffectView `json:"effects"`
 	Fetches []apiFetch      `json:"fetches,omitempty"`
 }
@@ -101,9 +102,17 @@ type apiRunView struct {
 type apiEffectView struct {
 	apiEffect
 	Gate     []apiGate    `json:"gate,omitempty"`
+	Request  *apiRequest  `json:"request,omitempty" doc:"as it would be sent: of one that was not yet"`
 	Attempts []apiAttempt `json:"attempts,omitempty"`
 	Lookups  []apiFetch   `json:"lookups,omitempty"`
 	Message  *apiMessage  `json:"message,omitempty"`
+}
+
+type apiRequest struct {
+	Method  string      `json:"method"`
+	URL     string      `json:"url"`
+	Headers []apiHeader `json:"headers,omitempty"`
+	Body    apiBytes    `json:"body"`
 }
 
 type apiGate struct {
@@ -219,8 +228,14 @@ func apiEventOf(e *waybill.Event) *apiEvent {
 
 func apiRunViewOf(v waybill.RunView) apiRunView {
 	out := apiRunView{apiRun: apiRunOf(v.Run), Effects: []apiEffectView{}}
+	for _, q := range v.Asks {
+		out.Asks = append(out.Asks, apiAskOf(q))
+	}
 	for _, e := range v.Effects {
 		view := apiEffectView{apiEffect: apiEffectOf(e.Effect)}
+		if r := e.Effect.Request; e.Effect.State == waybill.EffectPlanned && len(e.Attempts) == 0 {
+			view.Request = &apiRequest{r.Method, r.URL, apiHeadersOf(r.Headers), apiBytesOf(r.Body)}
+		}
 		for _, g := range e.Effect.Gate {
 			view.Gate = append(view.Gate, apiGate{g.Rule, string(g.Verdict), g.Reason, g.Until, g.At})
 		}

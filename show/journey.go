@@ -77,6 +77,7 @@ type runView struct {
 	Mode    string
 	Version string
 	Stale   bool // it runs on an earlier version of the workspace
+	Asks    []askView
 	Parts   []part
 	Left    int // parts that are not shown
 	Choices buttons
@@ -98,6 +99,9 @@ type effectView struct {
 	Line     string // where it stands and why, in one sentence
 	Grade    string
 	Safe     bool
+	Undoing  string // how it can be undone, or that it cannot
+	Undoable bool
+	Body     body // of a request that was not sent yet
 	Kind     string
 	Inputs   body
 	Attempts []attemptView
@@ -198,22 +202,19 @@ func (s *Server) addButtons(ctx context.Context, p *journeyPage) {
 	}
 	for i := range p.Runs {
 		run := &p.Runs[i]
-		if run.State.Ended() {
-			continue
-		}
 		offered := map[waybill.Verb]bool{} // by a step: there it is clear what they are for
 		for _, part := range run.Parts {
-			if e := part.Effect; e != nil && e.State != waybill.EffectConfirmed && e.State != waybill.EffectUndone {
+			if e := part.Effect; e != nil && e.State != waybill.EffectUndone && (!run.State.Ended() || e.State == waybill.EffectConfirmed || e.Undoes != "") {
 				e.Choices = s.buttonsFor(ctx, string(e.ID))
 				for _, c := range e.Choices.Choices {
-					offered[c.Verb] = true
+					offered[c.Verb] = c.Verb != waybill.VerbUndo // the run's own undoes all of it
 				}
-				p.press(e.Choices, true)
+				p.press(e.Choices, e.State != waybill.EffectConfirmed)
 			}
 		}
 		run.Choices = s.buttonsFor(ctx, string(run.ID))
 		run.Choices.Choices = slices.DeleteFunc(run.Choices.Choices, func(c choice) bool { return offered[c.Verb] })
-		p.press(run.Choices, run.State == waybill.RunBlocked)
+		p.press(run.Choices, run.State == waybill.RunBlocked || run.State == waybill.RunWaiting && run.Problem != "")
 	}
 }
 
@@ -319,6 +320,9 @@ func (s *Server) runView(v waybill.RunView) runView {
 		end = s.now()
 	}
 	run.Late = !v.Run.DueBy.IsZero() && end.After(v.Run.DueBy)
+	for _, q := range v.Asks {
+		run.Asks = append(run.Asks, s.askView(q))
+	}
 	for _, e := range v.Effects {
 		view := s.effectView(e)
 		run.Parts = append(run.Parts, part{Effect: &view})
@@ -381,6 +385,13 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 		view.TryAt = e.DueAt
 	}
 	view.Line = effectLine(e, system)
+	view.Undoing, view.Undoable = s.undoLine(e)
+	if e.Undoes != "" {
+		view.Step = "Undo: " + view.Step
+	}
+	if e.State == waybill.EffectPlanned && len(v.Attempts) == 0 {
+		view.Body = showBody(e.Request.Body)
+	}
 	return view
 }
 

@@ -64,13 +64,15 @@ type ConnectionCard struct {
 
 // ActionCard is one action, with what makes doing it again harmless.
 type ActionCard struct {
-	Name   string
-	Title  string
-	Kind   waybill.ActionKind
-	Repeat waybill.Repeat
-	Proves string // answer, handed_over, callback: what a good answer proves
-	Undo   string // how it is undone, in words; empty when it cannot be
-	Notes  []string
+	Name     string
+	Title    string
+	Kind     waybill.ActionKind
+	Repeat   waybill.Repeat
+	Proves   string // answer, handed_over, callback: what a good answer proves
+	Undo     string // how it is undone, in words; empty when it cannot be
+	UndoneBy string // the action that undoes it, where there is one
+	Cannot   string // why it cannot be undone, in words
+	Notes    []string
 }
 
 // remembered is Names that makes its cards once for each version of the workspace: a list asks for them on every row.

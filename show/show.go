@@ -28,6 +28,7 @@ type Lists interface {
 	Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item, string, error)
 	Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, string, error)
 	Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Effect, string, error)
+	Asks(ctx context.Context, f waybill.ListFilter) ([]waybill.Question, string, error)
 	AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error)
 }
 

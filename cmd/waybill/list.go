@@ -22,6 +22,7 @@ var columns = map[string][][2]string{ // a table that nothing changes
 	"events":   {{"accepted_at", "ACCEPTED"}, {"id", "EVENT"}, {"type", "TYPE"}, {"subject", "ABOUT"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"runs":     {{"created_at", "BEGAN"}, {"id", "RUN"}, {"flow", "FLOW"}, {"event", "EVENT"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"effects":  {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
+	"asks":     {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
 	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"explanation.title", "WHAT"}},
 }
 
@@ -56,6 +57,7 @@ func (m *Main) list(kind, what string) *cobra.Command {
 		where.add(m, sub)
 		c.AddCommand(sub)
 	}
+	m.addPresses(c, kind, &where)
 	return c
 }
 

@@ -60,6 +60,8 @@ type localAct struct {
 	Value string `json:"value,omitempty"`
 	Keep  bool   `json:"keep,omitempty"`
 	Role  string `json:"role,omitempty"`
+	// Press is a button to be pressed.
+	Press *waybill.Act `json:"press,omitempty"`
 	// Trigger is how a sample is varied; Name is then the connection and Value the sample.
 	Trigger simulator.TriggerOptions `json:"trigger,omitzero"`
 }
@@ -95,6 +97,11 @@ func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, 
 		return out, err
 	case "trigger":
 		return a.sendSample(ctx, in)
+	case "press":
+		if in.Press == nil {
+			return nil, &waybill.Error{Kind: waybill.Invalid, Message: "no button is named"}
+		}
+		return a.press(ctx, *in.Press)
 	case "sign-in":
 		path, err := a.show.Access().OneTimeLink(ctx)
 		return []string{path}, err

@@ -104,6 +104,7 @@ Start with:  waybill demo            see it work, nothing to set up
 		m.list("events", "what happened: business events, newest first"),
 		m.list("runs", "what flows did for events, newest first"),
 		m.list("effects", "what was written to other systems, newest first"),
+		m.list("asks", "what flows ask people: approve or reject it"),
 		m.list("problems", "what needs a person, by cause"),
 		m.secret(), m.user(), m.doctor(), m.move(), m.version(),
 	)

@@ -107,6 +107,10 @@ func actionCard(a *connector.Action) show.ActionCard {
 	if a.Undo.Restore != "" {
 		card.Undo = "puts back what was there"
 	}
+	if a.Undo.Do != "" {
+		card.Undo, card.UndoneBy = "undone by "+a.Undo.Do, a.Undo.Do
+	}
+	card.Cannot = a.Undo.Cannot
 	return card
 }
 

@@ -27,6 +27,7 @@ type Book struct {
 	Kept      []waybill.Item
 	RunList   []waybill.Run
 	Effect    []waybill.Effect
+	Question  []waybill.Question
 	Log       []waybill.Audited
 	Buttons   map[string][]waybill.Choice
 	Here      show.Place
@@ -125,6 +126,11 @@ func (b *Book) Runs(context.Context, waybill.ListFilter) ([]waybill.Run, string,
 // Effects lists all of them.
 func (b *Book) Effects(context.Context, waybill.ListFilter) ([]waybill.Effect, string, error) {
 	return b.Effect, "", nil
+}
+
+// Asks lists all of them.
+func (b *Book) Asks(context.Context, waybill.ListFilter) ([]waybill.Question, string, error) {
+	return b.Question, "", nil
 }
 
 // AuditLog lists all of it.
