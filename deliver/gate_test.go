@@ -90,6 +90,27 @@ func TestTheGate(t *testing.T) {
 		{"a repeat of what was sent is not held again", func(v *deliver.GateView) {
 			v.Effect.Release, v.Effect.SentAt = "hold", t0
 		}, "", waybill.Go},
+		{"what must be approved and was not is asked about", func(v *deliver.GateView) { v.Effect.Approval = "ok" }, "approval", waybill.Ask},
+		{"what was approved goes", func(v *deliver.GateView) { v.Effect.Approval, v.Approved = "ok", "asha" }, "", waybill.Go},
+		{"nobody lets pass what nobody approved", func(v *deliver.GateView) {
+			v.Effect.Approval, v.Effect.Passed = "ok", map[string]string{"approval": "asha"}
+		}, "approval", waybill.Ask},
+		{"an undoing goes whatever became of its run", func(v *deliver.GateView) {
+			v.Run.State, v.Effect.Undoes, v.Undone = "stopped", "eff_9", &waybill.Effect{ID: "eff_9", State: "confirmed"}
+		}, "", waybill.Go},
+		{"what is undone already is not undone again", func(v *deliver.GateView) {
+			v.Effect.Undoes, v.Undone = "eff_9", &waybill.Effect{ID: "eff_9", State: "undone"}
+		}, "undo", waybill.Refuse},
+		{"what others changed is not written over unasked", func(v *deliver.GateView) {
+			v.Effect.Undoes, v.Undone, v.Changed = "eff_9", &waybill.Effect{ID: "eff_9", State: "confirmed"}, []string{"stage is lost"}
+		}, "undo", waybill.Ask},
+		{"a newer fact is not undone with an older one", func(v *deliver.GateView) {
+			v.Effect.Undoes, v.Undone, v.Newest, v.NewestBy = "eff_9", &waybill.Effect{ID: "eff_9", State: "confirmed", Order: at(0)}, at(time.Second), "eff_8"
+		}, "undo", waybill.Ask},
+		{"a person may put it back all the same", func(v *deliver.GateView) {
+			v.Effect.Undoes, v.Undone, v.Changed = "eff_9", &waybill.Effect{ID: "eff_9", State: "confirmed"}, []string{"stage is lost"}
+			v.Effect.Passed = map[string]string{"undo": "asha"}
+		}, "", waybill.Go},
 		{"a test does not reach a stranger", func(v *deliver.GateView) {
 			v.Environment, v.Allow, v.Recipient = "test", []string{"asha@example.com"}, "ravi@example.com"
 		}, "environment", waybill.Skip},

@@ -244,9 +244,28 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		"wait_for comes later": {
 			steps("  - {id: a, wait_for: order.paid}\n"), "E314", 6, "later",
 		},
-		"ask comes later": {
-			steps("  - {id: a, ask: ok?}\n"), "E314", 6, "later",
+		"an ask says who may answer":        {steps("  - {id: a, ask: ok?}\n"), "E105", 6, "who: OWNER"},
+		"an ask asks owners that there are": {steps("  - {id: a, ask: ok?, who: financ}\n"), "E312", 6, "finance-ops"},
+		"an ask knows three roles":          {steps("  - {id: a, ask: ok?, who: {role: boss}}\n"), "E317", 6, "role"},
+		"no answer needs a time":            {steps("  - {id: a, ask: ok?, who: {role: admin}, no_answer: reject}\n"), "E327", 6, "within"},
+		"no answer means one of a few things": {
+			steps("  - {id: a, ask: ok?, who: {role: admin}, within: 1d, no_answer: rejct}\n"), "E317", 6, "reject",
 		},
+		"an ask is for steps after it": {
+			steps("  - {id: a, ask: ok?, who: {role: admin}, for: nte}\n  - {id: note, do: crm.note.add, with: {body: x}}\n"), "E329", 6, "note",
+		},
+		"what is approved is known when it is asked": {
+			steps("  - {id: a, ask: ok?, who: {role: admin}, for: note}\n  - {id: d, get: crm.deal.find, with: {order_no: x}}\n  - {id: note, do: crm.note.add, with: {body: \"${d.id}\"}}\n"), "E329", 8, "d",
+		},
+		"what may be changed has a type": {
+			steps("  - {id: a, ask: ok?, who: {role: admin}, change: {x: \"${dyn(1)}\"}}\n"), "E326", 6, "type",
+		},
+		"what may be changed has a name of its own": {
+			steps("  - {id: a, ask: ok?, who: {role: admin}, change: {by: \"${order.id}\"}}\n"), "E309", 6, "answer",
+		},
+		"late takes two words":                     {steps("  - {id: a, do: crm.deal.update, with: {id: x}, late: never}\n"), "E317", 6, "skip"},
+		"late is about what overwrites":            {steps("  - {id: a, do: crm.note.add, with: {body: x}, late: skip}\n"), "E313", 6, "kind state"},
+		"what is fetched afresh can be read again": {steps("  - {id: a, do: crm.deal.update, with: {id: x}, late: fetch}\n"), "E331", 6, "late: skip"},
 		"an undo by an action gives its inputs": {
 			steps("  - {id: a, do: crm.deal.update, with: {id: x}, undo: {do: crm.note.add}}\n"), "E306", 6, "body",
 		},
