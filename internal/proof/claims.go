@@ -19,6 +19,7 @@ func claims() []claim {
 		{"P2", "./engine", exactly("TestAfterAnyStormEverythingIsDoneOrOnAPersonsList", "TestAKillAtAnyInstantChangesNothingOfTheEnd"), []string{"WAYBILL_SEEDS=5000"}},
 		{"P3", "./engine", exactly("TestEveryFaultAtEveryGradeLosesAndDoublesNothing", "TestTwoWritesToOneObjectAreNeverUnderWayTogether"), nil},
 		{"P3", "./deliver", exactly("TestWhatAnExchangeMeansForAnEffect", "TestNoDecisionBreaksAPromise", "TestWhatALookUpProves"), nil},
+		{"P3", "./deliver", exactly("TestEveryProviderFaultAtEveryGradeEndsAsTheLedgerSays", "TestFaultsOfTheHandshakeNeverReachTheProvider", "TestWhatAnAnswerProves", "TestOneAttemptIsOneExchange"), nil},
 		{"P4", "./translate", exactly("TestAllTellingsOfOnePaymentAreOneFactOfEachKind"), nil},
 		{"P4", "./engine", exactly("TestAllWebhooksOfOnePaymentInEveryOrderTwiceMakeOneFactAndOneRun"), nil},
 		{"P5", "./engine", exactly("TestRunsOfOneLaneFollowEachOtherInTheOrderOfAcceptance", "TestAnOlderFactThatArrivesLateDoesNotOverwriteANewerOne"), nil},
