@@ -13,7 +13,7 @@ build: ## build ./bin/waybill
 demo: ## run the demo: example workspace, simulators and server on loopback
 	$(GO) run ./cmd/waybill demo
 
-test: ## run all tests; installs what they need (Chromium) from the distribution's packages
+test: ## run all tests; installs what they need (Chromium, PostgreSQL) from the distribution's packages
 	./internal/ci/test.sh
 
 race: ## run the tests under the race detector

@@ -23,6 +23,7 @@ type place struct {
 	dir      string // the workspace
 	database string // sqlite:PATH or postgres://…
 	keyFile  string
+	listen   string // the database server's own address, when database is a pooler's
 	beside   string // what is kept for the book in files of this machine begins with this path
 }
 
@@ -115,7 +116,7 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	if o.keys, err = secret.OpenKeyring(key); err != nil {
 		return nil, err
 	}
-	o.book, err = record.Open(ctx, p.database, record.Options{Now: time.Now, IDs: o.ids, Environment: env})
+	o.book, err = record.Open(ctx, p.database, record.Options{Now: time.Now, IDs: o.ids, Environment: env, Listen: p.listen})
 	return o, err
 }
 

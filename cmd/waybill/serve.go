@@ -26,7 +26,7 @@ import (
 
 // serveFlags are the flags of serve, each also an environment variable: --listen is WAYBILL_LISTEN, and so on.
 type serveFlags struct {
-	listen, publicURL, trustedProxy, tls, database, env string
+	listen, publicURL, trustedProxy, tls, database, databaseListen, env string
 }
 
 func (m *Main) serve() *cobra.Command {
@@ -48,6 +48,7 @@ production the connections' own blocks and sealed secrets are used. A process an
 	flags.StringVar(&f.trustedProxy, "trusted-proxy", m.Getenv("WAYBILL_TRUSTED_PROXY"), "addresses of proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,192.0.2.1")
 	flags.StringVar(&f.tls, "tls", m.Getenv("WAYBILL_TLS"), "certificate and key files, as cert.pem,key.pem")
 	flags.StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH or postgres://user@host/name; in .waybill of the workspace when empty")
+	flags.StringVar(&f.databaseListen, "database-listen", m.Getenv("WAYBILL_DATABASE_LISTEN"), "the database server's own host:port, to hear of other nodes when --database is a pooler's")
 	flags.StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
 	return c
 }
@@ -70,6 +71,7 @@ func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	p.listen = f.databaseListen
 	remote, err := trusted(f.trustedProxy)
 	if err != nil {
 		return err

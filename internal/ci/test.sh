@@ -19,12 +19,32 @@ if ! browser; then
 	browser || missing+=("the browser tests of show (pages in Chromium): no Chromium, and it could not be installed; install the package chromium")
 fi
 
+postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1; }
+if ! postgres; then
+	echo "test: PostgreSQL is missing; installing it from the distribution's packages"
+	if command -v apt-get >/dev/null 2>&1; then
+		sudo=""
+		if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
+		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends postgresql; } >/dev/null 2>&1 || true
+	fi
+	postgres || missing+=("the tests on PostgreSQL: no initdb, and it could not be installed; install the package postgresql")
+fi
+export WAYBILL_TEST_POSTGRES=required
+if ! postgres; then export WAYBILL_TEST_POSTGRES=absent; fi
+
 export WAYBILL_TEST_BROWSER=required
-if [ ${#missing[@]} -gt 0 ]; then export WAYBILL_TEST_BROWSER=absent; fi
+if ! browser; then export WAYBILL_TEST_BROWSER=absent; fi
 
 status=0
 $GO vet ./... || status=1
 $GO test -timeout 20m ./... || status=1
+# The whole engine over PostgreSQL. The kill at every instant makes thousands of books; it runs there with
+# WAYBILL_TEST_POSTGRES_WHOLE=1.
+if postgres; then
+	skip='TestAKillAtAnyInstant|TestWhatAKillLeaves'
+	if [ "${WAYBILL_TEST_POSTGRES_WHOLE:-}" = 1 ]; then skip='^$'; fi
+	WAYBILL_TEST_DATABASE=postgres $GO test -short -timeout 60m -skip "$skip" ./engine || status=1
+fi
 # The official SDKs stay out of the product: they live in a module of their own.
 if [ -f test/contract/go.mod ]; then
 	(cd test/contract && $GO test -timeout 10m ./...) || status=1
