@@ -21,6 +21,14 @@ const maxDepth = 64
 // exact: one beyond int64 becomes its digits as text, so an id keeps every digit. Duplicate names, bad UTF-8, anything
 // after the value and nesting beyond 64 are refused with an error of kind Invalid.
 func DecodeJSON(text []byte) (any, error) {
+	if value, ok := quickly(text); ok {
+		return value, nil
+	}
+	return carefully(text)
+}
+
+// carefully reads with the JSON library, which says what is wrong and where.
+func carefully(text []byte) (any, error) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(text))
 	value, err := decodeValue(d, 0)
 	if err == nil {
