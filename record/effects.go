@@ -37,9 +37,42 @@ type effectDoc struct {
 	DueAt     int64                `json:"due_at,omitzero"`
 	Gate      []waybill.GateAnswer `json:"gate,omitempty"`
 	Passed    map[string]string    `json:"passed,omitempty"`
+	Went      *went                `json:"went,omitempty"` // in the place of Gate when every rule said go
 	Problem   waybill.ProblemID    `json:"problem,omitempty"`
 	SentAt    int64                `json:"sent_at,omitzero"`
 	SettledAt int64                `json:"settled_at,omitzero"`
+}
+
+// went is the usual answer of the gate: every rule said go, at one time, and had nothing to add.
+type went struct {
+	Rules []string  `json:"rules"`
+	At    time.Time `json:"at"`
+}
+
+func wentOf(gate []waybill.GateAnswer) *went {
+	if len(gate) == 0 {
+		return nil
+	}
+	w := &went{Rules: make([]string, 0, len(gate)), At: gate[0].At}
+	for _, g := range gate {
+		if g != (waybill.GateAnswer{Rule: g.Rule, Verdict: waybill.Go, At: w.At}) {
+			return nil
+		}
+		w.Rules = append(w.Rules, g.Rule)
+	}
+	return w
+}
+
+// answers are the gate's, however they are written.
+func (d *effectDoc) answers() []waybill.GateAnswer {
+	if d.Went == nil {
+		return d.Gate
+	}
+	out := make([]waybill.GateAnswer, 0, len(d.Went.Rules))
+	for _, rule := range d.Went.Rules {
+		out = append(out, waybill.GateAnswer{Rule: rule, Verdict: waybill.Go, At: d.Went.At})
+	}
+	return out
 }
 
 func frozenOf(e *waybill.Effect) (string, error) {
@@ -50,11 +83,15 @@ func frozenOf(e *waybill.Effect) (string, error) {
 }
 
 func docOf(e *waybill.Effect) (string, error) {
-	return doc(effectDoc{
+	d := effectDoc{
 		Reason: e.Reason, Cause: e.Cause, Proof: e.Proof, KeyUntil: ms(e.KeyUntil), Object: e.Object, Order: e.Order,
 		Before: e.Before, Answer: e.Answer, Tries: e.Tries, Looks: e.Looks, Doubted: e.Doubted, GoodUntil: ms(e.GoodUntil), DueAt: ms(e.DueAt),
-		Gate: e.Gate, Passed: e.Passed, Problem: e.Problem, SentAt: ms(e.SentAt), SettledAt: ms(e.SettledAt),
-	})
+		Went: wentOf(e.Gate), Passed: e.Passed, Problem: e.Problem, SentAt: ms(e.SentAt), SettledAt: ms(e.SettledAt),
+	}
+	if d.Went == nil {
+		d.Gate = e.Gate
+	}
+	return doc(d)
 }
 
 // effectDue is when an effect is work: a planned one at once or at its time, one in doubt only at a time given.
@@ -187,7 +224,7 @@ func scanEffect(r row) (waybill.Effect, error) {
 		After: f.After, Release: f.Release, Approval: f.Approval, Fresh: f.Fresh, Passed: d.Passed,
 		Reason: d.Reason, Cause: d.Cause, Proof: d.Proof, KeyUntil: at(d.KeyUntil), Object: d.Object, Order: d.Order,
 		Before: d.Before, Answer: d.Answer, Tries: d.Tries, Looks: d.Looks, Doubted: d.Doubted, GoodUntil: at(d.GoodUntil), DueAt: at(d.DueAt),
-		Gate: d.Gate, Problem: d.Problem, SentAt: at(d.SentAt), SettledAt: at(d.SettledAt),
+		Gate: d.answers(), Problem: d.Problem, SentAt: at(d.SentAt), SettledAt: at(d.SettledAt),
 	}, nil
 }
 
