@@ -34,7 +34,7 @@ kill: ## the kill test: SIGKILL the server KILLS times (default 100) under load
 proof: ## run the tests of the promises and write proof/report.md; LARGE=1 for the sizes of a release
 	$(GO) run ./internal/proof $(if $(LARGE),-large) -seed $(SEED)
 
-bench: ## measure: acks, end-to-end, latency, CPU and memory, beside references in the same run
-	$(GO) run ./bench
+bench: ## measure beside references: rates, latency, CPU, memory; `go run ./bench -list` names its parts, ARGS="-only one" picks
+	$(GO) run ./bench $(ARGS)
 
 .PHONY: help build demo test race lint vuln fuzz kill proof bench

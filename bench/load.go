@@ -25,26 +25,52 @@ type sink struct {
 	mu      sync.Mutex
 	seen    map[string]int
 	at      map[string]time.Time
+	first   time.Time
 	last    time.Time
+	unique  map[string]int // by path
+	doubled map[string]int
+	hang    time.Duration // how long each answer takes
 }
 
 func newSink() (*sink, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for the length of the program
+	s := &sink{address: "127.0.0.1:0", seen: map[string]int{}, at: map[string]time.Time{}, unique: map[string]int{}, doubled: map[string]int{}}
+	return s, s.open()
+}
+
+// open listens; again at the same address after close.
+func (s *sink) open() error {
+	l, err := net.Listen("tcp", s.address) //nolint:noctx // for the length of the program
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &sink{address: l.Addr().String(), seen: map[string]int{}, at: map[string]time.Time{}}
+	s.address = l.Addr().String()
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = s.server.Serve(l) }() // it ends with the run
-	return s, nil
+	return nil
 }
+
+func (s *sink) close() { _ = s.server.Close() }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // a broken one does not count
+	if s.hang > 0 {
+		select {
+		case <-time.After(s.hang):
+		case <-r.Context().Done():
+			return
+		}
+	}
 	now := time.Now()
 	id := paymentID(body)
 	s.mu.Lock()
-	s.seen[r.URL.Path+id]++
+	if s.seen[r.URL.Path+id]++; s.seen[r.URL.Path+id] == 1 {
+		s.unique[r.URL.Path]++
+	} else {
+		s.doubled[r.URL.Path]++
+	}
+	if s.first.IsZero() {
+		s.first = now
+	}
 	if _, ok := s.at[id]; !ok || r.URL.Path == "/second" {
 		s.at[id] = now
 	}
@@ -67,19 +93,14 @@ func paymentID(body []byte) string {
 func (s *sink) count(path string) (unique, doubled int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for k, n := range s.seen {
-		if len(k) >= len(path) && k[:len(path)] == path {
-			unique++
-			doubled += n - 1
-		}
-	}
-	return unique, doubled
+	return s.unique[path], s.doubled[path]
 }
 
 // signer makes signed payment webhooks, each of its own.
 type signer struct {
 	secret []byte
 	prefix string
+	next   int
 }
 
 // body is a payment_intent.succeeded of about 1.6 KB. It names no order: with one it would be two facts, the payment and
@@ -117,8 +138,10 @@ func client(connections int) *http.Client {
 	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true}}
 }
 
-// asFastAs sends n requests over so many connections.
+// asFastAs sends n requests over so many connections, numbered from the generator's next.
 func asFastAs(ctx context.Context, g *signer, url string, n, connections int) (*sent, error) {
+	from := g.next
+	g.next += n
 	c := client(connections)
 	defer c.CloseIdleConnections()
 	out := &sent{at: make(map[string]time.Time, n), start: time.Now()}
@@ -132,8 +155,8 @@ func asFastAs(ctx context.Context, g *signer, url string, n, connections int) (*
 			at := map[string]time.Time{}
 			failed := 0
 			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
+				i := from + int(next.Add(1)) - 1
+				if i >= from+n {
 					break
 				}
 				began := time.Now()

@@ -4,8 +4,14 @@
 // and one status translated, one POST goes out. Load generator, sink and system share the machine. Nothing here asserts a
 // figure: a benchmark is no test.
 //
-//	go run ./bench              all of it, a few minutes
+//	go run ./bench                            all of it, about 12 minutes
+//	go run ./bench -list                      its parts and how long each takes
+//	go run ./bench -only one,river            some of it
 //	go run ./bench -events 2000 -steady 5s    a quick look
+//	go run ./bench -only book,backlog -book 1000000 -backlog 1000000    the long ones, as they are stated
+//
+// The reference beside it is a service written by hand on River (bench/river, a module of its own, so that Waybill does not
+// depend on it). PostgreSQL is started by the bench itself, durable, and thrown away.
 package main
 
 import (
@@ -17,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,10 +39,14 @@ type settings struct {
 	binary      string
 	profile     string
 	only        string
+	river       string
+	backlog     int
+	book        int
 }
 
 // result is one row of the table.
 type result struct {
+	Part       string  `json:"part"`
 	System     string  `json:"system"`
 	Work       string  `json:"work"`
 	Acks       float64 `json:"acks_per_s"`
@@ -48,6 +59,8 @@ type result struct {
 	MemoryMiB  float64 `json:"memory_mib"`
 	Writes     float64 `json:"write_calls_per_event,omitempty"`
 	WrittenKiB float64 `json:"written_kib_per_event,omitempty"`
+	Failed     int     `json:"failed"`
+	Note       string  `json:"note,omitempty"`
 	Lost       int     `json:"lost"`
 	Doubled    int     `json:"doubled"`
 }
@@ -61,13 +74,59 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 3, "runs of each; the median counts")
 	flag.StringVar(&s.out, "out", "bench/results", "where the JSON is written")
 	flag.StringVar(&s.binary, "binary", "", "a waybill to measure; built from here when empty")
+	flag.StringVar(&s.river, "river", "", "the River service of bench/river, built; built when empty")
 	flag.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the server's full-speed run here")
-	flag.StringVar(&s.only, "only", "", "measure only this: http, sqlite, intake, one, two or steady")
+	flag.StringVar(&s.only, "only", "", "measure only these parts, with commas between; -list names them")
+	flag.IntVar(&s.backlog, "backlog", 100_000, "events of the backlog; 1000000 for the figure that is stated")
+	flag.IntVar(&s.book, "book", 100_000, "events of the book, each with a customer of its own; 1000000 for the figure that is stated")
+	list := flag.Bool("list", false, "list the parts and about how long a round of each takes")
 	flag.Parse()
+	if *list {
+		for _, p := range parts(s) {
+			fmt.Printf("  %-14s %s\n", p.name, p.takes)
+		}
+		return
+	}
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// measure is one run of a part.
+type measure func(ctx context.Context, s settings, dir string) (result, error)
+
+// part is what can be measured by itself.
+type part struct {
+	name  string
+	takes string // about, on two cores, each round
+	run   measure
+}
+
+func parts(s settings) []part {
+	steady := fmt.Sprintf("one effect, at %d/s", s.rate)
+	list := []part{
+		{"http", "1 s", referenceHTTP},
+		{"sqlite", "2 s", referenceSQLite},
+		{"river", "15 s", measured(riverPostgres, "one effect", 1, flatOut)},
+		{"river-steady", s.steady.String(), measured(riverPostgres, steady, 1, steadily)},
+		{"intake", "5 s", measured(waybillSQLite, "intake first, 3 x connections", 0, crowded)},
+		{"one", "10 s", measured(waybillSQLite, "one effect", 1, flatOut)},
+		{"two", "15 s", measured(waybillSQLite, "two effects", 2, flatOut)},
+		{"steady", s.steady.String(), measured(waybillSQLite, steady, 1, steadily)},
+		{"pg", "15 s", measured(waybillPostgres, "one effect", 1, flatOut)},
+		{"pg-intake", "10 s", measured(waybillPostgres, "intake first, 3 x connections", 0, crowded)},
+		{"pg-steady", s.steady.String(), measured(waybillPostgres, steady, 1, steadily)},
+		{"hang-not", s.steady.String(), hang(0)},
+		{"hang", s.steady.String(), hang(30 * time.Second)},
+		{"backlog", "2 min for 100,000", backlog},
+		{"book", "1 min for 100,000", book},
+	}
+	if s.only == "" {
+		return list
+	}
+	wanted := strings.Split(s.only, ",")
+	return slices.DeleteFunc(list, func(p part) bool { return !slices.Contains(wanted, p.name) })
 }
 
 func run(ctx context.Context, s settings) error {
@@ -78,43 +137,28 @@ func run(ctx context.Context, s settings) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	if s.binary == "" {
 		s.binary = filepath.Join(dir, "waybill")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", s.binary, "./cmd/waybill")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build waybill: %w", err)
+		if err := build(ctx, ".", "./cmd/waybill", s.binary); err != nil {
+			return err
 		}
 	}
 	var rows []result
-	measures := []struct {
-		name string
-		run  func(context.Context, settings, string) (result, error)
-	}{
-		{"http", referenceHTTP},
-		{"sqlite", referenceSQLite},
-		{"intake", intakeOnly},
-		{"one", func(ctx context.Context, s settings, dir string) (result, error) { return fullSpeed(ctx, s, dir, 1) }},
-		{"two", func(ctx context.Context, s settings, dir string) (result, error) { return fullSpeed(ctx, s, dir, 2) }},
-		{"steady", steadyRate},
-	}
-	for _, measure := range measures {
-		if s.only != "" && s.only != measure.name {
+	for _, p := range parts(s) {
+		if strings.HasPrefix(p.name, "river") && s.river == "" {
+			s.river = filepath.Join(dir, "river")
+			if err := build(ctx, filepath.Join("bench", "river"), ".", s.river); err != nil {
+				return err
+			}
+		}
+		rounds := s.rounds
+		if p.name == "backlog" || p.name == "book" {
+			rounds = 1 // they are long, and compare with themselves
+		}
+		r, err := several(ctx, s, p, rounds, dir)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s is left out: %v\n", p.name, err)
 			continue
 		}
-		var list []result
-		for round := range s.rounds {
-			sub := filepath.Join(dir, fmt.Sprintf("%d-%d", len(rows), round))
-			if err := os.MkdirAll(sub, 0o750); err != nil {
-				return err
-			}
-			r, err := measure.run(ctx, s, sub)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(os.Stderr, "bench: %s, %s: %.0f acks/s, %.0f end to end/s\n", r.System, r.Work, r.Acks, r.EndToEnd)
-			list = append(list, r)
-			_ = os.RemoveAll(sub)
-		}
-		rows = append(rows, median(list))
+		rows = append(rows, r)
 	}
 	if err := show(rows, s); err != nil {
 		return err
@@ -122,23 +166,86 @@ func run(ctx context.Context, s settings) error {
 	return write(rows, s)
 }
 
+// several measures a part so many times and returns the median.
+func several(ctx context.Context, s settings, p part, rounds int, dir string) (result, error) {
+	var list []result
+	for round := range rounds {
+		sub := filepath.Join(dir, fmt.Sprintf("%s-%d", p.name, round))
+		if err := os.MkdirAll(sub, 0o750); err != nil {
+			return result{}, err
+		}
+		r, err := p.run(ctx, s, sub)
+		if err != nil {
+			return result{}, err
+		}
+		r.Part = p.name
+		fmt.Fprintf(os.Stderr, "bench: %s: %.0f acks/s, %.0f end to end/s, %.2f CPU s per 1,000\n", p.name, r.Acks, r.EndToEnd, r.CPU)
+		list = append(list, r)
+		_ = os.RemoveAll(sub)
+	}
+	return median(list), nil
+}
+
+func build(ctx context.Context, dir, what, to string) error {
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, what)
+	c.Dir, c.Stderr = dir, os.Stderr
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("build %s: %w", what, err)
+	}
+	return nil
+}
+
 // show prints the figures as a table.
 func show(rows []result, s settings) error {
-	fmt.Printf("\n%s, %d CPUs, %s. %d connections, 1.6 KB signed payment webhooks; medians of %d.\n\n", runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version(), s.connections, s.rounds)
+	fmt.Printf("\n%s. %d connections, 1.6 KB signed payment webhooks; medians of %d; generator and sink share the machine.\n\n", conditions(), s.connections, s.rounds)
 	w := tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "system\twork\tacks/s\tend to end/s\tack p50 ms\tp99\te2e p50 ms\tp99\tCPU s/1000\tMiB\twrites/event\tKiB/event\tlost\tdoubled\t")
+	fmt.Fprintln(w, "system\twork\tacks/s\tend to end/s\tack p50 ms\tp99\te2e p50 ms\tp99\tCPU s/1000\tMiB\twrites/event\tKiB/event\tfailed\tlost\tdoubled\t")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%.2f\t%.1f\t%s\t%s\t%.2f\t%.0f\t%s\t%s\t%d\t%d\t\n", r.System, r.Work, r.Acks, or(r.EndToEnd, "%.0f"),
-			r.AckP50, r.AckP99, or(r.E2EP50, "%.2f"), or(r.E2EP99, "%.1f"), r.CPU, r.MemoryMiB, or(r.Writes, "%.1f"), or(r.WrittenKiB, "%.1f"), r.Lost, r.Doubled)
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%.2f\t%.1f\t%s\t%s\t%.2f\t%.0f\t%s\t%s\t%d\t%d\t%d\t\n", r.System, r.Work, r.Acks, or(r.EndToEnd, "%.0f"),
+			r.AckP50, r.AckP99, or(r.E2EP50, "%.2f"), or(r.E2EP99, "%.1f"), r.CPU, r.MemoryMiB, or(r.Writes, "%.1f"), or(r.WrittenKiB, "%.1f"), r.Failed, r.Lost, r.Doubled)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if len(rows) == 6 && rows[1].Acks > 0 {
-		fmt.Printf("\nRatios in this run: intake alone is %.2f of bare batched SQLite inserts and %.3f of a bare net/http answer;\nend to end with one effect is %.2f of bare batched SQLite inserts.\n",
-			rows[2].Acks/rows[1].Acks, rows[2].Acks/rows[0].Acks, rows[3].EndToEnd/rows[1].Acks)
+	for _, r := range rows {
+		if r.Note != "" {
+			fmt.Printf("\n%s: %s.", r.Work, r.Note)
+		}
 	}
+	fmt.Println()
+	by := map[string]result{}
+	for _, r := range rows {
+		by[r.Part] = r
+	}
+	ratio := func(words string, a, b float64) {
+		if a > 0 && b > 0 {
+			fmt.Printf("\n%s: %.2f", words, a/b)
+		}
+	}
+	ratio("One effect end to end, of River on PostgreSQL", by["one"].EndToEnd, by["river"].EndToEnd)
+	ratio("One effect end to end on PostgreSQL, of River on PostgreSQL", by["pg"].EndToEnd, by["river"].EndToEnd)
+	ratio("One effect end to end, of bare batched SQLite inserts", by["one"].EndToEnd, by["sqlite"].Acks)
+	ratio("Intake, of bare batched SQLite inserts", by["intake"].Acks, by["sqlite"].Acks)
+	ratio("Intake, of a bare net/http answer", by["intake"].Acks, by["http"].Acks)
+	ratio("A backlog's drain, of one effect end to end", by["backlog"].EndToEnd, by["one"].EndToEnd)
+	ratio("CPU at full speed, of River on PostgreSQL", by["one"].CPU, by["river"].CPU)
+	ratio("p99 beside a connection that hangs, of that beside one that answers", by["hang"].E2EP99, by["hang-not"].E2EP99)
+	fmt.Println()
 	return nil
+}
+
+// conditions says where the figures are from.
+func conditions() string {
+	words := []string{runtime.GOOS + "/" + runtime.GOARCH, fmt.Sprintf("%d CPUs", runtime.NumCPU()), runtime.Version()}
+	for _, name := range []string{"/proc/sys/kernel/osrelease", "/proc/loadavg"} {
+		if b, err := os.ReadFile(name); err == nil {
+			words = append(words, strings.TrimSpace(string(b)))
+		}
+	}
+	if found, _ := filepath.Glob("/usr/lib/postgresql/*"); len(found) > 0 {
+		words = append(words, "PostgreSQL "+filepath.Base(slices.Max(found)))
+	}
+	return strings.Join(words, ", ")
 }
 
 func or(v float64, format string) string {
@@ -153,7 +260,7 @@ func write(rows []result, s settings) error {
 		return err
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"conditions": map[string]any{"cpus": runtime.NumCPU(), "go": runtime.Version(), "events": s.events, "connections": s.connections, "rounds": s.rounds, "steady_rate": s.rate, "at": time.Now().UTC().Format(time.RFC3339)},
+		"conditions": map[string]any{"machine": conditions(), "events": s.events, "connections": s.connections, "rounds": s.rounds, "steady_rate": s.rate, "at": time.Now().UTC().Format(time.RFC3339)},
 		"rows":       rows,
 	}, "", "  ")
 	if err != nil {

@@ -15,16 +15,25 @@ import (
 	"time"
 )
 
-// server is a waybill under measurement, a process of its own.
+// kind is a system under measurement.
+type kind string
+
+const (
+	waybillSQLite   kind = "waybill"
+	waybillPostgres kind = "waybill, PostgreSQL"
+	riverPostgres   kind = "River, PostgreSQL"
+)
+
+// server is a system under measurement, in processes of its own.
 type server struct {
 	cmd     *exec.Cmd
+	pg      *postgres // nil without
 	address string
 	log     bytes.Buffer
-	cpu0    time.Duration
+	from    used
 	peak    float64
-	writes  float64
-	bytes   float64
 	stop    chan struct{}
+	watched chan struct{}
 }
 
 const benchSecret = "whsec_bench_made_up" // made up, for this machine only
@@ -39,7 +48,7 @@ func workspace(dir string, s *sink, effects int) error {
 	}
 	var steps strings.Builder
 	for i := range effects {
-		path := []string{"/first", "/second"}[i]
+		path := paths[i]
 		fmt.Fprintf(&steps, `  - id: send_%d
     do: out.request.post
     with:
@@ -69,31 +78,62 @@ func workspace(dir string, s *sink, effects int) error {
 	return nil
 }
 
-// start seals the secrets and runs serve until it answers.
-func start(ctx context.Context, s settings, dir string) (*server, error) {
-	for name, value := range map[string]string{"pay.webhook_secret": benchSecret, "pay.api_key": "sk_test_bench", "out.api_key": "bench"} {
-		seal := exec.CommandContext(ctx, s.binary, "secret", "set", name, "--dir", dir, "--env", "test")
-		seal.Stdin = strings.NewReader(value)
-		if out, err := seal.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("seal %s: %w: %s", name, err, out)
+// start begins a system over an empty store and waits until it answers.
+func start(ctx context.Context, s settings, k kind, dir string, to *sink) (*server, error) {
+	srv := &server{stop: make(chan struct{}), watched: make(chan struct{})}
+	if k != waybillSQLite {
+		var err error
+		if srv.pg, err = startPostgres(ctx); err != nil {
+			return nil, err
 		}
 	}
-	srv := &server{stop: make(chan struct{})}
-	srv.cmd = exec.CommandContext(ctx, s.binary, "serve", dir, "--env", "test", "--listen", "127.0.0.1:0")
-	srv.cmd.Env = append(os.Environ(), "WAYBILL_PROFILE="+s.profile)
-	out := &lines{found: make(chan string, 1)}
-	srv.cmd.Stdout = out
-	srv.cmd.Stderr = &srv.log
-	if err := srv.cmd.Start(); err != nil {
+	if err := srv.begin(ctx, s, k, dir, to); err != nil {
+		if srv.pg != nil {
+			err = errors.Join(err, srv.pg.end())
+		}
 		return nil, err
 	}
-	select {
-	case srv.address = <-out.found:
-	case <-time.After(20 * time.Second):
-		return nil, errors.Join(fmt.Errorf("serve did not start: %s", srv.log.String()), srv.cmd.Process.Kill())
+	srv.from = usageOf(srv.pids()...)
+	go srv.watch()
+	return srv, nil
+}
+
+func (s *server) begin(ctx context.Context, set settings, k kind, dir string, to *sink) error {
+	if k == riverPostgres {
+		s.cmd = exec.CommandContext(ctx, set.river, "-database", s.pg.address(), "-sink", "http://"+to.address)
+		s.cmd.Env = append(os.Environ(), "RIVER_SECRET="+benchSecret)
+		return s.answer()
 	}
-	for range 200 {
-		res, err := http.Get(srv.address + "/readyz") //nolint:noctx // on this machine
+	env := append(os.Environ(), "WAYBILL_PROFILE="+set.profile)
+	if s.pg != nil {
+		env = append(env, "WAYBILL_DATABASE="+s.pg.address())
+	}
+	for name, value := range map[string]string{"pay.webhook_secret": benchSecret, "pay.api_key": "sk_test_bench", "out.api_key": "bench", "stuck.api_key": "bench"} {
+		seal := exec.CommandContext(ctx, set.binary, "secret", "set", name, "--dir", dir, "--env", "test")
+		seal.Stdin, seal.Env = strings.NewReader(value), env
+		if out, err := seal.CombinedOutput(); err != nil {
+			return fmt.Errorf("seal %s: %w: %s", name, err, out)
+		}
+	}
+	s.cmd = exec.CommandContext(ctx, set.binary, "serve", dir, "--env", "test", "--listen", "127.0.0.1:0")
+	s.cmd.Env = env
+	return s.answer()
+}
+
+// answer starts the process and waits until it says that it is ready.
+func (s *server) answer() error {
+	out := &lines{found: make(chan string, 1)}
+	s.cmd.Stdout, s.cmd.Stderr = out, &s.log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	select {
+	case s.address = <-out.found:
+	case <-time.After(60 * time.Second):
+		return errors.Join(fmt.Errorf("the system did not start: %s", s.log.String()), s.cmd.Process.Kill())
+	}
+	for range 500 {
+		res, err := http.Get(s.address + "/readyz") //nolint:noctx // on this machine
 		if err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
@@ -102,9 +142,14 @@ func start(ctx context.Context, s settings, dir string) (*server, error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	srv.cpu0, _ = srv.usage()
-	go srv.watch()
-	return srv, nil
+	return nil
+}
+
+func (s *server) pids() []int {
+	if s.pg != nil {
+		return []int{s.cmd.Process.Pid, s.pg.cmd.Process.Pid}
+	}
+	return []int{s.cmd.Process.Pid}
 }
 
 // lines finds the address in what serve prints.
@@ -129,131 +174,124 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// usage is the process's CPU time and resident memory.
-func (s *server) usage() (time.Duration, float64) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, 0
-	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	pages, _ := strconv.ParseInt(fields[21], 10, 64)
-	const tick = 100 // USER_HZ of Linux
-	return time.Duration(user+system) * time.Second / tick, float64(pages) * float64(os.Getpagesize()) / (1 << 20)
-}
-
 func (s *server) watch() {
+	defer close(s.watched)
 	for {
 		select {
 		case <-s.stop:
 			return
-		case <-time.After(50 * time.Millisecond):
-			if _, mem := s.usage(); mem > s.peak {
-				s.peak = mem
-			}
+		case <-time.After(200 * time.Millisecond):
+			s.peak = max(s.peak, usageOf(s.pids()...).mib)
 		}
 	}
 }
 
-// written is what the process has handed to write calls, files and sockets together: how often and how many bytes.
-func (s *server) written() (calls, size float64) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, 0
-	}
-	for line := range strings.Lines(string(stat)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		n, _ := strconv.ParseFloat(value, 64)
-		switch name {
-		case "syscw":
-			calls = n
-		case "wchar":
-			size = n
-		}
-	}
-	return calls, size
-}
-
-// end stops the server and returns what it used since it was ready.
-func (s *server) end() (cpu time.Duration, peak float64, err error) {
-	used, _ := s.usage()
-	s.writes, s.bytes = s.written()
+// end stops the system and returns what it used since it was ready; the memory is its peak.
+func (s *server) end() (used, error) {
+	now := usageOf(s.pids()...)
 	close(s.stop)
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return 0, 0, err
-	}
-	if err := s.cmd.Wait(); err != nil {
-		return 0, 0, fmt.Errorf("serve ended badly: %w: %s", err, s.log.String())
-	}
-	return used - s.cpu0, s.peak, nil
-}
-
-// intakeOnly measures acknowledgements while so many senders wait that they go before what can wait.
-func intakeOnly(ctx context.Context, s settings, dir string) (result, error) {
-	s.connections *= 3
-	return measured(ctx, s, dir, 0, func(g *signer, url string) (*sent, error) { return asFastAs(ctx, g, url, s.events, s.connections) })
-}
-
-func fullSpeed(ctx context.Context, s settings, dir string, effects int) (result, error) {
-	return measured(ctx, s, dir, effects, func(g *signer, url string) (*sent, error) { return asFastAs(ctx, g, url, s.events, s.connections) })
-}
-
-func steadyRate(ctx context.Context, s settings, dir string) (result, error) {
-	r, err := measured(ctx, s, dir, 1, func(g *signer, url string) (*sent, error) { return atRate(ctx, g, url, s.rate, s.steady) })
-	r.Work = fmt.Sprintf("one effect, at %d/s", s.rate)
-	return r, err
-}
-
-// measured runs one load against a fresh server and waits until everything accepted has arrived at the sink.
-func measured(ctx context.Context, s settings, dir string, effects int, load func(*signer, string) (*sent, error)) (result, error) {
-	to, err := newSink()
-	if err != nil {
-		return result{}, err
-	}
-	defer func() { _ = to.server.Close() }()
-	if err := workspace(dir, to, effects); err != nil {
-		return result{}, err
-	}
-	srv, err := start(ctx, s, dir)
-	if err != nil {
-		return result{}, err
-	}
-	g := &signer{secret: []byte(benchSecret), prefix: strconv.FormatInt(time.Now().UnixNano(), 36)}
-	out, err := load(g, srv.address+"/in/pay")
-	if err != nil {
-		return result{}, errors.Join(err, srv.cmd.Process.Kill())
-	}
-	lastPath := []string{"", "/first", "/second"}[effects]
-	if effects > 0 {
-		drained(to, lastPath, len(out.acks))
-	}
-	cpu, peak, err := srv.end()
-	if err != nil {
-		return result{}, err
-	}
-	r := result{
-		System: "waybill", Work: []string{"intake first, 3 x connections", "one effect", "two effects"}[effects],
-		Acks: float64(len(out.acks)) / out.end.Sub(out.start).Seconds(), AckP50: percentile(out.acks, .5), AckP99: percentile(out.acks, .99),
-		CPU: cpu.Seconds() * 1000 / float64(len(out.acks)), MemoryMiB: peak,
-		Writes: srv.writes / float64(len(out.acks)), WrittenKiB: srv.bytes / 1024 / float64(len(out.acks)),
-	}
-	if effects > 0 {
-		unique, doubled := to.count(lastPath)
-		r.Lost, r.Doubled = len(out.acks)-unique, doubled
-		r.EndToEnd = float64(unique) / to.last.Sub(out.start).Seconds()
-		var e2e []time.Duration
-		for id, began := range out.at {
-			if at, ok := to.at[id]; ok {
-				e2e = append(e2e, at.Sub(began))
-			}
+	<-s.watched
+	u := used{now.cpu - s.from.cpu, max(s.peak, now.mib), now.writes - s.from.writes, now.bytes - s.from.bytes}
+	err := s.cmd.Process.Signal(syscall.SIGTERM)
+	if err == nil {
+		if err = s.cmd.Wait(); err != nil {
+			err = fmt.Errorf("the system ended badly: %w: %s", err, s.log.String())
 		}
-		r.E2EP50, r.E2EP99 = percentile(e2e, .5), percentile(e2e, .99)
 	}
-	return r, nil
+	if s.pg != nil {
+		err = errors.Join(err, s.pg.end())
+	}
+	return u, err
 }
 
-// drained waits until the sink has so many, or nothing new came for 10 s.
+// kill ends a system whose measurement has failed.
+func (s *server) kill() error {
+	err := s.cmd.Process.Kill()
+	if s.pg != nil {
+		err = errors.Join(err, s.pg.end())
+	}
+	return err
+}
+
+// load is how a run's events are sent.
+type load func(ctx context.Context, s settings, g *signer, url string) (*sent, error)
+
+func flatOut(ctx context.Context, s settings, g *signer, url string) (*sent, error) {
+	return asFastAs(ctx, g, url, s.events, s.connections)
+}
+
+func crowded(ctx context.Context, s settings, g *signer, url string) (*sent, error) {
+	return asFastAs(ctx, g, url, s.events, 3*s.connections)
+}
+
+func steadily(ctx context.Context, s settings, g *signer, url string) (*sent, error) {
+	return atRate(ctx, g, url, s.rate, s.steady)
+}
+
+// paths are where effects go, one after another.
+var paths = []string{"/first", "/second"} //nolint:gochecknoglobals // nothing changes it
+
+func newSigner() *signer {
+	return &signer{secret: []byte(benchSecret), prefix: strconv.FormatInt(time.Now().UnixNano(), 36)}
+}
+
+// measured gives the run of one load against a fresh system, which lasts until everything accepted has arrived at the sink.
+func measured(k kind, work string, effects int, send load) measure {
+	return func(ctx context.Context, s settings, dir string) (result, error) {
+		to, err := newSink()
+		if err != nil {
+			return result{}, err
+		}
+		defer to.close()
+		if err := workspace(dir, to, effects); err != nil {
+			return result{}, err
+		}
+		srv, err := start(ctx, s, k, dir, to)
+		if err != nil {
+			return result{}, err
+		}
+		out, err := send(ctx, s, newSigner(), srv.address+"/in/pay")
+		if err != nil {
+			return result{}, errors.Join(err, srv.kill())
+		}
+		if effects > 0 {
+			drained(to, paths[effects-1], len(out.acks))
+		}
+		u, err := srv.end()
+		if err != nil {
+			return result{}, err
+		}
+		r := resultOf(k, work, out, u)
+		if effects > 0 {
+			r.arrived(to, paths[effects-1], out)
+		}
+		return r, nil
+	}
+}
+
+func resultOf(k kind, work string, out *sent, u used) result {
+	n := float64(len(out.acks))
+	return result{
+		System: string(k), Work: work, Acks: n / out.end.Sub(out.start).Seconds(), AckP50: percentile(out.acks, .5), AckP99: percentile(out.acks, .99),
+		CPU: u.cpu.Seconds() * 1000 / n, MemoryMiB: u.mib, Writes: u.writes / n, WrittenKiB: u.bytes / 1024 / n, Failed: out.failed,
+	}
+}
+
+// arrived adds what the sink has seen.
+func (r *result) arrived(to *sink, path string, out *sent) {
+	unique, doubled := to.count(path)
+	r.Lost, r.Doubled = len(out.acks)-unique, doubled
+	r.EndToEnd = float64(unique) / to.last.Sub(out.start).Seconds()
+	var e2e []time.Duration
+	for id, began := range out.at {
+		if at, ok := to.at[id]; ok {
+			e2e = append(e2e, at.Sub(began))
+		}
+	}
+	r.E2EP50, r.E2EP99 = percentile(e2e, .5), percentile(e2e, .99)
+}
+
+// drained waits until the sink has so many, or nothing new came for 30 s.
 func drained(to *sink, path string, n int) {
 	last, since := -1, time.Now()
 	for {
@@ -264,7 +302,7 @@ func drained(to *sink, path string, n int) {
 		if unique != last {
 			last, since = unique, time.Now()
 		}
-		if time.Since(since) > 10*time.Second {
+		if time.Since(since) > 30*time.Second {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
