@@ -100,6 +100,11 @@ func BenchmarkCycle(b *testing.B) {
 }
 
 func cycle(ctx context.Context, book *record.Book, ids *waybill.IDs, n int64) error {
+	return cycleTold(ctx, book, ids, n, func(string) {})
+}
+
+// cycleTold is cycle that says of each commit what it may rely on from then on.
+func cycleTold(ctx context.Context, book *record.Book, ids *waybill.IDs, n int64, told func(what string)) error {
 	a := arrival(ids, n)
 	var item waybill.Item
 	err := book.Do(ctx, func(tx *record.Tx) error {
@@ -112,18 +117,20 @@ func cycle(ctx context.Context, book *record.Book, ids *waybill.IDs, n int64) er
 	if err != nil {
 		return err
 	}
+	told("item " + string(item.ID))
 	run := &waybill.Run{ID: waybill.RunID(ids.New("run"))}
 	effect := &waybill.Effect{ID: waybill.EffectID(ids.New("eff"))}
 	event := waybill.EventID(ids.New("evt"))
 	if err := book.Do(ctx, func(tx *record.Tx) error { return understand(tx, item, event, run, effect, n) }); err != nil {
 		return err
 	}
+	told("run " + string(run.ID))
 	attempt := &waybill.Attempt{
 		ID: waybill.AttemptID(ids.New("att")), Effect: effect.ID, Number: 1, StartedAt: time.Now(), EndedAt: time.Now(),
 		Request: effect.Request, Status: 200, Response: []byte(`{"ok":true}`), Certainty: waybill.Happened,
 		Headers: []waybill.Header{{Name: "Content-Type", Value: "application/json"}},
 	}
-	return book.Do(ctx, func(tx *record.Tx) error {
+	err = book.Do(ctx, func(tx *record.Tx) error {
 		if err := tx.AddAttempt(attempt); err != nil {
 			return err
 		}
@@ -136,6 +143,10 @@ func cycle(ctx context.Context, book *record.Book, ids *waybill.IDs, n int64) er
 		r.State = waybill.RunDone
 		return tx.MoveRun(&r, waybill.RunRunning)
 	})
+	if err == nil {
+		told("settled " + string(effect.ID))
+	}
+	return err
 }
 
 func understand(

@@ -53,14 +53,24 @@ type gathered struct {
 	text []byte
 }
 
-// newGatherer registers the VFS with SQLite.
-func newGatherer() (*gatherer, error) {
+// newGatherer registers the VFS with SQLite, over the one of that name: the system's when it is empty.
+func newGatherer(below string) (*gatherer, error) {
 	tls := libc.NewTLS()
 	defer tls.Close()
 	if rc := lib.Xsqlite3_initialize(tls); rc != lib.SQLITE_OK {
 		return nil, fmt.Errorf("start SQLite: code %d", rc)
 	}
-	g := &gatherer{system: lib.Xsqlite3_vfs_find(tls, 0), logs: map[uintptr]*gathered{}}
+	g := &gatherer{logs: map[uintptr]*gathered{}}
+	if below == "" {
+		g.system = lib.Xsqlite3_vfs_find(tls, 0)
+	} else {
+		name, err := libc.CString(below)
+		if err != nil {
+			return nil, err
+		}
+		g.system = lib.Xsqlite3_vfs_find(tls, name)
+		libc.Xfree(tls, name)
+	}
 	if g.system == 0 {
 		return nil, &waybill.Error{Kind: waybill.Internal, Message: "SQLite has no way to files on this system"}
 	}

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -33,6 +34,10 @@ func migrateOnce(ctx context.Context, s session, st store, o Options) error {
 	}
 	if err := bringUp(s, st, o); err != nil {
 		_ = s.rollback() // the first error says why
+		var broken *storageError
+		if errors.As(err, &broken) {
+			return unavailable("opening the book", err)
+		}
 		return err
 	}
 	if err := s.commit(); err != nil {

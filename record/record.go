@@ -38,6 +38,9 @@ type Options struct {
 	// Listen is the server's own address (host:port, or a whole postgres://…) for hearing of other nodes' commits, where the
 	// book's address is a pooler's. Without it other nodes' work is noticed every two seconds.
 	Listen string
+	// VFS names the disk that SQLite is to use instead of the system's files: one that fails on purpose (faultdisk), in
+	// simulation. Such a book is locked by nobody.
+	VFS string
 }
 
 // Book is an open book. It is safe for concurrent use.
@@ -99,7 +102,7 @@ func openStore(ctx context.Context, dsn string, o Options) (store, error) {
 	case path == ":memory:":
 		path = ""
 	}
-	return openSQLite(ctx, path, o.Inline)
+	return openSQLite(ctx, path, o)
 }
 
 func (b *Book) start(ctx context.Context) error {

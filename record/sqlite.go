@@ -44,17 +44,37 @@ type sqliteStore struct {
 }
 
 // openSQLite locks the file at path and makes it ready to be opened. An empty path is a book in memory.
-func openSQLite(ctx context.Context, path string, inline bool) (*sqliteStore, error) {
-	s := &sqliteStore{path: path, inline: inline}
+func openSQLite(ctx context.Context, path string, o Options) (*sqliteStore, error) {
+	s := &sqliteStore{path: path, inline: o.Inline}
 	if path == "" {
 		return s, nil
 	}
+	if o.VFS == "" {
+		if err := s.claim(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.gather, err = newGatherer(o.VFS); err != nil {
+		return nil, errors.Join(unavailable("making the book at "+path, err), s.close())
+	}
+	if !s.inline {
+		s.wake = make(chan struct{}, 1)
+		s.stopped.Add(1)
+		go s.checkpointer(context.WithoutCancel(ctx))
+	}
+	return s, nil
+}
+
+// claim makes the file and locks it for this process.
+func (s *sqliteStore) claim() error {
+	path := s.path
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, unavailable("making the folder of the book", err)
+		return unavailable("making the folder of the book", err)
 	}
 	var err error
 	if s.lock, err = lockFile(path + ".lock"); err != nil {
-		return nil, &waybill.Error{
+		return &waybill.Error{
 			Kind: waybill.Conflict, Message: "another waybill is using the book at " + path, Err: err,
 			Hint: "stop it, or talk to it: the commands find a running server by its address",
 		}
@@ -64,18 +84,10 @@ func openSQLite(ctx context.Context, path string, inline bool) (*sqliteStore, er
 	if err == nil {
 		err = f.Close()
 	}
-	if err == nil {
-		s.gather, err = newGatherer()
-	}
 	if err != nil {
-		return nil, errors.Join(unavailable("making the book at "+path, err), s.lock.Close())
+		return errors.Join(unavailable("making the book at "+path, err), s.lock.Close())
 	}
-	if !inline {
-		s.wake = make(chan struct{}, 1)
-		s.stopped.Add(1)
-		go s.checkpointer(context.WithoutCancel(ctx))
-	}
-	return s, nil
+	return nil
 }
 
 func (s *sqliteStore) close() error {
@@ -98,6 +110,11 @@ func (s *sqliteStore) writer(ctx context.Context) (session, error) {
 	c, err := s.open(ctx, writerCache)
 	if err != nil {
 		return nil, err
+	}
+	if s.path != "" {
+		if err := c.emptyLog(); err != nil {
+			return nil, errors.Join(unavailable("finishing the log of the book at "+s.path, err), c.close())
+		}
 	}
 	return c, nil
 }
@@ -236,6 +253,18 @@ func (c *sqliteConn) checkpoint() (frames, copied int, err error) {
 		return nil
 	})
 	return frames, copied, err
+}
+
+// emptyLog copies the whole log into the file and starts it anew. The log that is found may hold a commit whose sync failed:
+// the system then reads it though it is not on the disk, and calls it clean. What is built upon it would be gone with
+// it after a power cut; copied, it is written and synced once more.
+func (c *sqliteConn) emptyLog() error {
+	return c.query("PRAGMA wal_checkpoint(TRUNCATE)", nil, func(r row) error {
+		if r.num(0) != 0 {
+			return errors.New("the log is being read and could not be finished")
+		}
+		return nil
+	})
 }
 
 func (c *sqliteConn) begin(ctx context.Context, write bool) error {
