@@ -74,7 +74,7 @@ func many(t *testing.T, usual int) int {
 		return n
 	}
 	if testing.Short() {
-		return usual / 5
+		return usual / 10
 	}
 	return usual
 }
@@ -134,6 +134,9 @@ func (p *promised) wantKept(t *testing.T, d *faultdisk.Disk, when string) {
 
 func TestTheBookKeepsItsPromisesOnAnotherDisk(t *testing.T) {
 	for _, inline := range []bool{true, false} {
+		if testing.Short() && !inline {
+			continue
+		}
 		t.Run(fmt.Sprint("inline ", inline), func(t *testing.T) {
 			recordtest.Run(t, func(t *testing.T) *record.Book {
 				t.Helper()
