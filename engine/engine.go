@@ -7,6 +7,7 @@
 //	send.go        the gate is asked and `sent` written; one exchange is made
 //	outcome.go     what the exchange proves is written, and the run goes on
 //	fetched.go     what a read came to, and what waited for it
+//	strays.go      what stands as sent and is in nobody's hand
 //	settle.go      effects in doubt are looked for, recovered after a crash, or asked about
 //	proof.go       webhooks and late answers prove effects
 //	lists.go       a person's list: what is put on it, and what takes it off
@@ -188,6 +189,7 @@ func (e *Engine) sweep() {
 	e.refillItems()
 	e.refillRuns()
 	e.refillSenders()
+	e.settleStrays()
 	e.lookForDoubts()
 	e.probeConnections()
 	e.flushTraffic()
