@@ -108,7 +108,7 @@ Start with:  waybill demo            see it work, nothing to set up
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	root.AddCommand(
-		m.demo(), m.initialise(), m.check(), m.test(), m.serve(), m.trigger(), m.eval(), m.explain(),
+		m.demo(), m.initialise(), m.check(), m.test(), m.prove(), m.serve(), m.trigger(), m.eval(), m.explain(),
 		m.list("events", "what happened: business events, newest first"),
 		m.list("runs", "what flows did for events, newest first"),
 		m.list("effects", "what was written to other systems, newest first"),

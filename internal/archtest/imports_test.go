@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"show":              {"", "watch"},
 	"show/showtest":     {"", "show", "watch"},
 	"engine":            {"", "expr", "source", "verify", "secret", "connector", "catalogue", "record", "receive", "translate", "flow", "subject", "deliver", "simulator", "workspace", "watch"},
+	"prove":             {"", "secret", "record", "record/faultdisk", "receive", "deliver", "simulator", "workspace", "engine"},
 	"cmd/waybill":       {"*"},
 	"bench":             {"*"},
 	"internal/*":        {"*"},

@@ -15,8 +15,17 @@ func claims() []claim {
 	return []claim{
 		{"P1", "./internal/killtest", exactly("TestKilledAtRandomInstantsNothingIsLostOrDoubled"), []string{"WAYBILL_KILLS=2000"}},
 		{"P1", "./internal/killtest", exactly("TestKilledAtEveryLabelledStepNothingIsLostOrDoubled"), []string{"WAYBILL_STEPS=20"}},
+		{"P1", "./record", exactly(
+			"TestAcceptedMeansKeptAcrossPowerCuts", "TestAcceptedMeansKeptAcrossPowerCutsUnderMany",
+			"TestAnErrorOfTheDiskIsUnavailableAndOverOnceTheDiskWorks", "TestAFullDiskRefusesWithWordsStillReadsAndGoesOnOnceThereIsRoom",
+			"TestASyncThatFailedIsNeverTrustedAgain", "TestALogWhoseSyncFailedIsNotBuiltUpon",
+		), []string{"WAYBILL_STRIKES=20000"}},
 		{"P1", "./receive", exactly("TestNothingIsAcceptedThatTheBookDidNotKeep", "TestBeyondCapacityTheIntakeShedsAndLosesNothingItAccepted"), nil},
 		{"P2", "./engine", exactly("TestAfterAnyStormEverythingIsDoneOrOnAPersonsList", "TestAKillAtAnyInstantChangesNothingOfTheEnd"), []string{"WAYBILL_SEEDS=5000"}},
+		{"P3", "./prove", exactly(
+			"TestNothingIsLostOrDoubledInAnyWorld", "TestWorldsThatOnceShowedABrokenPromiseHold", "TestTheExamplesHoldInEveryWorld",
+			"TestTheJudgeSeesEachBrokenPromise", "TestOneSeedIsOneWorld",
+		), []string{"WAYBILL_SEEDS=20000"}},
 		{"P3", "./engine", exactly("TestEveryFaultAtEveryGradeLosesAndDoublesNothing", "TestTwoWritesToOneObjectAreNeverUnderWayTogether"), nil},
 		{"P3", "./deliver", exactly("TestWhatAnExchangeMeansForAnEffect", "TestNoDecisionBreaksAPromise", "TestWhatALookUpProves"), nil},
 		{"P3", "./deliver", exactly("TestEveryProviderFaultAtEveryGradeEndsAsTheLedgerSays", "TestFaultsOfTheHandshakeNeverReachTheProvider", "TestWhatAnAnswerProves", "TestOneAttemptIsOneExchange"), nil},
