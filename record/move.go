@@ -37,7 +37,7 @@ func Move(ctx context.Context, from, to string, o Options) (Moved, error) {
 	if known, err := Exists(ctx, from); err != nil || !known {
 		return Moved{}, errors.Join(err, notFound("a book at", path))
 	}
-	old, err := openSQLite(ctx, path, true)
+	old, err := openSQLite(ctx, path, Options{Inline: true})
 	if err != nil {
 		return Moved{}, err
 	}
