@@ -79,8 +79,16 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "measure only these parts, with commas between; -list names them")
 	flag.IntVar(&s.backlog, "backlog", 100_000, "events of the backlog; 1000000 for the figure that is stated")
 	flag.IntVar(&s.book, "book", 100_000, "events of the book, each with a customer of its own; 1000000 for the figure that is stated")
+	profile := flag.String("stages", "", "tell where the CPU time went, from a profile of so many -events that -cpuprofile wrote")
 	list := flag.Bool("list", false, "list the parts and about how long a round of each takes")
 	flag.Parse()
+	if *profile != "" {
+		if err := tell(*profile, s.events); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *list {
 		for _, p := range parts(s) {
 			fmt.Printf("  %-14s %s\n", p.name, p.takes)
