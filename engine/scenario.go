@@ -129,6 +129,8 @@ func (r *trial) play(ctx context.Context) error {
 
 func (r *trial) give(ctx context.Context, g workspace.Given) error {
 	switch {
+	case g.Press != nil:
+		return r.press(ctx, g.Press)
 	case g.Event != "":
 		for range g.Times {
 			if err := r.engine.Tell(g.Connection, g.Event, g.Data); err != nil {

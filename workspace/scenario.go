@@ -43,7 +43,18 @@ type Given struct {
 	Forge      bool              // signed with a wrong secret
 	Reorder    bool              // the last first
 	After      time.Duration     // comes this long after the one before it
+	Press      *Press            // a person presses a button; nothing arrives
 	Line       int
+}
+
+// Press is a button that a person presses: of the newest thing of a flow that offers it.
+type Press struct {
+	Who    string
+	Verb   waybill.Verb
+	Flow   string
+	Step   string // the address of the step, for what is about an effect; empty: the run
+	Reason string
+	Values []byte // JSON
 }
 
 // Answers script how a connection answers. Whatever is not scripted, the simulator answers.
@@ -108,6 +119,11 @@ type rawGiven struct {
 	Forge   bool              `yaml:"forge"`
 	Reorder bool              `yaml:"reorder"`
 	After   time.Duration     `yaml:"after"`
+	Person  source.Text       `yaml:"person"`
+	Presses source.Text       `yaml:"presses"`
+	Of      source.Text       `yaml:"of"`
+	Reason  string            `yaml:"reason"`
+	Values  any               `yaml:"values"`
 	Span    source.Span       `yaml:",span"`
 }
 
@@ -200,6 +216,10 @@ func (r *scenarioReader) given(raw *rawGiven) Given {
 	for path, value := range raw.Set {
 		g.Set[path] = plainText(value)
 	}
+	if raw.Person.Value != "" {
+		g.Press = r.press(raw)
+		return g
+	}
 	kinds := 0
 	for _, given := range []bool{raw.Sample.Value != "", raw.File.Value != "", raw.Body != nil, raw.Event.Value != ""} {
 		if given {
@@ -231,6 +251,28 @@ func (r *scenarioReader) given(raw *rawGiven) Given {
 	}
 	g.Body = r.body(raw)
 	return g
+}
+
+// pressable are the buttons that a scenario presses.
+var pressable = []string{ // a table that nothing changes
+	string(waybill.VerbApprove), string(waybill.VerbReject), string(waybill.VerbChange), string(waybill.VerbRelease), string(waybill.VerbUndo),
+	string(waybill.VerbRetry), string(waybill.VerbSkip), string(waybill.VerbStop),
+}
+
+func (r *scenarioReader) press(raw *rawGiven) *Press {
+	flow, step, _ := strings.Cut(raw.Of.Value, ".")
+	p := &Press{Who: raw.Person.Value, Verb: waybill.Verb(raw.Presses.Value), Flow: flow, Step: step, Reason: raw.Reason, Values: asJSON(raw.Values)}
+	if !slices.Contains(pressable, raw.Presses.Value) {
+		r.unknown(raw.Presses.Span, "button", raw.Presses.Value, pressable)
+	}
+	if r.w.Flow(flow) == nil {
+		var names []string
+		for _, f := range r.w.Flows {
+			names = append(names, f.Name)
+		}
+		r.unknown(raw.Of.Span, "flow", flow, names)
+	}
+	return p
 }
 
 func (r *scenarioReader) body(raw *rawGiven) []byte {

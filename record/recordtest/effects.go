@@ -241,6 +241,48 @@ var effectCases = []testCase{
 			return err
 		})
 	}},
+	{"a question has one answer", func(k *kit) {
+		ask := func(id waybill.AskID) *waybill.Question {
+			q := &waybill.Question{ID: id, Run: "run_1", Event: "evt_1", Flow: "a", Address: "ok", Question: "Shall we?", DueAt: k.now.Add(time.Hour),
+				For: []waybill.AskFor{{Address: "write", Fingerprint: "f"}}, Who: []string{"ops"}}
+			k.do(func(tx *record.Tx) error { return tx.PutAsk(q) })
+			return q
+		}
+		first := ask("ask_1")
+		ask("ask_2") // the run stands at one step, so this is the same question
+		k.do(func(tx *record.Tx) error {
+			q := *first
+			q.State, q.By = waybill.AskApproved, "asha"
+			return tx.CloseAsk(&q)
+		})
+		k.refused(waybill.Conflict, func(tx *record.Tx) error {
+			q := *first
+			q.State, q.By = waybill.AskRejected, "ravi"
+			return tx.CloseAsk(&q)
+		})
+		ask("ask_3")
+		k.read(func(tx *record.Tx) error {
+			list := must[[]waybill.Question](k)(tx.AsksOf("run_1"))
+			open := must[*waybill.Question](k)(tx.OpenAsk("run_1"))
+			same(k, "questions", []any{len(list), list[0].By, list[0].DueAt.Equal(first.DueAt), list[0].For, open.ID}, []any{2, "asha", true, first.For, waybill.AskID("ask_3")})
+			return nil
+		})
+	}},
+	{"an approval is of one fingerprint at one step for one ask", func(k *kit) {
+		e := waybill.Effect{Event: "evt_1", Flow: "a", Address: "write", Approval: "ok", Fingerprint: "f"}
+		k.do(func(tx *record.Tx) error { return tx.Approve(&e, "asha") })
+		k.do(func(tx *record.Tx) error { return tx.Approve(&e, "ravi") })
+		other := func(change func(e *waybill.Effect)) string {
+			o, who := e, ""
+			change(&o)
+			k.read(func(tx *record.Tx) (err error) { who, _, err = tx.ApprovedBy(&o); return err })
+			return who
+		}
+		same(k, "by", []string{
+			other(func(*waybill.Effect) {}), other(func(e *waybill.Effect) { e.Fingerprint = "g" }), other(func(e *waybill.Effect) { e.Address = "x" }),
+			other(func(e *waybill.Effect) { e.Approval = "ok#2" }), other(func(e *waybill.Effect) { e.Event = "evt_2" }),
+		}, []string{"asha", "", "", "", ""})
+	}},
 	{"releases by hand are counted for each step", func(k *kit) {
 		count := func(address string) (n int) {
 			k.do(func(tx *record.Tx) (err error) { n, err = tx.CountRelease("a", address); return err })
