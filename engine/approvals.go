@@ -80,24 +80,8 @@ func (e *Engine) askedFor(b *begun, p *flow.PlannedEffect, now time.Time) (waybi
 	}
 	return waybill.AskFor{
 		Address: p.Address, Connection: p.Connection, Account: t.Account, Action: p.Action.Name, Inputs: encode(p.Inputs),
-		Fingerprint: eff.Fingerprint, Undo: undoable(p),
+		Fingerprint: eff.Fingerprint, Undo: p.Undoing(),
 	}, nil
-}
-
-// undoable says before it is done how an effect can be undone, or that it cannot.
-func undoable(p *flow.PlannedEffect) string {
-	switch u := p.Action.Undo; {
-	case p.Undo == restore:
-		return "can be undone: what was there before is kept"
-	case p.Undo != "":
-		return "can be undone by " + p.Undo
-	case u.Do != "":
-		return "can be undone by " + p.Connection + "." + u.Do
-	case u.Cannot != "":
-		return "cannot be undone: " + u.Cannot
-	default:
-		return "cannot be undone: what was there before is not kept"
-	}
 }
 
 // askedWords names who is asked.
@@ -129,12 +113,12 @@ func (e *Engine) resolveApproved(a *advance, m *flow.Approved) {
 		if !ok {
 			continue // it cannot be sent either
 		}
-		print, err := deliver.Fingerprint(t.Account, p.Action.Name, p.Inputs)
+		mark, err := deliver.Fingerprint(t.Account, p.Action.Name, p.Inputs)
 		if err != nil {
 			continue
 		}
 		a.approved = append(a.approved, waybill.Effect{
-			Event: a.b.event.ID, Flow: a.b.flow.Name, Address: p.Address, Approval: m.Address, Fingerprint: print,
+			Event: a.b.event.ID, Flow: a.b.flow.Name, Address: p.Address, Approval: m.Address, Fingerprint: mark,
 		})
 	}
 }
@@ -230,6 +214,7 @@ func (e *Engine) answerAsk(tx *record.Tx, w *deskWork, run *waybill.Run, a waybi
 			return err
 		}
 		w.say = "Approved with your values. The run goes on."
+	default: // as it was asked
 	}
 	w.follow, err = e.closeAsk(tx, run, q)
 	return err

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestAStepThatIsHeldSendsNothingUntilSomebodyReleasesIt(t *testing.T) {
 	if eff.State != waybill.EffectPlanned || !strings.Contains(eff.Reason, "release is off for this step") {
 		t.Fatalf("the effect is %s: %s", eff.State, eff.Reason)
 	}
-	if eff.Request.Method != "POST" || len(eff.Request.Body) == 0 {
+	if eff.Request.Method != http.MethodPost || len(eff.Request.Body) == 0 {
 		t.Errorf("it is not on record as it would be sent: %+v", eff.Request)
 	}
 	r.wantRun(r.onlyRun(), waybill.RunBlocked, "release is off")

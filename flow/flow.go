@@ -144,6 +144,7 @@ type StepView struct {
 	Kind    string // get, do, set, choose, case, each, emit, end
 	Does    string // crm.deal.update
 	Title   string
+	Undo    string // of a do: how it can be undone, or that it cannot, in words
 	Depth   int
 	File    string
 	Line    int
@@ -155,7 +156,7 @@ func (f *Flow) Steps() []StepView { return viewSteps(nil, f.steps, 0) }
 func viewSteps(out []StepView, list []*step, depth int) []StepView {
 	for _, s := range list {
 		out = append(out, StepView{
-			Address: s.address, Was: s.was, Kind: string(s.kind), Does: s.does(), Title: s.title, Depth: depth,
+			Address: s.address, Was: s.was, Kind: string(s.kind), Does: s.does(), Title: s.title, Undo: s.undoWords(), Depth: depth,
 			File: s.span.File, Line: s.span.Line,
 		})
 		for _, b := range s.branches {

@@ -118,3 +118,27 @@ func (f *Flow) Undo(address string, data, input map[string]any, output any) (*Pl
 	}
 	return &PlannedEffect{Connection: s.undoes.connection, Action: s.undoes.action, Inputs: in}, nil
 }
+
+// undoWords says how what a step does can be undone, or that it cannot; empty for what changes nothing outside.
+func (s *step) undoWords() string {
+	if s.kind != kindDo || s.action == nil {
+		return ""
+	}
+	return (&PlannedEffect{Connection: s.connection, Action: s.action, Undo: s.undo}).Undoing()
+}
+
+// Undoing says before it is done how an effect can be undone, or that it cannot.
+func (p *PlannedEffect) Undoing() string {
+	switch u := p.Action.Undo; {
+	case p.Undo == undoRestore:
+		return "can be undone: what was there before is kept"
+	case p.Undo != "":
+		return "can be undone by " + p.Undo
+	case u.Do != "":
+		return "can be undone by " + p.Connection + "." + u.Do
+	case u.Cannot != "":
+		return "cannot be undone: " + u.Cannot
+	default:
+		return "cannot be undone: what was there before is not kept"
+	}
+}

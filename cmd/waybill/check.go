@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +20,7 @@ import (
 
 func (m *Main) check() *cobra.Command {
 	var format, env string
+	var writes bool
 	c := &cobra.Command{
 		Use: "check [dir]", Short: "check a workspace: every fault at once, with its place and what to do", Args: atMostDir,
 		Example: "  waybill check shop\n  waybill check --format json shop",
@@ -27,12 +30,31 @@ func (m *Main) check() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return m.report(dir, ws, faults, format)
+			if err := m.report(dir, ws, faults, format); err != nil || !writes || ws == nil {
+				return err
+			}
+			return m.writes(ws)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "text", "text or json")
+	c.Flags().BoolVar(&writes, "writes", false, "list what the flows write outside, what makes a repeat harmless, and what cannot be undone")
 	c.Flags().StringVar(&env, "env", m.env("WAYBILL_ENV", "offline"), "the environment to check for: offline, test or production")
 	return c
+}
+
+// writes lists what the flows write outside.
+func (m *Main) writes(ws *workspace.Workspace) error {
+	w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nFLOW\tSTEP\tWRITES\tREPEAT\tUNDO")
+	for _, f := range ws.Flows {
+		for _, s := range f.Steps() {
+			connection, action, _ := strings.Cut(s.Does, ".")
+			if c := ws.Connections[connection]; s.Undo != "" && c != nil {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Name, s.Address, s.Does, c.Manifest.Actions[action].Repeat, s.Undo)
+			}
+		}
+	}
+	return w.Flush()
 }
 
 // report says what check found; errors end with exit code 1.
