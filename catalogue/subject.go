@@ -74,6 +74,48 @@ func (d *Definition) Search(data map[string]any) []waybill.SearchKey {
 	return out
 }
 
+// SearchedBy returns the kind of search key that a field of the event's data is, empty when people do not search by it.
+func (d *Definition) SearchedBy(path []string) string {
+	for _, s := range d.search {
+		if slices.Equal(s.path, path) {
+			return s.kind
+		}
+	}
+	return ""
+}
+
+// Normal writes the value of a field so that the same one always reads the same, whoever wrote it.
+func (d *Definition) Normal(path []string, value string) string {
+	return Normal(d.SearchedBy(path), value, d.region)
+}
+
+// Identity tells the object that the whole of the event's data is about from all others of its noun: by its own number
+// where it has one, else by its id in the connection that it came by. It is empty when the data has no id.
+func (d *Definition) Identity(connection string, data map[string]any) string {
+	for _, a := range d.about {
+		if len(a.at) > 0 {
+			continue
+		}
+		for _, id := range a.ids {
+			value := Text(data, id.path)
+			if value != "" && slices.Equal(id.path, []string{"id"}) && id.kind != "email" && id.kind != "phone" {
+				return identity(id.kind, connection, value)
+			}
+		}
+	}
+	if value := Text(data, []string{"id"}); value != "" {
+		return identity("connection", connection, value)
+	}
+	return ""
+}
+
+func identity(kind, connection, value string) string {
+	if kind == "connection" {
+		kind = "connection " + connection
+	}
+	return kind + " " + value
+}
+
 // Object is a business object that an event's data describes.
 type Object struct {
 	Type    string

@@ -109,7 +109,7 @@ func (e *Engine) actOnStep(tx *record.Tx, w *deskWork, run *waybill.Run, a waybi
 	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
 		return err
 	}
-	w.follow = e.machine(b, answer, reads{tx, b.version.ws})
+	w.follow = e.machine(b, answer, readsOf(tx, b))
 	w.follow.from = &before
 	return e.apply(tx, w.follow, run.State)
 }
@@ -140,7 +140,7 @@ func (e *Engine) reconsider(tx *record.Tx, w *deskWork, b *begun) error {
 	case !c.Matched:
 		w.follow = e.resolve(b, b.progress, []flow.Move{{Done: &flow.Ended{Reason: c.Reason}}})
 	default:
-		w.follow = e.machine(b, nil, reads{tx, b.version.ws})
+		w.follow = e.machine(b, nil, readsOf(tx, b))
 	}
 	return e.apply(tx, w.follow, from)
 }
@@ -155,7 +155,7 @@ func (e *Engine) skipStep(tx *record.Tx, w *deskWork, run *waybill.Run, address 
 	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
 		return err
 	}
-	w.follow = e.machine(b, nil, reads{tx, b.version.ws})
+	w.follow = e.machine(b, nil, readsOf(tx, b))
 	w.follow.from = &before // it stood at the step until now
 	return e.apply(tx, w.follow, run.State)
 }

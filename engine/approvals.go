@@ -380,7 +380,7 @@ func (e *Engine) answerApproval(tx *record.Tx, w *deskWork, run *waybill.Run, ef
 	if b.progress.Address != eff.Address {
 		return tx.Clear(waybill.Member{Effect: eff.ID})
 	}
-	w.follow = e.machine(b, &flow.Answer{Address: eff.Address, Result: flow.Over, Words: eff.Reason}, reads{tx, b.version.ws})
+	w.follow = e.machine(b, &flow.Answer{Address: eff.Address, Result: flow.Over, Words: eff.Reason}, readsOf(tx, b))
 	return e.apply(tx, w.follow, run.State) // it ends, so it needs no turn in its lane
 }
 

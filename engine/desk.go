@@ -183,6 +183,9 @@ func (e *Engine) stopRun(tx *record.Tx, w *deskWork, run *waybill.Run, a waybill
 	if err := e.withdrawAsk(tx, run, why); err != nil {
 		return err
 	}
+	if err := tx.EndWaits(run.ID); err != nil {
+		return err
+	}
 	run.State, run.Reason, run.EndedAt, run.Problem = waybill.RunStopped, why, e.d.Now(), ""
 	if err := tx.MoveRun(run, from); err != nil {
 		return err

@@ -11,6 +11,8 @@
 //	settle.go      effects in doubt are looked for, recovered after a crash, or asked about
 //	proof.go       webhooks and late answers prove effects
 //	lists.go       a person's list: what is put on it, and what takes it off
+//	waits.go       runs wait for a time or an event, and go on
+//	schedule.go    flows that start by themselves
 //	health.go      outages are states of connections; problems group what has one cause
 //	journey.go     an event's way, as people read it
 //	choices.go     what people may do now
@@ -62,6 +64,8 @@ type Options struct {
 	Passing func(step string)
 	// Backlog bounds the pieces of work of one kind held in memory; default 4,096.
 	Backlog int
+	// Unscheduled keeps flows with a schedule from starting by themselves: Tick starts them.
+	Unscheduled bool
 	// Sweep is how often the tables are asked for work that no hint announced: the floor of the promise of progress.
 	// Default 2 s.
 	Sweep time.Duration
@@ -88,6 +92,7 @@ type Engine struct {
 	idle     func() // cancels the next sweep
 
 	taking atomic.Int32 // arrivals on their way into the book
+	waits  atomic.Pointer[awaiting]
 	claims *claims
 	rules  []deliver.Rule
 	items  *crew[*piece]
@@ -122,9 +127,9 @@ func New(o Options) (*Engine, error) {
 		claims:   newClaims(),
 		rules:    deliver.Rules(),
 	}
+	e.waits.Store(&awaiting{})
 	if o.Workspace != nil { // served from the start on; Start publishes it
-		e.current = newVersion(o.Workspace.Bundle, o.Workspace)
-		e.versions[o.Workspace.Bundle] = e.current
+		e.current = e.learn(newVersion(o.Workspace.Bundle, o.Workspace))
 	}
 	if o.Caller.Keep == nil && o.Keep != nil {
 		o.Caller.Keep = e.keep
@@ -153,6 +158,9 @@ func (e *Engine) jitterLocked() float64 {
 func (e *Engine) Start(ctx context.Context) error {
 	if err := e.publish(ctx, e.o.Workspace); err != nil {
 		return err
+	}
+	if err := e.watchWaits(); err != nil {
+		return fmt.Errorf("take over what runs wait for: %w", err)
 	}
 	if err := e.restoreConnections(); err != nil {
 		return fmt.Errorf("restore connections: %w", err)
@@ -192,6 +200,7 @@ func (e *Engine) sweep() {
 	e.settleStrays()
 	e.lookForDoubts()
 	e.probeConnections()
+	e.tick()
 	e.flushTraffic()
 }
 

@@ -152,7 +152,7 @@ func (e *Engine) renew(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, dat
 	}
 	var p *flow.Progress
 	var in map[string]any
-	if p, in, err = b.flow.Again(b.progress, data, reads{tx, b.version.ws}); err != nil {
+	if p, in, err = b.flow.Again(b.progress, data, readsOf(tx, b)); err != nil {
 		return err
 	}
 	t, ok := e.target(eff.Connection)

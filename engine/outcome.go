@@ -176,7 +176,7 @@ func (e *Engine) goOn(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, answ
 	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
 		return nil, err // the book has its answer when its turn comes
 	}
-	a := e.machine(b, answer, reads{tx, b.version.ws})
+	a := e.machine(b, answer, readsOf(tx, b))
 	return a, e.apply(tx, a, run.State)
 }
 

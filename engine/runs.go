@@ -42,6 +42,7 @@ type advance struct {
 	approved []waybill.Effect // what a person approved with other values
 	approver string
 	failed   *flow.Answer // a part that failed and that the flow carries on without
+	rest     *flow.Rest   // it waits for a time or an event
 
 	// results of apply, set anew each time it runs
 	job  *job
@@ -81,6 +82,8 @@ func (e *Engine) resolve(b *begun, p *flow.Progress, moves []flow.Move) *advance
 			e.resolveApproved(a, m.Approve)
 		case m.Wait != nil:
 			nb.run.State, nb.run.Reason = waybill.RunWaiting, m.Wait.Reason
+		case m.Rest != nil:
+			e.resolveRest(a, m.Rest, now)
 		}
 	}
 	a.run = nb.run
@@ -284,6 +287,9 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 		}
 		a.job = &job{fetch: &f, action: a.action, b: a.b}
 	}
+	if err := e.applyRest(tx, a, &run); err != nil {
+		return err
+	}
 	if from == waybill.RunBlocked {
 		if err := e.unlist(tx, &run, a.from.progress.Address); err != nil {
 			return err
@@ -315,7 +321,8 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 
 // leave hands the lane on when the run no longer holds it.
 func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
-	if run.Lane == "" || !run.State.Ended() && a.ask == nil && (run.State != waybill.RunBlocked || a.b.flow.Hold) {
+	rests := a.rest != nil && run.State == waybill.RunWaiting
+	if run.Lane == "" || !rests && a.ask == nil && !run.State.Ended() && (run.State != waybill.RunBlocked || a.b.flow.Hold) {
 		return nil
 	}
 	next, err := e.passLane(tx, run.ID)
@@ -385,6 +392,8 @@ func (e *Engine) follow(a *advance) {
 	}
 	if a.wake {
 		e.runs.push(a.b.run.ID)
+	} else {
+		e.soon(&a.b.run)
 	}
 	for _, o := range a.emits {
 		e.followOpening(o)
@@ -428,6 +437,9 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 	if err != nil {
 		return nil, e.listBroken(tx, run, err)
 	}
+	if b.flow.Rests(b.progress) {
+		return e.advanceRest(tx, b)
+	}
 	var answer *flow.Answer
 	if address := b.progress.Address; address != "" {
 		answer, err = e.answerInBook(tx, b, address)
@@ -448,7 +460,7 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 			}
 		}
 	}
-	a := e.machine(b, answer, reads{tx, b.version.ws})
+	a := e.machine(b, answer, readsOf(tx, b))
 	return a, e.apply(tx, a, run.State)
 }
 
@@ -459,7 +471,7 @@ func (e *Engine) refillRuns() {
 		return
 	}
 	var list []waybill.Run
-	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now(), free); return err })
+	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now().Add(e.o.Sweep), free); return err })
 	if err != nil {
 		e.log.Error("the runs that are due could not be read", "err", err)
 		return
@@ -467,7 +479,12 @@ func (e *Engine) refillRuns() {
 	if len(list) == free {
 		e.runs.more()
 	}
+	now := e.d.Now()
 	for i := range list {
+		if list[i].State == waybill.RunWaiting && list[i].DueAt.After(now) {
+			e.soon(&list[i])
+			continue
+		}
 		e.runs.push(list[i].ID)
 	}
 }

@@ -97,7 +97,7 @@ func (r *trial) build(ctx context.Context, ids *waybill.IDs, rnd *rand.Rand) (er
 		Book: r.Book, Dispatcher: r.v, IDs: ids, Environment: "offline", Workspace: r.ws,
 		Secret: func(name string) (string, bool) { value, ok := r.secrets[name]; return value, ok },
 		Caller: &deliver.Caller{Transport: scripted{r, r.world.RoundTripper()}, Now: r.v.Now, Redact: redact.Bytes},
-		Random: rnd, Log: slog.New(slog.DiscardHandler), Sweep: time.Hour,
+		Random: rnd, Log: slog.New(slog.DiscardHandler), Sweep: time.Hour, Unscheduled: true,
 	})
 	if err != nil {
 		return err
@@ -131,6 +131,10 @@ func (r *trial) give(ctx context.Context, g workspace.Given) error {
 	switch {
 	case g.Press != nil:
 		return r.press(ctx, g.Press)
+	case g.Schedule != "":
+		return r.engine.Tick(g.Schedule)
+	case g.Nothing():
+		return nil // time has passed
 	case g.Event != "":
 		for range g.Times {
 			if err := r.engine.Tell(g.Connection, g.Event, g.Data); err != nil {

@@ -164,13 +164,14 @@ type opening struct {
 	// set by apply
 	fresh bool
 	id    waybill.EventID // the event's own, or that of the same fact
+	woken []waybill.RunID // the runs that waited for it
 }
 
 // open asks every flow of the event's type what it makes of it, and takes each run that begins as far as it goes
 // without the outside world.
 func (e *Engine) open(v *version, ev *waybill.Event, data map[string]any) *opening {
 	o := &opening{event: ev, data: data}
-	for _, f := range v.byOn[ev.Type] {
+	for _, f := range v.startedBy(ev) {
 		c, lane, err := f.Consider(ev, data)
 		if err != nil {
 			c.Reason = err.Error()
@@ -256,6 +257,9 @@ func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
 		return nil
 	}
 	o.fresh = true
+	if err := e.tell(tx, e.today(), o); err != nil {
+		return err
+	}
 	if err := e.touchSubject(tx, o); err != nil {
 		return err
 	}
@@ -270,7 +274,7 @@ func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
 // applyStart writes a new run: as far as it got when it is first in its lane, else queued behind the others.
 func (e *Engine) applyStart(tx *record.Tx, a *advance) error {
 	if a.inside {
-		*a = *e.machine(a.from, nil, reads{tx, a.from.version.ws})
+		*a = *e.machine(a.from, nil, readsOf(tx, a.from))
 		a.inside = true
 	}
 	a.job, a.next, a.wake = nil, "", false
@@ -291,7 +295,7 @@ func (e *Engine) applyStart(tx *record.Tx, a *advance) error {
 	if err := e.apply(tx, a, ""); err != nil {
 		return err
 	}
-	if after := a.b.run; after.Problem != run.Problem || after.State != state {
+	if after := a.b.run; after.Problem != run.Problem || after.State != state || !after.DueAt.Equal(run.DueAt) {
 		if err := tx.MoveRun(&after, state); err != nil {
 			return err
 		}
@@ -318,6 +322,9 @@ func (e *Engine) followOpening(o *opening) {
 	}
 	for _, a := range o.advances {
 		e.follow(a)
+	}
+	for _, id := range o.woken {
+		e.runs.push(id)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"waybill/deliver"
 	"waybill/flow"
 	"waybill/record"
+	"waybill/subject"
 	"waybill/workspace"
 )
 
@@ -40,6 +41,12 @@ func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
 			if err := tx.PublishBundle(ws.Bundle, ws.Content); err != nil {
 				return err
 			}
+			if err := noteWaits(tx, ws); err != nil {
+				return err
+			}
+			if err := noteSchedules(tx, ws); err != nil {
+				return err
+			}
 			return noteDoors(tx, ws)
 		})
 		if err != nil {
@@ -60,8 +67,7 @@ func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.versions[id] = newVersion(id, ws)
-	e.current = e.versions[id]
+	e.current = e.learn(newVersion(id, ws))
 	return nil
 }
 
@@ -107,8 +113,7 @@ func (e *Engine) version(tx *record.Tx, id waybill.BundleID) (*version, error) {
 	v = newVersion(id, ws)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.versions[id] = v
-	return v, nil
+	return e.learn(v), nil
 }
 
 // target is a connection as deliver sees it: credentials, limits and addresses are always today's.
@@ -146,7 +151,10 @@ func (e *Engine) keep(connection, secret, value string) error {
 type reads struct {
 	tx *record.Tx
 	ws *workspace.Workspace
+	b  *begun
 }
+
+func readsOf(tx *record.Tx, b *begun) reads { return reads{tx, b.version.ws, b} }
 
 // outside is what expressions may read without a transaction: the rows that git keeps, which are the same for every
 // transaction of a version. Whatever else they ask for sets missed, and the machine runs again inside the transaction.
@@ -175,6 +183,34 @@ func (o *outside) Table(name, key string) (string, bool, error) {
 func (o *outside) Pairing(string, string, string, string) (string, bool, error) {
 	o.missed = true
 	return "", false, errInside
+}
+
+// Current needs the book.
+func (o *outside) Current() (map[string]any, error) {
+	o.missed = true
+	return nil, errInside
+}
+
+// Current gives the run's object as its newest fact has it, laid over what the run began with; nil when nothing newer was
+// told.
+func (r reads) Current() (map[string]any, error) {
+	k, ok := aboutKey(r.b.version, r.b.event, r.b.data)
+	if !ok {
+		return nil, nil
+	}
+	id, err := r.tx.Newest(k)
+	if err != nil || id == "" || id == r.b.event.ID {
+		return nil, err
+	}
+	ev, err := r.tx.Event(id)
+	if err != nil {
+		return nil, err
+	}
+	data, err := decodeMap(ev.Data)
+	if err != nil {
+		return nil, fmt.Errorf("read the event %s: %w", id, err)
+	}
+	return subject.Lay(r.b.data, data), nil
 }
 
 // Table looks a value up: a row in git first, then one an operator added at the desk.

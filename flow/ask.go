@@ -170,7 +170,8 @@ func (c *compiler) rounds(def *stepDef, a *asking) {
 			"Add: who: OWNER, as listed in waybill.yaml, or who: {role: admin}")
 		return
 	}
-	r := &askRound{within: def.Within, then: thenReject}
+	r := &askRound{then: thenReject}
+	c.add(source.Decode(def.Within, &r.within))
 	r.who, r.role = c.who(def.Who)
 	for n := def.NoAnswer; ; {
 		if n != nil && r.within == 0 {

@@ -22,7 +22,7 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"and underscores, beginning with a letter, used once in the flow, and different from the event's noun, from names of " +
 		"functions and from words of the expression language."},
 	"E310": {Title: "step that is never reached", Text: "The steps before it always end the run."},
-	"E311": {Title: "step without one verb", Text: "A step does exactly one thing: get, do, set, choose, each, emit or end."},
+	"E311": {Title: "step without one verb", Text: "A step does exactly one thing: get, do, set, choose, each, emit, end, wait or wait_for."},
 	"E312": {Title: "unknown owner", Text: "The owner of a flow is a person or team listed under `owners` in waybill.yaml: they are " +
 		"asked when a run needs a person."},
 	"E313": {Title: "field of another kind of step", Text: "This field means nothing for this kind of step, so it would be ignored."},
@@ -46,7 +46,7 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E324": {Title: "result that is not there", Text: "When a look-up finds nothing and `if_none: create` makes the thing, the " +
 		"result of the last step there becomes the result of the look-up, so that step must give one."},
 	"E325": {Title: "expression not written as one", Text: "Plain YAML is text, letter by letter. ${ } encloses an expression: " +
-		"${order.id}. Only when, lane, each and by hold expressions without it."},
+		"${order.id}. Only when, where, still, lane, each, by and the right side of a match hold expressions without it."},
 	"E326": {Title: "change of an unknown type", Text: "What a person changes is checked like everything else, so the type of each " +
 		"value under `change` must be known: a field of the event or of a step's result, not the value of a table."},
 	"E327": {Title: "deadline without a time", Text: "`no_answer` says what happens when nobody answers in time, so `within` must say how long that is."},
@@ -57,6 +57,20 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"Each such step stands under an `ask` or is named by the `for` of one."},
 	"E331": {Title: "nothing to read again", Text: "`late: fetch` reads the newest state of what the event is about and writes that. So every connection " +
 		"that tells the event must do so by webhooks that carry ids only, whose record is read afterwards."},
+	"E332": {Title: "match that cannot be made", Text: "An awaited event is found by values that are the same on both sides: on the " +
+		"left of the colon a field of the awaited event, beginning with its noun, on the right an expression over what this run " +
+		"knows. Its value must always be there: a run whose value is absent would wait for nothing. An awaited event that lacks the " +
+		"field is simply not the one that is meant."},
+	"E333": {Title: "wait without an end", Text: "A `wait_for` says how long it waits (`timeout`) and, under `on_timeout`, what happens then. " +
+		"Nothing waits for ever."},
+	"E334": {Title: "nothing to cancel", Text: "`cancel_on` ends a run that stands at a `wait` or `wait_for`. It never cuts off a write that is under way."},
+	"E335": {Title: "still without a wait", Text: "`still` asks a condition again after a wait, on values that are read anew. Before any wait " +
+		"it says no more than `when`."},
+	"E336": {Title: "unusable schedule", Text: "A flow that starts by itself has `schedule` in place of `on`: {cron: \"0 9 * * mon-fri\", zone: " +
+		"Asia/Kolkata, missed: once}. The five fields are minute, hour, day of the month, month and day of the week."},
+	"E337": {Title: "unusable time", Text: "A wait takes a time span (2h, 3d), or {until: a time, plus or minus a span, at: a time of day}. " +
+		"Whole days are days of the calendar in the workspace's zone. `within: business_hours` moves the end into business hours; " +
+		"`counting: business_hours` lets only them count."},
 }
 
 const later = "It comes with a later version of Waybill; remove it for now."

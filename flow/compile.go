@@ -28,7 +28,7 @@ var reserved = []string{ // a table that nothing changes
 
 // Compile checks one file's flow and compiles it; every fault at once. The flow is nil when any of them is an error.
 func Compile(n *source.Node, d Deps) (*Flow, source.Faults) {
-	c := &compiler{deps: d, flow: &Flow{uses: map[string]bool{}}, ids: map[string]source.Span{}, words: map[string]bool{}}
+	c := &compiler{deps: d, flow: &Flow{uses: map[string]bool{}}, ids: map[string]source.Span{}, words: map[string]bool{}, gets: map[string]*step{}}
 	c.header(n)
 	if c.faults.Bad() {
 		return nil, c.faults.Sorted()
@@ -44,22 +44,28 @@ type compiler struct {
 	faults source.Faults
 	ids    map[string]source.Span
 	words  map[string]bool // every word of every expression, to know which outputs are ever named
+	gets   map[string]*step
 }
 
 // scope is what an expression at some place of the flow may name, and which of its optional paths are proven present.
 type scope struct {
-	env   *expr.Env
-	known []string
+	env    *expr.Env
+	known  []string
+	waited bool // a step before it waits
 }
 
 func (s scope) proving(p *expr.Program) scope {
 	if p == nil {
 		return s
 	}
-	return scope{s.env, append(slices.Clip(s.known), p.Proves()...)}
+	s.known = append(slices.Clip(s.known), p.Proves()...)
+	return s
 }
 
-func (s scope) with(v expr.Var) scope { return scope{s.env.With(v), s.known} }
+func (s scope) with(v expr.Var) scope {
+	s.env = s.env.With(v)
+	return s
+}
 
 func (s scope) to(schema *expr.Schema) expr.Target {
 	return expr.Target{Schema: schema, Known: s.known}
@@ -110,6 +116,7 @@ func (c *compiler) header(n *source.Node) {
 			"Add a step under `steps`: - {id: tell, do: team.message.send, with: {...}}")
 	}
 	f.steps = c.list(def.Steps, "", at)
+	c.cancels(def.CancelOn, def.Node.KeySpan("cancel_on"), at)
 	c.kept()
 	c.renamed()
 	c.approvals(f.steps)
@@ -160,6 +167,9 @@ func (c *compiler) behind(t source.Text) {
 
 // event finds the types of the event and the type of its data.
 func (c *compiler) event(def flowDef) (*expr.Schema, bool) {
+	if def.Schedule != nil {
+		return c.scheduled(def)
+	}
 	if len(def.On) == 0 {
 		c.faults.Add(source.Codes, "E105", def.Node.KeySpan("on"), `"on" must name the event that starts the flow.`,
 			"Write for example: on: order.paid_in_full")
@@ -168,6 +178,10 @@ func (c *compiler) event(def flowDef) (*expr.Schema, bool) {
 	var schema *expr.Schema
 	good := true
 	for _, t := range def.On {
+		if t.Value == Tick || t.Value == "schedule" {
+			c.fault("E336", t.Span, "A flow that starts by itself says when.", "Write in place of `on`: schedule: {cron: \"0 9 * * mon-fri\"}")
+			return nil, false
+		}
 		d := c.eventType(t)
 		if d == nil {
 			good = false
@@ -305,7 +319,7 @@ func (c *compiler) action(t source.Text) (string, *connector.Action) {
 }
 
 // bare are the fields that hold an expression without ${ }.
-var bare = []string{"when", "lane", "each", "by"} // a table that nothing changes
+var bare = []string{"when", "lane", "each", "by", "where", "still"} // a table that nothing changes
 
 // collect notes every word that stands in an expression below n: no output is named without being among them.
 func collect(n *source.Node, expression bool, words map[string]bool) {
@@ -322,6 +336,11 @@ func collect(n *source.Node, expression bool, words map[string]bool) {
 	}
 	for _, e := range n.Entries {
 		collect(e.Value, slices.Contains(bare, e.Key), words)
+		if e.Key == "match" {
+			for _, pair := range e.Value.Entries {
+				collect(pair.Value, true, words)
+			}
+		}
 	}
 }
 

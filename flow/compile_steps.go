@@ -23,6 +23,7 @@ func (c *compiler) list(nodes []*source.Node, prefix string, at scope) []*step {
 		var s *step
 		s, at = c.step(n, prefix, at)
 		if s != nil {
+			at.waited = at.waited || pauses(s)
 			out = append(out, s)
 			ended = ended || s.ends()
 		}
@@ -52,7 +53,12 @@ func (c *compiler) step(n *source.Node, prefix string, at scope) (*step, scope) 
 	if def.IfItFails != nil {
 		s.carryOn = c.carryOn(*def.IfItFails)
 	}
+	c.still(&def, s, inside)
 	switch s.kind {
+	case kindWait:
+		c.waitStep(&def, s, inside)
+	case kindWaitFor:
+		return s, c.waitForStep(&def, s, inside, at)
 	case kindGet, kindDo:
 		return s, c.call(&def, s, inside, at)
 	case kindSet:
@@ -74,7 +80,7 @@ func (c *compiler) step(n *source.Node, prefix string, at scope) (*step, scope) 
 // verb finds the one thing a step does, and faults fields that belong to other verbs.
 func (c *compiler) verb(def *stepDef) string {
 	var found, names []string
-	allowed := []string{"id", "was", "title", "when"}
+	allowed := []string{"id", "was", "title", "when", "still"}
 	for _, v := range verbs {
 		names = append(names, v.name)
 		if def.Node.Get(v.name) != nil {
@@ -89,9 +95,6 @@ func (c *compiler) verb(def *stepDef) string {
 	case len(found) > 1:
 		c.fault("E311", def.Node.KeySpan(found[1]), fmt.Sprintf("A step does one thing, but this one has %s.", quoted(found)),
 			"Make two steps of it.")
-		return ""
-	case slices.Contains([]string{"wait", "wait_for"}, found[0]):
-		c.fault("E314", def.Node.KeySpan(found[0]), fmt.Sprintf("`%s` is not there yet.", found[0]), later)
 		return ""
 	}
 	if n := def.Node.Get(found[0]); n.Kind == source.Null && found[0] != string(kindEnd) {
@@ -109,10 +112,10 @@ func (c *compiler) verb(def *stepDef) string {
 }
 
 // stepFields are the fields that only some steps take.
-var stepFields = []string{ // a table that nothing changes
+var stepFields = append([]string{ // a table that nothing changes
 	"with", "if_none", "good_for", "if_it_fails", "undo", "release", "late", "as", "by", "steps",
-	"who", "within", "no_answer", "show", "change", "for", "approved", "rejected",
-}
+	"who", "no_answer", "show", "change", "for", "approved", "rejected",
+}, waitFields...)
 
 // id checks a step's id. An `end` may go without: nothing ever names it.
 func (c *compiler) id(def *stepDef, s *step) {
@@ -198,6 +201,9 @@ func (c *compiler) call(def *stepDef, s *step, inside, at scope) scope {
 			"Add `repeat: key`, `natural`, `lookup` or `never` to the action in its manifest.")
 	}
 	s.input, s.inputAt = c.inputs(def, *t, s.action.Input, inside)
+	if s.kind == kindGet {
+		c.gets[s.id] = s
+	}
 	c.undo(def, s, t.Value)
 	s.release, s.fresh = c.release(def), c.late(def, s)
 	output := s.action.Output
@@ -398,7 +404,7 @@ func walkOutputs(list []*step, visit func(*step, *expr.Schema)) {
 			visit(s, s.output)
 		}
 		for _, b := range s.branches {
-			if s.kind == kindChoose || s.kind == kindAsk {
+			if s.kind == kindChoose || s.kind == kindAsk || s.kind == kindWaitFor {
 				walkOutputs(b.steps, visit)
 			}
 		}

@@ -20,6 +20,8 @@ type flowDef struct {
 	DueWithin     time.Duration  `yaml:"due_within"`
 	BehindBlocked source.Text    `yaml:"behind_blocked"`
 	Columns       []source.Text  `yaml:"columns"`
+	CancelOn      *source.Node   `yaml:"cancel_on"`
+	Schedule      *source.Node   `yaml:"schedule"`
 	Steps         []*source.Node `yaml:"steps"`
 	Span          source.Span    `yaml:",span"`
 	Node          *source.Node   `yaml:",node"`
@@ -49,7 +51,7 @@ type stepDef struct {
 	Release   *source.Node   `yaml:"release"`
 	Late      *source.Text   `yaml:"late"`
 	Who       *source.Node   `yaml:"who"`
-	Within    time.Duration  `yaml:"within"`
+	Within    *source.Node   `yaml:"within"` // of an ask a span, of a wait business hours
 	NoAnswer  *source.Node   `yaml:"no_answer"`
 	Show      *source.Node   `yaml:"show"`
 	Change    *source.Node   `yaml:"change"`
@@ -59,6 +61,7 @@ type stepDef struct {
 	As        source.Text    `yaml:"as"`
 	By        *source.Text   `yaml:"by"`
 	Steps     []*source.Node `yaml:"steps"`
+	Waits     waitDef        `yaml:",inline"`
 	Span      source.Span    `yaml:",span"`
 	Node      *source.Node   `yaml:",node"`
 }
@@ -83,7 +86,7 @@ var verbs = []struct { // a table that nothing changes
 	{"each", []string{"as", "by", "steps"}},
 	{"emit", []string{"with"}},
 	{"end", nil},
-	{"wait", nil},
-	{"wait_for", []string{"steps"}},
+	{"wait", []string{"within", "counting", "zone"}},
+	{"wait_for", waitFields},
 	{"ask", []string{"who", "within", "no_answer", "show", "change", "for", "approved", "rejected"}},
 }

@@ -29,8 +29,9 @@ type Flow struct {
 	From      []string // connections; empty: any
 	Noun      string
 	DueWithin time.Duration
-	Hold      bool     // behind_blocked: hold
-	Columns   []string // paths of event fields, as written: order.customer.email
+	Hold      bool      // behind_blocked: hold
+	Columns   []string  // paths of event fields, as written: order.customer.email
+	Schedule  *Schedule // when it starts by itself; nil for a flow that events start
 	File      string
 	Line      int
 
@@ -38,7 +39,8 @@ type Flow struct {
 	lane     *expr.Program
 	laneName string // the flow's name, or the name of a lane it shares
 	steps    []*step
-	results  []string // ids of the steps whose output later expressions may name, and the names of loop items
+	cancels  []*awaited // events that end a run while it waits
+	results  []string   // ids of the steps whose output later expressions may name, and the names of loop items
 	uses     map[string]bool
 	span     source.Span
 }
@@ -51,6 +53,7 @@ type Deps struct {
 	Owners      []string
 	People      map[string][]string  // by owner: who answers for them
 	Approve     []waybill.ActionKind // writes that are approved before they are sent
+	Calendar    Calendar             // business hours and holidays, by the workspace's zone
 }
 
 // MaxItems is how many items `each` follows; a longer list blocks the run rather than being cut.
@@ -141,7 +144,7 @@ func (f *Flow) Uses(connection string) bool { return f.uses[connection] }
 type StepView struct {
 	Address string // with [] where the key of a loop's item stands: items[].update
 	Was     string // the id it had before, when it was renamed
-	Kind    string // get, do, set, choose, case, each, emit, end
+	Kind    string // get, do, set, choose, case, each, emit, end, wait, wait_for
 	Does    string // crm.deal.update
 	Title   string
 	Undo    string // of a do: how it can be undone, or that it cannot, in words

@@ -3,6 +3,7 @@ package flow_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"waybill"
 	"waybill/catalogue"
@@ -67,8 +68,9 @@ func bench(tb testing.TB) flow.Deps {
 		},
 	}}
 	return flow.Deps{
-		Catalogue: cat, Env: env, Owners: []string{"finance-ops", "sales"},
+		Catalogue: cat.In("IN"), Env: env, Owners: []string{"finance-ops", "sales"},
 		Connections: map[string]*connector.Manifest{"crm": crm, "whatsapp": whatsapp},
+		Calendar:    flow.Calendar{Zone: time.FixedZone("IST", 19800), Hours: flow.Weekdays()},
 	}
 }
 
@@ -237,12 +239,6 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		},
 		"an unknown field is refused with the near one": {
 			steps("  - {id: a, do: crm.deal.update, wiht: {id: x}}\n"), "E104", 6, `"with"`, //nolint:misspell // meant
-		},
-		"wait comes later": {
-			steps("  - {id: a, wait: 2h}\n"), "E314", 6, "later",
-		},
-		"wait_for comes later": {
-			steps("  - {id: a, wait_for: order.paid}\n"), "E314", 6, "later",
 		},
 		"an ask says who may answer":        {steps("  - {id: a, ask: ok?}\n"), "E105", 6, "who: OWNER"},
 		"an ask asks owners that there are": {steps("  - {id: a, ask: ok?, who: financ}\n"), "E312", 6, "finance-ops"},

@@ -20,7 +20,24 @@ func (f *Flow) Next(p *Progress, _ *waybill.Event, data map[string]any, a *Answe
 			Address: p.Address, Cause: waybill.OurSide, Words: "the run stands at a step that this version of the flow does not have",
 		}}}
 	}
-	m := &machine{flow: f, p: p.Clone(), items: map[int][]any{}}
+	m := f.machine(p.Clone(), data, r)
+	if a != nil {
+		m.hear(a)
+	} else if m.p.Stage == stageBlocked {
+		m.set(stageReady)
+	}
+	if m.p.Stage == stageReady {
+		m.walk()
+	}
+	if !m.told {
+		m.tell()
+	}
+	return m.p, m.moves
+}
+
+// machine makes a machine that stands at p, which it may change.
+func (f *Flow) machine(p *Progress, data map[string]any, r expr.Reads) *machine {
+	m := &machine{flow: f, p: p, items: map[int][]any{}}
 	if r != nil {
 		m.asked = &watched{Reads: r}
 		m.reads = m.asked
@@ -35,18 +52,7 @@ func (f *Flow) Next(p *Progress, _ *waybill.Event, data map[string]any, a *Answe
 	m.vars[f.Noun] = data
 	maps.Copy(m.vars, m.p.Values)
 	m.open()
-	if a != nil {
-		m.hear(a)
-	} else if m.p.Stage == stageBlocked {
-		m.set(stageReady)
-	}
-	if m.p.Stage == stageReady {
-		m.walk()
-	}
-	if !m.told {
-		m.tell()
-	}
-	return m.p, m.moves
+	return m
 }
 
 // machine is one call of Next.
@@ -74,6 +80,8 @@ const (
 	actNo    act = "go the way of a rejection"
 	actNext  act = "ask others"
 	actOver  act = "end the run"
+	actTime  act = "the time has come"
+	actAgain act = "work out anew until when to wait"
 )
 
 // answers says what each result means for each kind of step that has one. A fetch is repeatable, so a doubt about one
@@ -82,6 +90,9 @@ var answers = map[kind]map[Result]act{ // a table that nothing changes
 	kindGet: {Succeeded: actTake, NotFound: actNone, Failed: actFail, Skipped: actLeave, Unknown: actFail},
 	kindDo:  {Succeeded: actTake, NotFound: actFail, Failed: actFail, Skipped: actLeave, Unknown: actDoubt, Over: actOver},
 	kindAsk: {Consent: actYes, Dissent: actNo, NextRound: actNext, Over: actOver},
+
+	kindWait:    {TimeOver: actTime, Moved: actAgain, Over: actOver, Failed: actFail},
+	kindWaitFor: {Succeeded: actTake, TimeOver: actTime, Moved: actAgain, Over: actOver, Failed: actFail},
 }
 
 // hear takes an answer. Only a run that waits, or is blocked at that very step, has an ear for it.
@@ -93,7 +104,18 @@ func (m *machine) hear(a *Answer) {
 	if s == nil || m.p.Inputs == nil {
 		return // blocked before anything was asked for: no answer can be meant for it
 	}
+	if m.p.Reading != "" {
+		m.readAgain(s, a)
+		return
+	}
 	switch answers[s.kind][a.Result] {
+	case actTime:
+		m.resume()
+		m.p.Over, m.p.Inputs = true, nil // walk comes back to the step
+	case actAgain:
+		if m.p.Stage == stageAwaiting {
+			m.enter(s)
+		}
 	case actTake:
 		output, err := settled(a.Output)
 		if err != nil {
@@ -237,6 +259,9 @@ func (f *Flow) Edit(p *Progress, address string, inputs map[string]any) *Progres
 	plain, ok := value.(map[string]any)
 	if !f.knows(p.Frames) {
 		return p.Clone()
+	}
+	if p.Reading != "" { // the look-up is made again; its inputs are not the step's
+		return choose(p, address, func(out *Progress) { out.Inputs, out.Reading = nil, "" })
 	}
 	if s := f.at(p.Frames); err != nil || !ok || s == nil || !s.edits() {
 		return p.Clone()

@@ -62,6 +62,12 @@ func told(m flow.Move) string {
 		return strings.TrimSpace(fmt.Sprintf("done %d failed %s", m.Done.FailedParts, m.Done.Reason))
 	case m.Block != nil:
 		return fmt.Sprintf("block %s %s", m.Block.Address, m.Block.Cause)
+	case m.Rest != nil:
+		out := "rest " + m.Rest.Address
+		for _, k := range m.Rest.Keys {
+			out += " " + strings.Join(k.Types, "+") + " " + k.Shape + "=" + k.Value
+		}
+		return out
 	case m.Wait != nil:
 		return "wait " + m.Wait.Address
 	default:

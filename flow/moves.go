@@ -35,6 +35,8 @@ const (
 	Dissent   Result = "rejected"
 	NextRound Result = "no answer" // others are asked
 	Over      Result = "over"      // the run ends
+	TimeOver  Result = "time over" // of a wait: its time has come
+	Moved     Result = "moved"     // of a wait: what its time depends on may have changed
 )
 
 // Move is one thing the machine asks for; exactly one field is set.
@@ -47,6 +49,7 @@ type Move struct {
 	Ask     *Question // the run waits for a person
 	Approve *Approved // a person changed values: these are what is approved now
 	Wait    *Waiting  // nothing more until the awaited answer
+	Rest    *Rest     // nothing more until a time or an event
 }
 
 // PlannedEffect is an effect to plan. The run waits for its answer.

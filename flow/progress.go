@@ -44,6 +44,11 @@ type Progress struct {
 	Round   int                       `json:"round,omitempty"`  // look-ups made again because nothing was found
 	Failed  int                       `json:"failed,omitempty"` // parts that carried on after a failure
 	Skip    bool                      `json:"skip,omitempty"`   // a person leaves the step out
+	Began   int64                     `json:"began,omitempty"`  // when the wait under way was reached, in unix ms
+	Over    bool                      `json:"over,omitempty"`   // the wait's time has come
+	Reread  int                       `json:"reread,omitempty"` // look-ups made again for `still`
+	Reading string                    `json:"again,omitempty"`  // the look-up that is being made again
+	Asked   bool                      `json:"asked,omitempty"`  // `still` was asked, and it is so
 	Blocked *Blocked                  `json:"blocked,omitempty"`
 	Reason  string                    `json:"reason,omitempty"` // why it ended
 }

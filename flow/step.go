@@ -22,6 +22,9 @@ const (
 	kindEmit   kind = "emit"
 	kindEnd    kind = "end"
 	kindAsk    kind = "ask"
+
+	kindWait    kind = "wait"
+	kindWaitFor kind = "wait_for"
 )
 
 // step is one compiled element of a flow.
@@ -52,9 +55,13 @@ type step struct {
 	list       *expr.Program // each
 	as         string
 	by         *expr.Program
-	ask        *asking   // ask
-	askedBy    *step     // do: the ask that approves it
-	branches   []*branch // choose: its cases; each: its one body; get: what `create` makes
+	ask        *asking  // ask
+	askedBy    *step    // do: the ask that approves it
+	timer      *timer   // wait; wait_for: its timeout
+	awaited    *awaited // wait_for
+	still      *expr.Program
+	rereads    []*step   // the look-ups that still names: they are made again
+	branches   []*branch // choose: its cases; each: its one body; get: what `create` makes; wait_for: its timeout
 	inner      []string  // the ids of all steps in branches
 }
 
@@ -106,6 +113,8 @@ func (s *step) does() string {
 		return s.event
 	case kindEach:
 		return s.list.Text()
+	case kindWait, kindWaitFor:
+		return s.waitsFor()
 	default:
 		return ""
 	}

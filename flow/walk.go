@@ -109,7 +109,13 @@ func (m *machine) forget(id string) {
 func (m *machine) advance() {
 	top := m.top()
 	*top = frame{Step: top.Step + 1}
+	m.leave()
+}
+
+// leave forgets what is only known of the step under way.
+func (m *machine) leave() {
 	m.p.Inputs, m.p.Round, m.p.Skip, m.p.Address = nil, 0, false, ""
+	m.p.Began, m.p.Over, m.p.Reread, m.p.Reading, m.p.Asked = 0, false, 0, "", false
 }
 
 // push enters a branch of the step the innermost frame stands at.
@@ -173,7 +179,7 @@ func (m *machine) enter(s *step) {
 		m.advance()
 		return
 	}
-	if s.when != nil && m.p.Inputs == nil {
+	if s.when != nil && m.p.Inputs == nil && !m.p.Over && m.p.Reread == 0 && !m.p.Asked {
 		yes, err := s.when.Bool(m.vars, m.reads)
 		if err != nil {
 			m.stop(s, s.when.Span(), "`when`", err)
@@ -185,7 +191,17 @@ func (m *machine) enter(s *step) {
 			return
 		}
 	}
+	waiting := s.kind == kindWait && !m.p.Over
+	if s.still != nil && m.p.Inputs == nil && !m.p.Asked && !waiting && !m.still(s) {
+		return
+	}
 	switch s.kind {
+	case kindWait, kindWaitFor:
+		if m.p.Over {
+			m.past(s)
+		} else {
+			m.rest(s)
+		}
 	case kindGet, kindDo:
 		if m.inputs(s) {
 			m.await(s, 0)

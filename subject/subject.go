@@ -74,7 +74,7 @@ func lay(under, over []byte) []byte {
 	if err != nil {
 		return over
 	}
-	out, err := json.Marshal(layMaps(low, high), json.Deterministic(true))
+	out, err := json.Marshal(Lay(low, high), json.Deterministic(true))
 	if err != nil {
 		return over
 	}
@@ -91,7 +91,8 @@ func decode(text []byte) (map[string]any, error) {
 	return fields, err
 }
 
-func layMaps(low, high map[string]any) map[string]any {
+// Lay gives the fields of low with those of high laid over them, group by group, money as a whole. Neither is changed.
+func Lay(low, high map[string]any) map[string]any {
 	out := maps.Clone(low)
 	if out == nil {
 		out = map[string]any{}
@@ -100,7 +101,7 @@ func layMaps(low, high map[string]any) map[string]any {
 		inner, isMap := value.(map[string]any)
 		before, wasMap := out[name].(map[string]any)
 		if _, money := inner["minor"]; isMap && wasMap && !money {
-			out[name] = layMaps(before, inner)
+			out[name] = Lay(before, inner)
 			continue
 		}
 		out[name] = value

@@ -98,7 +98,7 @@ func (l *loader) starts() {
 		}
 	}
 	for _, f := range l.w.Flows {
-		found := slices.ContainsFunc(f.On, func(typ string) bool { return emitted[typ] })
+		found := f.Schedule != nil || slices.ContainsFunc(f.On, func(typ string) bool { return emitted[typ] })
 		for _, name := range sortedKeys(l.w.Connections) {
 			if len(f.From) > 0 && !slices.Contains(f.From, name) {
 				continue

@@ -81,6 +81,7 @@ func at(file string) source.Span {
 func (l *loader) load() {
 	l.used, l.built, l.manifests = map[string]bool{}, map[string][]byte{}, map[string]*connector.Manifest{}
 	l.told = map[string][]string{}
+	l.w.Tells = l.told
 	l.settings()
 	l.tables()
 	connections := l.nodes("connections")
@@ -275,7 +276,9 @@ func (l *loader) connectorNames() []string {
 }
 
 func (l *loader) flows() {
-	deps := flow.Deps{Catalogue: l.w.Catalogue, Connections: map[string]*connector.Manifest{}, Env: l.w.Env}
+	deps := flow.Deps{
+		Catalogue: l.w.Catalogue, Connections: map[string]*connector.Manifest{}, Env: l.w.Env, Calendar: l.w.Calendar,
+	}
 	for name, c := range l.w.Connections {
 		if c.Manifest != nil {
 			deps.Connections[name] = c.Manifest

@@ -42,7 +42,8 @@ type Given struct {
 	Late       time.Duration     // it happened that long ago
 	Forge      bool              // signed with a wrong secret
 	Reorder    bool              // the last first
-	After      time.Duration     // comes this long after the one before it
+	After      time.Duration     // comes this long after the one before it; alone: time passes and nothing comes
+	Schedule   string            // the flow whose schedule's time it is now
 	Press      *Press            // a person presses a button; nothing arrives
 	Line       int
 }
@@ -119,12 +120,14 @@ type rawGiven struct {
 	Forge   bool              `yaml:"forge"`
 	Reorder bool              `yaml:"reorder"`
 	After   time.Duration     `yaml:"after"`
-	Person  source.Text       `yaml:"person"`
-	Presses source.Text       `yaml:"presses"`
-	Of      source.Text       `yaml:"of"`
-	Reason  string            `yaml:"reason"`
-	Values  any               `yaml:"values"`
-	Span    source.Span       `yaml:",span"`
+	// Schedule names a flow that has one.
+	Schedule source.Text `yaml:"schedule"`
+	Person   source.Text `yaml:"person"`
+	Presses  source.Text `yaml:"presses"`
+	Of       source.Text `yaml:"of"`
+	Reason   string      `yaml:"reason"`
+	Values   any         `yaml:"values"`
+	Span     source.Span `yaml:",span"`
 }
 
 type rawAnswers struct {
@@ -211,7 +214,7 @@ func (r *scenarioReader) given(raw *rawGiven) Given {
 	g := Given{
 		Connection: raw.Arrives.Value, Sample: raw.Sample.Value, Headers: raw.Headers, Event: raw.Event.Value, Data: raw.Data,
 		Times: max(1, raw.Times), Dup: raw.Dup, Late: raw.Late, Forge: raw.Forge, Reorder: raw.Reorder, After: raw.After,
-		Line: raw.Span.Line, Set: map[string]string{},
+		Line: raw.Span.Line, Set: map[string]string{}, Schedule: raw.Schedule.Value,
 	}
 	for path, value := range raw.Set {
 		g.Set[path] = plainText(value)
@@ -221,13 +224,20 @@ func (r *scenarioReader) given(raw *rawGiven) Given {
 		return g
 	}
 	kinds := 0
-	for _, given := range []bool{raw.Sample.Value != "", raw.File.Value != "", raw.Body != nil, raw.Event.Value != ""} {
+	for _, given := range []bool{raw.Sample.Value != "", raw.File.Value != "", raw.Body != nil, raw.Event.Value != "", raw.Schedule.Value != ""} {
 		if given {
 			kinds++
 		}
 	}
+	if kinds == 0 && raw.After > 0 && raw.Arrives.Value == "" {
+		return g // time passes
+	}
 	if kinds != 1 {
-		r.fault("E367", raw.Span, "What comes in is one of sample, file, body or event.", "Write for example: sample: payment.captured")
+		r.fault("E367", raw.Span, "What comes in is one of sample, file, body, event or schedule.", "Write for example: sample: payment.captured")
+		return g
+	}
+	if raw.Schedule.Value != "" {
+		r.scheduled(raw.Schedule)
 		return g
 	}
 	if raw.Event.Value != "" {
@@ -273,6 +283,24 @@ func (r *scenarioReader) press(raw *rawGiven) *Press {
 		r.unknown(raw.Of.Span, "flow", flow, names)
 	}
 	return p
+}
+
+// Nothing reports whether only time passes.
+func (g Given) Nothing() bool {
+	return g.Sample == "" && g.Event == "" && g.Schedule == "" && g.Connection == ""
+}
+
+// scheduled checks that a flow starts by itself.
+func (r *scenarioReader) scheduled(t source.Text) {
+	var names []string
+	for _, f := range r.w.Flows {
+		if f.Schedule != nil {
+			names = append(names, f.Name)
+		}
+	}
+	if !slices.Contains(names, t.Value) {
+		r.unknown(t.Span, "flow with a schedule", t.Value, names)
+	}
 }
 
 func (r *scenarioReader) body(raw *rawGiven) []byte {

@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // a workspace's zone is known on every machine
 
 	"waybill"
+	"waybill/flow"
 	"waybill/source"
 )
 
@@ -22,6 +23,7 @@ type rawSettings struct {
 	Currency  source.Text      `yaml:"currency"`
 	Region    source.Text      `yaml:"region"`
 	Holidays  []source.Text    `yaml:"holidays"`
+	Hours     *source.Node     `yaml:"business_hours"`
 	Retention Retention        `yaml:"retention"`
 	Owners    map[string]Owner `yaml:"owners"`
 	Approve   []source.Text    `yaml:"approve,one_or_more"`
@@ -74,6 +76,7 @@ func (l *loader) settings() {
 		}
 		w.Holidays = append(w.Holidays, day.Value)
 	}
+	l.calendar(raw.Hours)
 	l.owners(raw)
 	for _, t := range raw.Approve {
 		if !slices.Contains(approvable, t.Value) {
@@ -87,6 +90,27 @@ func (l *loader) settings() {
 // approvable are the kinds of write that a workspace may want approved.
 var approvable = []string{ // a table that nothing changes
 	string(waybill.KindMoney), string(waybill.KindMessage), string(waybill.KindState), string(waybill.KindAdd),
+}
+
+// calendar makes the workspace's business hours.
+func (l *loader) calendar(hours *source.Node) {
+	cal := flow.Calendar{Zone: l.w.Zone, Hours: flow.Weekdays(), Holidays: map[string]bool{}}
+	for _, day := range l.w.Holidays {
+		cal.Holidays[day] = true
+	}
+	if hours != nil && hours.Kind != source.Null {
+		cal.Hours = [7]flow.Shift{}
+		if hours.Kind != source.Map {
+			l.fault("E351", hours.Span, "`business_hours` names days and their hours.", `Write for example: {mon-fri: "09:00-18:00", sat: "10:00-14:00"}`)
+		}
+		for _, e := range hours.Entries {
+			text, _ := e.Value.Scalar()
+			if err := flow.ReadHours(&cal.Hours, e.Key, text.Value); err != nil {
+				l.fault("E351", e.KeySpan, capital(err.Error())+".", `Write for example: mon-fri: "09:00-18:00"`)
+			}
+		}
+	}
+	l.w.Calendar = cal
 }
 
 func (l *loader) owners(raw rawSettings) {

@@ -26,6 +26,7 @@ type Workspace struct {
 	Region      string
 	Currency    string
 	Holidays    []string // dates: 2027-01-26
+	Calendar    flow.Calendar
 	Retention   Retention
 	Owners      map[string]Owner
 	Approve     []waybill.ActionKind // kinds of write that nothing sends without a person's approval
@@ -33,7 +34,8 @@ type Workspace struct {
 	Flows       []*flow.Flow // by name
 	Tables      map[string]*Table
 	Catalogue   *catalogue.Catalogue
-	Scenarios   []*Scenario // by file and place; none when it was made from a bundle
+	Tells       map[string][]string // the event types that a connection can tell
+	Scenarios   []*Scenario         // by file and place; none when it was made from a bundle
 	Env         *expr.Env
 	Bundle      waybill.BundleID
 	Content     []byte // every file of it, and the manifests it used: what the book keeps

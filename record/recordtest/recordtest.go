@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) *record.Book) {
 		{"subjects", subjectCases},
 		{"runs", runCases},
 		{"lanes", laneCases},
+		{"waits", waitCases},
 		{"effects", effectCases},
 		{"fetches", fetchCases},
 		{"people", peopleCases},

@@ -1,0 +1,233 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"waybill"
+	"waybill/record"
+	"waybill/simulator"
+)
+
+// reminder is a flow that notes an order, waits a day and reminds, unless the payment comes.
+const reminder = `flow: reminder
+title: A payment is looked for after a day
+owner: ops
+on: payment.pending
+steps:
+  - {id: pause, wait: 1d}
+  - id: remind
+    do: crm.note.create
+    with: {body: "remind ${payment.id}"}
+`
+
+// pay makes a payment event of a type, as an item would tell it.
+func (r *rig) pay(typ, id string, change func(map[string]any)) {
+	r.t.Helper()
+	data := map[string]any{
+		"id": id, "status": strings.TrimPrefix(typ, "payment."), "amount": map[string]any{"minor": int64(129900), "currency": "INR"},
+		"customer": map[string]any{"email": "asha@example.com"},
+	}
+	if change != nil {
+		change(data)
+	}
+	if err := r.engine.Tell("pay", typ, data); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func order(id string) func(map[string]any) {
+	return func(d map[string]any) { d["order_id"] = id }
+}
+
+func TestAWaitEndsWhenItsTimeHasCome(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": reminder})))
+	r.pay("payment.pending", "pay_1", nil)
+	r.run(24*time.Hour - time.Millisecond)
+	run := r.onlyRun()
+	r.wantRun(run, waybill.RunWaiting, "waits until Fri 2 Jan 2026 14:30")
+	if want := rigStart.Add(24 * time.Hour); !run.DueAt.Equal(want) {
+		t.Errorf("due at %s, want %s", run.DueAt, want)
+	}
+	if r.called("crm.note.create") != 0 {
+		t.Error("it was reminded too early")
+	}
+	r.run(2 * time.Millisecond) // not only at the next sweep
+	if r.called("crm.note.create") != 1 {
+		t.Error("it was not reminded on time")
+	}
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+}
+
+// unless is the same with an event that ends it.
+var unless = strings.Replace(reminder, "steps:", `cancel_on: {event: payment.succeeded, match: {payment.order_id: payment.order_id}, reason: the customer paid}
+when: has(payment.order_id)
+steps:`, 1)
+
+func TestAnEventOfCancelOnEndsTheWait(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		order string
+		state waybill.RunState
+		notes int
+	}{
+		{"at once", 0, "SO-1", waybill.RunDone, 0},
+		{"just before the time", 24*time.Hour - time.Millisecond, "SO-1", waybill.RunDone, 0},
+		{"at the very time", 24 * time.Hour, "SO-1", waybill.RunDone, 0},
+		{"just after it", 24*time.Hour + time.Millisecond, "SO-1", waybill.RunDone, 1},
+		{"of another order", time.Hour, "SO-2", waybill.RunDone, 1},
+	} {
+		r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": unless})))
+		r.pay("payment.pending", "pay_1", order("SO-1"))
+		r.v.At(rigStart.Add(c.after), func() { r.pay("payment.succeeded", "pay_2", order(c.order)) })
+		r.run(25 * time.Hour)
+		run := r.onlyRun()
+		reason := ""
+		if c.notes == 0 {
+			reason = "the customer paid"
+		}
+		if got := r.called("crm.note.create"); got != c.notes {
+			t.Errorf("%s: reminded %d times, want %d", c.name, got, c.notes)
+		}
+		if run.State != c.state || run.Reason != reason {
+			t.Errorf("%s: the run is %s (%s), want %s (%s)", c.name, run.State, run.Reason, c.state, reason)
+		}
+	}
+}
+
+// TestACancelNeverCutsAWriteThatIsUnderWay: the event comes while a write is out; the run goes on and ends at its next
+// wait.
+func TestACancelNeverCutsAWriteThatIsUnderWay(t *testing.T) {
+	text := strings.Replace(unless, "  - {id: pause, wait: 1d}\n", `  - id: early
+    do: crm.note.create
+    with: {body: early}
+  - {id: pause, wait: 1d}
+`, 1)
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": text})))
+	r.before = func(int) {
+		r.before = nil
+		r.pay("payment.succeeded", "pay_2", order("SO-1"))
+	}
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "the customer paid")
+	if got := r.newest("early").State; got != waybill.EffectConfirmed {
+		t.Errorf("the first write is %s", got)
+	}
+	r.wantNoProblem()
+}
+
+const waitingFor = `flow: wait-for-payment
+title: An order waits for its payment
+owner: ops
+on: payment.pending
+when: has(payment.order_id)
+lane: payment.customer.?email.orValue("none")
+steps:
+  - id: paid
+    wait_for: payment.succeeded
+    match: {payment.order_id: payment.order_id}
+    where: new.amount.minor >= payment.amount.minor
+    timeout: 3d
+    on_timeout:
+      - {id: chase, do: crm.note.create, with: {body: "no payment for ${payment.id}"}}
+      - {end: nobody paid}
+  - id: thank
+    do: crm.note.create
+    with: {body: "paid by ${paid.id}"}
+`
+
+func TestAnEventThatIsWaitedForGivesTheStepItsOutput(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": waitingFor})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(time.Hour)
+	r.wantRun(r.onlyRun(), waybill.RunWaiting, "waits for payment.succeeded with payment.order_id SO-1, at most until Sun 4 Jan 2026 14:30")
+	r.pay("payment.succeeded", "pay_2", func(d map[string]any) {
+		d["order_id"], d["amount"] = "SO-1", map[string]any{"minor": int64(100), "currency": "INR"}
+	})
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunWaiting, "waits for") // it is too little
+	r.pay("payment.succeeded", "pay_3", order("SO-1"))
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	if got := string(r.newest("thank").Inputs); !strings.Contains(got, "paid by pay_3") {
+		t.Errorf("thanked with %s", got)
+	}
+}
+
+func TestWhatCameBeforeTheStepButAfterTheTriggerCounts(t *testing.T) {
+	text := strings.Replace(waitingFor, "steps:\n  - id: paid", `steps:
+  - id: early
+    do: crm.note.create
+    with: {body: early}
+  - id: paid`, 1)
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": text})))
+	r.pay("payment.succeeded", "pay_0", order("SO-1")) // before the trigger: it does not count
+	r.run(time.Second)
+	r.before = func(int) {
+		r.before = nil
+		r.pay("payment.succeeded", "pay_2", order("SO-1"))
+	}
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	if got := string(r.newest("thank").Inputs); !strings.Contains(got, "paid by pay_2") {
+		t.Errorf("thanked with %s", got)
+	}
+}
+
+func TestWhatDoesNotComeInTimeTakesTheOtherBranch(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": waitingFor})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(73 * time.Hour)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "nobody paid")
+	if got := r.newest("paid.chase").State; got != waybill.EffectConfirmed {
+		t.Errorf("chased: %s", got)
+	}
+}
+
+// TestAWaitingRunLeavesItsLaneAndComesBackFirst: the second run passes while the first waits; when both want the lane, the
+// one that came back goes before those that never held it.
+func TestAWaitingRunLeavesItsLaneAndComesBackFirst(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": waitingFor})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.pay("payment.pending", "pay_2", order("SO-2"))
+	r.run(time.Second)
+	for _, run := range r.runs() {
+		r.wantRun(run, waybill.RunWaiting, "waits for payment.succeeded")
+	}
+	r.world.Script(simulator.Fault{Connection: "crm", Kind: simulator.Slow, Delay: 10 * time.Second})
+	r.pay("payment.succeeded", "pay_3", order("SO-2"))
+	r.run(time.Second)
+	r.pay("payment.pending", "pay_4", order("SO-4"))   // queues behind
+	r.pay("payment.succeeded", "pay_5", order("SO-1")) // comes back, before it
+	r.run(time.Second)
+	list := r.runs()
+	r.wantRun(list[0], waybill.RunQueued, "")
+	r.wantRun(list[1], waybill.RunWaiting, "waiting for crm.note.create")
+	r.wantRun(list[2], waybill.RunQueued, "")
+	behind := map[int]string{}
+	if err := r.book.View(t.Context(), func(tx *record.Tx) error {
+		for i, run := range list {
+			got, err := tx.Run(run.ID)
+			if err != nil {
+				return err
+			}
+			behind[i] = string(got.Behind)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if behind[0] != string(list[1].ID) || behind[2] != string(list[0].ID) {
+		t.Errorf("queued behind %v of %v", behind, []waybill.RunID{list[0].ID, list[1].ID, list[2].ID})
+	}
+	r.run(time.Minute)
+	list = r.runs()
+	r.wantRun(list[0], waybill.RunDone, "")
+	r.wantRun(list[1], waybill.RunDone, "")
+	r.wantRun(list[2], waybill.RunWaiting, "waits for payment.succeeded")
+}
