@@ -19,6 +19,12 @@ steps:
     with: {body: "${schedule.date} ${schedule.missed}"}
 `
 
+// seldom has the tables swept every hour only: days pass faster.
+func (r *rig) seldom() {
+	r.sweep = time.Hour
+	r.restart()
+}
+
 // notes are the bodies of the notes that were written, in order.
 func (r *rig) notes() []string {
 	r.t.Helper()
@@ -39,6 +45,7 @@ func (r *rig) wantNotes(want ...string) {
 
 func TestAScheduleStartsItsFlowAtItsTime(t *testing.T) {
 	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": morning})))
+	r.seldom()
 	r.v.RunUntil(time.Date(2026, 1, 2, 3, 29, 59, 0, time.UTC)) // a second before nine in Kolkata
 	r.wantNotes()
 	r.run(time.Second + time.Millisecond)
@@ -55,8 +62,7 @@ func TestATickIsRunOnceOverRestarts(t *testing.T) {
 	whole := 0
 	for k := 1; ; k++ {
 		r := newRig(t, ws)
-		r.sweep = time.Hour
-		r.restart()
+		r.seldom()
 		r.v.RunUntil(time.Date(2026, 1, 2, 3, 29, 0, 0, time.UTC))
 		end := r.v.Now().Add(2 * time.Minute)
 		ended := false
@@ -91,6 +97,7 @@ func TestTicksThatWereMissedAreMadeUpForAsTheFlowSays(t *testing.T) {
 	} {
 		ws := load(t, files(map[string]string{"flows/a.yaml": strings.Replace(morning, "zone:", "missed: "+missed+", zone:", 1)}))
 		r := newRig(t, ws)
+		r.seldom()
 		r.run(time.Minute)
 		r.kill()
 		r.run(72 * time.Hour) // nobody lives
@@ -106,6 +113,7 @@ func TestAScheduleThatComesBackDoesNotMakeUpForWhatItMissedMeanwhile(t *testing.
 	ws := load(t, files(map[string]string{"flows/a.yaml": morning}))
 	none := load(t, files(map[string]string{"flows/b.yaml": strings.Replace(reminder, "reminder", "other", 1)}))
 	r := newRig(t, ws)
+	r.seldom()
 	r.run(time.Minute)
 	for i, next := range []func() error{
 		func() error { return r.engine.Reload(t.Context(), none) },
@@ -122,6 +130,7 @@ func TestAScheduleThatComesBackDoesNotMakeUpForWhatItMissedMeanwhile(t *testing.
 func TestATickStartsItsOwnFlowOnly(t *testing.T) {
 	other := strings.NewReplacer("morning", "evening", `"0 9 * * *"`, `"0 18 * * *"`).Replace(morning)
 	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": morning, "flows/b.yaml": other})))
+	r.seldom()
 	r.run(24 * time.Hour)
 	got := map[string]int{}
 	for _, run := range r.runs() {

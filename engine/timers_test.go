@@ -108,6 +108,7 @@ func TestTheEndOfAWaitMovesWithItsField(t *testing.T) {
 		{"into the past", -48 * time.Hour, time.Hour, time.Hour},
 	} {
 		r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": dueSoon})))
+		r.seldom()
 		created := func(d time.Duration) func(map[string]any) {
 			return func(data map[string]any) { data["created_at"] = rigStart.Add(d).Format(time.RFC3339) }
 		}
