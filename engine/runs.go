@@ -392,7 +392,7 @@ func (e *Engine) follow(a *advance) {
 	}
 	if a.wake {
 		e.runs.push(a.b.run.ID)
-	} else {
+	} else if a.rest != nil {
 		e.soon(&a.b.run)
 	}
 	for _, o := range a.emits {
