@@ -37,7 +37,7 @@ const (
 
 // jobMoves are the legal moves of a job.
 var jobMoves = map[JobState][]JobState{
-	JobPlanning: {JobPlanned, JobRunning, JobStopped},
+	JobPlanning: {JobPlanned, JobRunning, JobStopped, JobDone},
 	JobPlanned:  {JobPlanning, JobRunning, JobStopped},
 	JobRunning:  {JobPlanned, JobPaused, JobDone, JobStopped},
 	JobPaused:   {JobRunning, JobPlanning, JobStopped},
@@ -142,6 +142,7 @@ type JobPlan struct {
 	Messages    int              `json:"messages,omitzero"`     // that would be sent
 	People      int              `json:"people,omitzero"`       // to so many different ones
 	Connections map[string]int   `json:"connections,omitempty"` // writes that would be sent, by connection
+	Seconds     map[string]int   `json:"seconds,omitempty"`     // how long these take, about: at half of what each declares
 	Causes      map[string]int   `json:"causes,omitempty"`      // why members would fail or are blocked, by words
 }
 

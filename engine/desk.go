@@ -79,54 +79,62 @@ type deskWork struct {
 }
 
 func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
-	var w deskWork
+	var w *deskWork
 	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
-		w = deskWork{}
-		if err := e.allowed(tx, a); err != nil {
-			return err
-		}
-		var run *waybill.Run
-		var eff *waybill.Effect
-		if strings.HasPrefix(a.Object, "eff_") {
-			if eff, err = tx.Effect(waybill.EffectID(a.Object)); err != nil {
-				return err
-			}
-			run, err = tx.Run(eff.Run)
-		} else if run, err = tx.Run(waybill.RunID(a.Object)); err == nil {
-			eff, err = e.effectOfStep(tx, run)
-		}
-		if err != nil {
-			return err
-		}
-		before := string(run.State)
-		switch {
-		case a.Verb == waybill.VerbStop:
-			err = e.stopRun(tx, &w, run, a)
-		case (a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject) && eff != nil:
-			err = e.answerApproval(tx, &w, run, eff, a)
-		case a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject || a.Verb == waybill.VerbChange:
-			err = e.answerAsk(tx, &w, run, a)
-		case a.Verb == waybill.VerbRelease:
-			err = e.releaseEffect(tx, &w, run, eff, a)
-		case a.Verb == waybill.VerbUndo && strings.HasPrefix(a.Object, "run_"):
-			err = e.undoRun(tx, &w, run, a)
-		case a.Verb == waybill.VerbUndo:
-			err = e.undoEffect(tx, &w, eff, a)
-		case eff != nil:
-			err = e.actOnEffect(tx, &w, run, eff, a)
-		default:
-			err = e.actOnStep(tx, &w, run, a)
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Audit(e.auditRow(a, before, w.say))
+		w, err = e.runAct(tx, a)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	e.followDesk(&w)
+	e.followDesk(w)
 	return w.say, nil
+}
+
+// runAct does to a run or an effect what was chosen, if it is offered; followDesk what it leads to, once that is on stable
+// storage.
+func (e *Engine) runAct(tx *record.Tx, a waybill.Act) (*deskWork, error) {
+	w := &deskWork{}
+	if err := e.allowed(tx, a); err != nil {
+		return nil, err
+	}
+	var run *waybill.Run
+	var eff *waybill.Effect
+	var err error
+	if strings.HasPrefix(a.Object, "eff_") {
+		if eff, err = tx.Effect(waybill.EffectID(a.Object)); err != nil {
+			return nil, err
+		}
+		run, err = tx.Run(eff.Run)
+	} else if run, err = tx.Run(waybill.RunID(a.Object)); err == nil {
+		eff, err = e.effectOfStep(tx, run)
+	}
+	if err != nil {
+		return nil, err
+	}
+	before := string(run.State)
+	switch {
+	case a.Verb == waybill.VerbStop:
+		err = e.stopRun(tx, w, run, a)
+	case (a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject) && eff != nil:
+		err = e.answerApproval(tx, w, run, eff, a)
+	case a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject || a.Verb == waybill.VerbChange:
+		err = e.answerAsk(tx, w, run, a)
+	case a.Verb == waybill.VerbRelease:
+		err = e.releaseEffect(tx, w, run, eff, a)
+	case a.Verb == waybill.VerbUndo && strings.HasPrefix(a.Object, "run_"):
+		err = e.undoRun(tx, w, run, a)
+	case a.Verb == waybill.VerbUndo:
+		err = e.undoEffect(tx, w, eff, a)
+	case eff != nil:
+		err = e.actOnEffect(tx, w, run, eff, a)
+	default:
+		err = e.actOnStep(tx, w, run, a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w, tx.Audit(e.auditRow(a, before, w.say))
 }
 
 // followDesk does what an act makes possible, once it is on stable storage.
@@ -286,33 +294,9 @@ func (e *Engine) settleByHand(tx *record.Tx, w *deskWork, run *waybill.Run, eff 
 func (e *Engine) actOnItem(ctx context.Context, a waybill.Act) (string, error) {
 	var again *piece
 	var say string
-	err := e.book.Do(ctx, func(tx *record.Tx) error {
-		again = nil
-		if err := e.allowed(tx, a); err != nil {
-			return err
-		}
-		it, err := tx.Item(waybill.ItemID(a.Object))
-		if err != nil {
-			return err
-		}
-		from := it.State
-		if err := tx.Clear(waybill.Member{Item: it.ID}); err != nil {
-			return err
-		}
-		it.Problem = ""
-		if a.Verb == waybill.VerbNotUsed {
-			it.State, it.Reason = waybill.ItemNotUsed, "set aside by "+a.Who+": "+a.Reason
-			say = "It is set aside. Its bytes are kept."
-		} else {
-			it.State, it.Reason, it.DueAt = waybill.ItemKept, "", time.Time{}
-			kept := *it
-			again = &piece{item: kept}
-			say = "It is being read again."
-		}
-		if err := tx.MoveItem(it, from); err != nil {
-			return err
-		}
-		return tx.Audit(e.auditRow(a, string(from), say))
+	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
+		again, say, err = e.itemAct(tx, a)
+		return err
 	})
 	if err != nil {
 		return "", err
@@ -323,8 +307,47 @@ func (e *Engine) actOnItem(ctx context.Context, a waybill.Act) (string, error) {
 	return say, nil
 }
 
+// itemAct does to an item what was chosen, if it is offered. It returns the item when it is to be read again.
+func (e *Engine) itemAct(tx *record.Tx, a waybill.Act) (*piece, string, error) {
+	if err := e.allowed(tx, a); err != nil {
+		return nil, "", err
+	}
+	it, err := tx.Item(waybill.ItemID(a.Object))
+	if err != nil {
+		return nil, "", err
+	}
+	if a.Verb != waybill.VerbNotUsed {
+		return e.keepItem(tx, it, a)
+	}
+	from := it.State
+	if err := tx.Clear(waybill.Member{Item: it.ID}); err != nil {
+		return nil, "", err
+	}
+	it.Problem, it.State, it.Reason = "", waybill.ItemNotUsed, "set aside by "+a.Who+": "+a.Reason
+	if err := tx.MoveItem(it, from); err != nil {
+		return nil, "", err
+	}
+	const say = "It is set aside. Its bytes are kept."
+	return nil, say, tx.Audit(e.auditRow(a, string(from), say))
+}
+
+// keepItem makes an item one that is to be read again.
+func (e *Engine) keepItem(tx *record.Tx, it *waybill.Item, a waybill.Act) (*piece, string, error) {
+	from := it.State
+	if err := tx.Clear(waybill.Member{Item: it.ID}); err != nil {
+		return nil, "", err
+	}
+	it.Problem, it.State, it.Reason, it.DueAt = "", waybill.ItemKept, "", time.Time{}
+	again := &piece{item: *it}
+	if err := tx.MoveItem(it, from); err != nil {
+		return nil, "", err
+	}
+	const say = "It is being read again."
+	return again, say, tx.Audit(e.auditRow(a, string(from), say))
+}
+
 // actOnProblem takes a problem, leaves what it holds as it is, or retries every member that is known not to have
-// happened.
+// happened: many of them as a job.
 func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error) {
 	var view *waybill.ProblemView
 	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
@@ -349,6 +372,9 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 	if a.Verb == waybill.VerbTake {
 		return "You have it.", nil
 	}
+	if a.Verb == waybill.VerbRetry {
+		return e.retryProblem(ctx, a, view)
+	}
 	done, left, seen := 0, 0, map[waybill.Member]bool{}
 	for more := true; more; { // a problem shows so many members at a time; those that were dealt with leave it
 		more = false
@@ -358,7 +384,7 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 				continue
 			}
 			seen[m], more = true, true
-			if e.actOnMember(ctx, a, &view.Problem, m) {
+			if e.actOnMember(ctx, a, m) {
 				done++
 			} else {
 				left++
@@ -372,10 +398,7 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 	if a.Verb == waybill.VerbSkip {
 		return fmt.Sprintf("%d left as they are.", done), nil
 	}
-	say := fmt.Sprintf("%d tried again.", done)
-	if a.Verb == waybill.VerbRelease {
-		say = fmt.Sprintf("%d released.", done)
-	}
+	say := fmt.Sprintf("%d released.", done)
 	if left > 0 {
 		say += fmt.Sprintf(" %d need a look of their own: it is not certain that a repeat is safe.", left)
 	}
@@ -383,22 +406,60 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 }
 
 // actOnMember does to one member what was chosen for all of its problem; false when that is not offered for it.
-func (e *Engine) actOnMember(ctx context.Context, a waybill.Act, p *waybill.Problem, m waybill.Member) bool {
-	object := string(m.Run)
-	switch {
-	case a.Verb == waybill.VerbSkip:
+func (e *Engine) actOnMember(ctx context.Context, a waybill.Act, m waybill.Member) bool {
+	if a.Verb == waybill.VerbSkip {
 		return e.book.Do(ctx, func(tx *record.Tx) error { return tx.Clear(m) }) == nil
-	case m.Item != "":
-		object = string(m.Item)
-	case m.Effect != "":
-		object = string(m.Effect)
-	case m.Connection != "" && p.Cause == waybill.PermissionMissing:
-		e.permit(m.Connection, p.Action)
-		return true
-	case m.Connection != "":
-		e.resume(m.Connection)
-		return true
 	}
-	_, err := e.Act(ctx, waybill.Act{Who: a.Who, Verb: a.Verb, Object: object, Reason: a.Reason})
+	switch {
+	case m.Item != "":
+		a.Object = string(m.Item)
+	case m.Effect != "":
+		a.Object = string(m.Effect)
+	default:
+		a.Object = string(m.Run)
+	}
+	_, err := e.Act(ctx, a)
 	return err == nil
+}
+
+// retryProblem lets a connection go on, tries one thing again at once, and many as a job.
+func (e *Engine) retryProblem(ctx context.Context, a waybill.Act, view *waybill.ProblemView) (string, error) {
+	p := &view.Problem
+	others, one := p.Count, waybill.Member{}
+	for _, m := range view.Members {
+		if m.Connection == "" {
+			one = m
+			continue
+		}
+		others--
+		if p.Cause == waybill.PermissionMissing {
+			e.permit(m.Connection, p.Action)
+		} else {
+			e.resume(m.Connection)
+		}
+	}
+	switch others {
+	case 0:
+		return fmt.Sprintf("%d tried again.", p.Count), nil
+	case 1:
+		if !e.actOnMember(ctx, a, one) {
+			return "It needs a look of its own: it is not certain that a repeat is safe.", nil
+		}
+		return "1 tried again.", nil
+	}
+	job, err := e.PlanJob(ctx, &waybill.Job{
+		Name: "Retry all: " + p.Title, Kind: waybill.JobRetry, Who: a.Who, Why: orElse(a.Reason, "retry all"), Go: true,
+		Filter: waybill.JobFilter{Problem: p.ID},
+	})
+	if err != nil {
+		return "", err
+	}
+	say := fmt.Sprintf("%d are tried again, a few at a time: job %s.", others, job.ID)
+	if n := job.Plan.Classes[waybill.ClassBlocked]; n > 0 {
+		say += fmt.Sprintf(" %d of them need a look of their own: it is not certain that a repeat is safe.", n)
+	}
+	if n := job.Plan.Classes[waybill.ClassFails]; n > 0 {
+		say += fmt.Sprintf(" %d are left as they are: their cause is still there.", n)
+	}
+	return say, nil
 }

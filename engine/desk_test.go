@@ -271,7 +271,7 @@ func TestOneButtonRetriesEverythingOfAProblem(t *testing.T) {
 	}
 	refuse = false
 	said := r.act(string(r.onlyProblem().ID), waybill.VerbRetry, "")
-	if !strings.Contains(said, "250 tried again") {
+	if !strings.Contains(said, "250 are tried again, a few at a time: job job_") {
 		t.Errorf("said %q", said)
 	}
 	r.run(10 * time.Minute)

@@ -18,6 +18,9 @@
 //	choices.go     what people may do now
 //	desk.go        what it does; again.go makes steps and effects anew
 //	steps.go       the labelled steps, at which a proof ends the process
+//	jobs.go        bulk work with a name: planned, tried, let go, held
+//	judge.go       what it would do with each member
+//	jobwork.go     how it is worked off behind the live work; replay.go runs flows again
 //
 // Each of the four transactions (take in, understand, send, outcome) is one act on the book. All work is handed out by
 // the Dispatcher: nothing here starts a goroutine or reads a clock, so a whole engine runs in virtual time. The queue is
@@ -86,7 +89,9 @@ type Engine struct {
 	senders  map[string]*sender
 	busy     map[string]int // objects an effect of kind state is being written to
 	traffic  map[string]traffic
-	pinned   map[string]string // the account ids learnt at first use
+	pinned   map[string]string          // the account ids learnt at first use
+	behind   map[waybill.RunID]struct{} // runs under way for jobs: live work goes before them
+	paced    map[string]time.Time       // until when jobs leave a connection to live work
 	random   *rand.Rand
 	stopping bool
 	idle     func() // cancels the next sweep
@@ -123,6 +128,8 @@ func New(o Options) (*Engine, error) {
 		busy:     map[string]int{},
 		traffic:  map[string]traffic{},
 		pinned:   map[string]string{},
+		behind:   map[waybill.RunID]struct{}{},
+		paced:    map[string]time.Time{},
 		random:   o.Random,
 		claims:   newClaims(),
 		rules:    deliver.Rules(),
@@ -201,6 +208,7 @@ func (e *Engine) sweep() {
 	e.lookForDoubts()
 	e.probeConnections()
 	e.tick()
+	e.turnJobs()
 	e.flushTraffic()
 }
 

@@ -56,8 +56,17 @@ func recipient(eff *waybill.Effect) string {
 	if eff.Kind != waybill.KindMessage {
 		return ""
 	}
+	in, err := decodeMap(eff.Inputs)
+	if err != nil {
+		return ""
+	}
+	return recipientOf(in)
+}
+
+// recipientOf is whom a message with these inputs reaches.
+func recipientOf(in map[string]any) string {
 	for _, name := range []string{"to", "recipient", "channel", "email"} {
-		if s := inputText(eff, name); s != "" {
+		if s, _ := in[name].(string); s != "" {
 			return s
 		}
 	}

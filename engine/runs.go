@@ -143,7 +143,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 		Run: b.run.ID, Connection: m.Connection, Account: target.Account, Action: m.Action.Name, Kind: m.Action.Kind,
 		Repeat: m.Action.Repeat, State: waybill.EffectPlanned, Inputs: encode(m.Inputs), Undo: m.Undo, Release: m.Release, Approval: m.Approval, Fresh: m.Fresh,
 		PlannedAt: now,
-		Order:     waybill.Stamp{Revision: b.event.Revision, At: b.event.OccurredAt, Rank: b.event.Rank, Event: b.event.ID},
+		Order:     orderOf(b.event),
 	}
 	if m.GoodFor > 0 {
 		eff.GoodUntil = b.event.AcceptedAt.Add(m.GoodFor)
@@ -347,7 +347,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 			eff.KeyUntil = deliver.KeyUntil(a.action, eff.SentAt)
 		}
 	}
-	planned, fresh, err := tx.PlanEffect(&eff, false)
+	planned, fresh, err := e.planEffect(tx, &eff, run)
 	if object, ordered := eff.Writes(); ordered && eff.State == waybill.EffectSent && (err != nil || !fresh) {
 		if err := tx.FreeObject(object, eff.ID); err != nil { // it was claimed for one that is not written
 			return nil, err
@@ -358,6 +358,9 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 		why := blame{
 			cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: "changed", owner: a.b.flow.Owner,
 			words: "this step was done before with other values; a person decides which are right",
+		}
+		if run.Mode == waybill.ModeReplay {
+			why.words = err.Error()
 		}
 		run.State, run.Reason = waybill.RunBlocked, why.words
 		return e.problem(why, a.b.flow.Name), nil

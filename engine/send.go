@@ -199,7 +199,7 @@ func (e *Engine) askGate(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (
 		view.Allow = c.Allow
 	}
 	if run.State == waybill.RunDone && eff.Generation > 1 || eff.Undoes != "" {
-		view.Run = nil // a part that failed, and that a person has sent after all: no run waits for it
+		view.Run = nil // a part that failed and that a person has sent after all, or put back: no run waits for it
 	}
 	view.Recipient = recipient(eff)
 	state := e.stateOf(eff.Connection)

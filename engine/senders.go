@@ -130,7 +130,7 @@ func (e *Engine) pump(name string) {
 		if s.low() {
 			e.d.Go(func() { e.refillSender(name); e.pump(name) })
 		}
-		at, i := s.next(fit)
+		at, i := e.nextJob(s, fit)
 		if at < 0 {
 			if !s.behind() {
 				e.governor.CaughtUp(name)
@@ -153,6 +153,28 @@ func (e *Engine) pump(name string) {
 		e.mu.Unlock()
 		e.d.Go(func() { e.send(j) })
 	}
+}
+
+// nextJob finds the job whose turn it is: of bulk work only when nothing live can go. Called with mu held.
+func (e *Engine) nextJob(s *sender, fit func(*job) bool) (at, i int) {
+	if len(e.behind) > 0 {
+		if at, i = s.next(func(j *job) bool { return !e.ofBulk(j) && fit(j) }); at >= 0 {
+			return at, i
+		}
+	}
+	return s.next(fit)
+}
+
+// ofBulk reports whether a call is made for bulk work, and so stands behind live work. Called with mu held.
+func (e *Engine) ofBulk(j *job) bool {
+	run := waybill.RunID("")
+	if j.effect != nil {
+		run = j.effect.Run
+	} else {
+		run = j.fetch.Run
+	}
+	_, behind := e.behind[run]
+	return behind
 }
 
 func (e *Engine) limits(name string) connector.Limits {

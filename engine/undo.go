@@ -332,6 +332,15 @@ func (e *Engine) viewUndone(tx *record.Tx, view *deliver.GateView) (err error) {
 	if view.Undone, err = tx.Effect(eff.Undoes); err != nil {
 		return fmt.Errorf("read what %s undoes: %w", eff.ID, err)
 	}
+	if view.NewestBy != "" && view.NewestBy != eff.Undoes {
+		newest, err := tx.Effect(view.NewestBy)
+		if err != nil && waybill.KindOf(err) != waybill.NotFound {
+			return err
+		}
+		if err == nil && newest.State == waybill.EffectUndone {
+			view.Newest, view.NewestBy = waybill.Stamp{}, "" // that one was put back: what is there now is compared below
+		}
+	}
 	if eff.Undo != restore || eff.Before == nil || eff.Doubted {
 		return nil
 	}

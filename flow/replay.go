@@ -39,8 +39,8 @@ func Again(last *waybill.Effect, kind waybill.ActionKind, fingerprint string, cl
 	case waybill.EffectDeclined:
 		return waybill.ClassNew, false, "it was refused: known not to have happened"
 	case waybill.EffectSkipped:
-		if !last.SentAt.IsZero() && last.Repeat != waybill.RepeatNatural {
-			return waybill.ClassBlocked, true, "it was left out after it had been sent, so it may have happened"
+		if last.Doubted && last.Repeat != waybill.RepeatNatural {
+			return waybill.ClassBlocked, true, "it was left out while nobody knew whether it had happened"
 		}
 		return waybill.ClassNew, false, "it was left out"
 	case waybill.EffectPlanned:
@@ -151,8 +151,11 @@ func (f *Flow) Rehearse(p *Progress, ev *waybill.Event, data map[string]any, rec
 				if a.Output = outputOf(last); w.Class == waybill.ClassNew {
 					guessed = m.Effect.Address
 				}
-			case m.Wait != nil && a == nil && p.Awaits() == "":
-				out.Open = "then it waits: " + m.Wait.Reason
+			case m.Ask != nil:
+				out.Open = "then a person is asked: " + m.Ask.Question
+				return out, nil
+			case m.Rest != nil:
+				out.Open = "then it waits; what comes after that is not foretold"
 				return out, nil
 			}
 		}

@@ -16,6 +16,11 @@ func TestWhatMakingAWriteAgainMeans(t *testing.T) {
 	last := func(state waybill.EffectState, repeat waybill.Repeat, at time.Time) *waybill.Effect {
 		return &waybill.Effect{State: state, Repeat: repeat, Fingerprint: "f1", SentAt: at}
 	}
+	unsure := func(repeat waybill.Repeat) *waybill.Effect {
+		e := last(waybill.EffectSkipped, repeat, sent)
+		e.Doubted = true
+		return e
+	}
 	confirmed, natural, key, never := waybill.EffectConfirmed, waybill.RepeatNatural, waybill.RepeatKey, waybill.RepeatNever
 	for _, c := range []struct {
 		name        string
@@ -41,8 +46,9 @@ func TestWhatMakingAWriteAgainMeans(t *testing.T) {
 		{"refused", last(waybill.EffectDeclined, never, sent), waybill.KindMoney, "f1", false, waybill.ClassNew, false},
 		{"refused with others", last(waybill.EffectDeclined, never, sent), waybill.KindMoney, "f2", false, waybill.ClassNew, false},
 		{"left out, never sent", last(waybill.EffectSkipped, never, time.Time{}), waybill.KindMessage, "f1", false, waybill.ClassNew, false},
-		{"left out after it was sent", last(waybill.EffectSkipped, never, sent), waybill.KindMessage, "f1", false, waybill.ClassBlocked, true},
-		{"left out after it was sent, harmless", last(waybill.EffectSkipped, natural, sent), waybill.KindState, "f1", false, waybill.ClassNew, false},
+		{"left out, known not to have happened", last(waybill.EffectSkipped, never, sent), waybill.KindMessage, "f1", false, waybill.ClassNew, false},
+		{"left out while in doubt", unsure(never), waybill.KindMessage, "f1", false, waybill.ClassBlocked, true},
+		{"left out while in doubt, harmless", unsure(natural), waybill.KindState, "f1", false, waybill.ClassNew, false},
 		{"put back", last(waybill.EffectUndone, natural, sent), waybill.KindState, "f1", false, waybill.ClassNew, false},
 		{"a payment taken back", last(waybill.EffectUndone, key, sent), waybill.KindMoney, "f1", false, waybill.ClassBlocked, true},
 	} {

@@ -22,13 +22,8 @@ type eventDoc struct {
 // evidence for the first event instead, and returns that one's id and false. An event without a fact key is always new.
 // Without an account the connection stands in for it. An AcceptedAt of none becomes now.
 func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
-	var key []byte
-	if e.FactKey != "" {
-		scope := e.Account
-		if scope == "" {
-			scope = "connection " + e.Connection
-		}
-		key = hash12(scope, e.Type, e.FactKey)
+	key := factHash(e)
+	if key != nil {
 		first, found, err := one(tx, "SELECT event FROM fact_keys WHERE hash = $1", num0, key)
 		if err != nil {
 			return "", false, err
@@ -52,6 +47,31 @@ func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
 		}
 	}
 	return e.ID, true, nil
+}
+
+// factHash is the key of the fact that an event tells; nil when it has none.
+func factHash(e *waybill.Event) []byte {
+	if e.FactKey == "" {
+		return nil
+	}
+	scope := e.Account
+	if scope == "" {
+		scope = "connection " + e.Connection
+	}
+	return hash12(scope, e.Type, e.FactKey)
+}
+
+// EventOfFact returns the event that tells the same fact; nil when the book has none.
+func (tx *Tx) EventOfFact(e *waybill.Event) (*waybill.Event, error) {
+	key := factHash(e)
+	if key == nil {
+		return nil, nil
+	}
+	told, found, err := one(tx, "SELECT "+eventColumns+" FROM events WHERE seq = (SELECT event FROM fact_keys WHERE hash = $1)", scanEvent, key)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &told, nil
 }
 
 // writeEvent writes the row of an event and what it is found by, and returns its place.

@@ -213,6 +213,15 @@ func (tx *Tx) Problem(id waybill.ProblemID) (*waybill.ProblemView, error) {
 	return v, nil
 }
 
+// ProblemHead returns a problem without what it holds.
+func (tx *Tx) ProblemHead(id waybill.ProblemID) (*waybill.Problem, error) {
+	p, found, err := one(tx, "SELECT "+problemColumns+" FROM problems WHERE id = $1", scanProblem, id)
+	if err == nil && !found {
+		err = notFound("problem", id)
+	}
+	return &p, err
+}
+
 func (tx *Tx) members(id waybill.ProblemID, limit int) ([]waybill.Member, error) {
 	return list(tx, "SELECT member, event, at FROM members WHERE problem = $1 ORDER BY at DESC, member DESC LIMIT $2",
 		func(r row) (waybill.Member, error) {

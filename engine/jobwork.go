@@ -1,0 +1,527 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"waybill"
+	"waybill/flow"
+	"waybill/record"
+)
+
+// How a job that was let go is worked off. Its turn comes by hints and, after a restart, by the sweep. A member is
+// claimed in the transaction that begins it, so none begins twice; what has begun is an ordinary run, which this only
+// watches. Members stand behind the live work: few at once, at half the declared pace, and not while others queue.
+
+// turnJobs gives every job that has something to do its turn.
+func (e *Engine) turnJobs() {
+	var due []waybill.Job
+	err := e.view(func(tx *record.Tx) (err error) { due, err = tx.DueJobs(jobsAtOnce); return err })
+	if err != nil {
+		e.log.Error("the jobs could not be read", "err", err)
+		return
+	}
+	for i := range due {
+		e.turnJob(due[i].ID)
+	}
+}
+
+// turnJob gives a job its turns, one after the other, unless it has them already.
+func (e *Engine) turnJob(id waybill.JobID) {
+	if e.claims.take(string(id)) {
+		e.d.Go(func() { e.jobTurn(id) })
+	}
+}
+
+func (e *Engine) jobTurn(id waybill.JobID) {
+	again, err := e.workJob(id)
+	if err != nil && waybill.KindOf(err) != waybill.Conflict {
+		e.log.Error("a job could not be carried on", "job", id, "err", err)
+	}
+	if err != nil {
+		again = later
+	}
+	if again == 0 {
+		e.claims.drop(string(id))
+		return
+	}
+	e.d.At(e.d.Now().Add(again), func() { e.jobTurn(id) })
+}
+
+// workJob does one turn of a job and says when the next is to be; zero for none.
+func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
+	var job *waybill.Job
+	err := e.view(func(tx *record.Tx) (err error) { job, err = tx.Job(id); return err })
+	switch {
+	case err != nil:
+		return 0, err
+	case job.State == waybill.JobPlanning:
+		_, err := e.planPage(id)
+		return soon, err
+	case job.DueAt.IsZero():
+		return 0, nil
+	}
+	moved, err := e.settleMembers(job)
+	if err != nil {
+		return 0, err
+	}
+	begun := 0
+	if job.State == waybill.JobRunning {
+		if begun, err = e.beginMembers(job); err != nil {
+			return 0, err
+		}
+	}
+	if moved+begun > 0 {
+		return soon, nil
+	}
+	ended, err := e.endJob(id)
+	if err != nil || ended {
+		return soon, err // one more look, which finds nothing to do
+	}
+	return later, nil
+}
+
+// endJob notes that a job has nothing under way and nothing more to begin.
+func (e *Engine) endJob(id waybill.JobID) (ended bool, err error) {
+	err = e.book.Do(context.Background(), func(tx *record.Tx) error {
+		ended = false
+		j, err := tx.Job(id)
+		if err != nil || j.DueAt.IsZero() {
+			return err
+		}
+		n, err := tx.JobCounts(id)
+		if err != nil {
+			return err
+		}
+		left := n.Of(waybill.MemberBegun, waybill.MemberWaiting)
+		if j.State == waybill.JobRunning {
+			left += n.Of(waybill.MemberChosen)
+			if j.Whole {
+				left += n.Of(waybill.MemberPlanned)
+			}
+		}
+		if left > 0 {
+			return nil
+		}
+		from := j.State
+		j.DueAt, ended = time.Time{}, true
+		if from == waybill.JobRunning {
+			j.State, j.Reason = waybill.JobDone, sayCounts(n)
+			if !j.Whole {
+				j.State, j.Reason = waybill.JobPlanned, "the trial has ended: "+sayCounts(n)
+			}
+		}
+		return tx.MoveJob(j, from)
+	})
+	return ended, err
+}
+
+// sayCounts says where the members stand.
+func sayCounts(n waybill.JobCounts) string {
+	var parts []string
+	for _, s := range []waybill.JobMemberState{
+		waybill.MemberDone, waybill.MemberBegun, waybill.MemberWaiting, waybill.MemberFailed, waybill.MemberBlocked, waybill.MemberSkipped, waybill.MemberPlanned,
+	} {
+		if n[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// settleMembers looks at what a job has under way and notes what has ended.
+func (e *Engine) settleMembers(job *waybill.Job) (moved int, err error) {
+	var all []waybill.JobMember
+	var ended []waybill.JobMember
+	err = e.view(func(tx *record.Tx) error {
+		ended = nil
+		if all, err = tx.NextJobMembers(job, waybill.MemberBegun, mostAtOnce); err != nil {
+			return err
+		}
+		waiting, err := tx.WaitingJobMembers(job.ID, mostAtOnce)
+		if err != nil {
+			return err
+		}
+		all = append(all, waiting...)
+		for i := range all {
+			m := all[i]
+			if err := e.lookAt(tx, job, &m); err != nil {
+				return err
+			}
+			if m.State != all[i].State || m.State == waybill.MemberWaiting && len(waiting) == mostAtOnce { // in turn
+				ended = append(ended, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	e.watchMembers(all, ended)
+	if len(ended) == 0 {
+		return 0, nil
+	}
+	err = e.book.Do(context.Background(), func(tx *record.Tx) error {
+		moved = 0
+		j, err := tx.Job(job.ID)
+		if err != nil {
+			return err
+		}
+		for i := range ended {
+			m := ended[i]
+			from := waybill.MemberBegun
+			if now, err := tx.JobMember(m.Job, m.Object); err != nil {
+				return err
+			} else if from = now.State; from.Ended() {
+				continue // another node was first
+			}
+			if err := tx.MoveJobMember(&m, from); err != nil {
+				return err
+			}
+			if m.State.Ended() || m.State != from {
+				moved++
+			}
+			tally(&j.Failures, &m)
+		}
+		if moved == 0 {
+			return nil
+		}
+		from := j.State
+		if why := tooMany(j); why != "" && from == waybill.JobRunning {
+			j.State, j.Reason = waybill.JobPaused, "held by itself: "+why
+		}
+		return tx.MoveJob(j, from)
+	})
+	return moved, err
+}
+
+// watchMembers keeps in mind which runs are a job's, so that live work goes before them.
+func (e *Engine) watchMembers(all, ended []waybill.JobMember) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range all {
+		if all[i].State == waybill.MemberBegun && all[i].Run != "" {
+			e.behind[all[i].Run] = struct{}{}
+		}
+	}
+	for i := range ended {
+		delete(e.behind, ended[i].Run)
+	}
+}
+
+// tally counts how a member ended.
+func tally(f *waybill.JobFailures, m *waybill.JobMember) {
+	switch m.State {
+	case waybill.MemberDone, waybill.MemberSkipped:
+		f.Ended++
+		f.Row, f.Cause = 0, ""
+	case waybill.MemberFailed:
+		f.Ended++
+		f.Bad++
+		if m.Cause != f.Cause {
+			f.Row, f.Cause = 0, m.Cause
+		}
+		f.Row++
+	default:
+	}
+}
+
+// tooMany says why a job holds itself; empty when it goes on.
+func tooMany(j *waybill.Job) string {
+	f, c := j.Failures, j.Choices
+	switch {
+	case f.Row >= c.InARow && c.InARow > 0:
+		return fmt.Sprintf("%d in a row failed for one cause: %s", f.Row, f.Cause)
+	case c.AfterSome > 0 && f.Ended >= c.AfterSome && f.Bad*100 > f.Ended*c.Share:
+		return fmt.Sprintf("%d of %d failed, more than %d %%", f.Bad, f.Ended, c.Share)
+	default:
+		return ""
+	}
+}
+
+// lookAt notes on a member what has become of it.
+func (e *Engine) lookAt(tx *record.Tx, job *waybill.Job, m *waybill.JobMember) error {
+	m.SeenAt = e.d.Now()
+	if strings.HasPrefix(m.Object, "itm_") {
+		return e.lookAtItem(tx, m)
+	}
+	run, err := tx.Run(m.Run)
+	if err != nil {
+		return err
+	}
+	if done, err := e.lookAtPart(tx, job, run, m); err != nil || done {
+		return err
+	}
+	switch run.State {
+	case waybill.RunDone:
+		m.State, m.Reason = waybill.MemberDone, orElse(run.Reason, "done")
+	case waybill.RunStopped:
+		m.State, m.Reason = waybill.MemberSkipped, run.Reason
+	case waybill.RunBlocked:
+		m.State, m.Reason, m.Cause = waybill.MemberFailed, run.Reason, e.causeOf(tx, run.Problem, run.Reason)
+	default:
+		if e.d.Now().Sub(m.BegunAt) >= waitingAfter {
+			m.State, m.Reason = waybill.MemberWaiting, orElse(run.Reason, string(run.State))
+		}
+	}
+	return nil
+}
+
+// causeOf is one name for what has one cause: its problem's title.
+func (e *Engine) causeOf(tx *record.Tx, id waybill.ProblemID, words string) string {
+	if p, err := tx.ProblemHead(id); err == nil {
+		return p.Title
+	}
+	return words
+}
+
+// lookAtPart notes what has become of a write that is tried again by itself: a part its run went on without, or one that
+// puts another back. False when the run says it.
+func (e *Engine) lookAtPart(tx *record.Tx, job *waybill.Job, run *waybill.Run, m *waybill.JobMember) (bool, error) {
+	if !strings.HasPrefix(m.Object, "eff_") {
+		return false, nil
+	}
+	first, err := tx.Effect(waybill.EffectID(m.Object))
+	if err != nil {
+		return false, err
+	}
+	address := first.Address
+	if job.Kind == waybill.JobPutBack {
+		address = undoAddress(first)
+	}
+	eff, err := tx.EffectAt(first.Event, first.Flow, address)
+	if err != nil {
+		return false, err
+	}
+	if !run.State.Ended() {
+		return false, nil
+	}
+	switch {
+	case eff.State == waybill.EffectConfirmed || eff.State == waybill.EffectUndone:
+		m.State, m.Reason = waybill.MemberDone, orElse(eff.Proof, "done")
+	case eff.State == waybill.EffectSkipped:
+		m.State, m.Reason = waybill.MemberSkipped, eff.Reason
+	case eff.State == waybill.EffectDeclined, !eff.DueAt.Before(waybill.Held()):
+		m.State, m.Reason, m.Cause = waybill.MemberFailed, eff.Reason, orElse(string(eff.Cause), eff.Reason)
+	case e.d.Now().Sub(m.BegunAt) >= waitingAfter:
+		m.State, m.Reason = waybill.MemberWaiting, orElse(eff.Reason, string(eff.State))
+	}
+	return true, nil
+}
+
+func (e *Engine) lookAtItem(tx *record.Tx, m *waybill.JobMember) error {
+	it, err := tx.Item(waybill.ItemID(m.Object))
+	if err != nil {
+		return err
+	}
+	switch it.State {
+	case waybill.ItemTranslated, waybill.ItemNotUsed:
+		m.State, m.Reason = waybill.MemberDone, orElse(it.Reason, "understood")
+		if len(it.Events) > 0 {
+			m.Event = it.Events[0]
+		}
+	case waybill.ItemBlocked:
+		m.State, m.Reason, m.Cause = waybill.MemberFailed, it.Reason, e.causeOf(tx, it.Problem, it.Reason)
+	default:
+		if e.d.Now().Sub(m.BegunAt) >= waitingAfter {
+			m.State, m.Reason = waybill.MemberWaiting, orElse(it.Reason, string(it.State))
+		}
+	}
+	return nil
+}
+
+// beginMembers begins as many members as there is room for behind the live work, and says how many it has dealt with.
+func (e *Engine) beginMembers(job *waybill.Job) (int, error) {
+	var list []waybill.JobMember
+	room := 0
+	err := e.view(func(tx *record.Tx) error {
+		under, err := tx.NextJobMembers(job, waybill.MemberBegun, mostAtOnce)
+		if err != nil {
+			return err
+		}
+		if room = e.atOnce(job) - len(under); room <= 0 {
+			return nil
+		}
+		if list, err = tx.NextJobMembers(job, waybill.MemberChosen, mostTrial); err != nil || len(list) > 0 || !job.Whole {
+			return err
+		}
+		list, err = tx.NextJobMembers(job, waybill.MemberPlanned, jobPage)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	dealt := 0
+	for i := range list {
+		if room <= 0 || e.liveWaits() {
+			break
+		}
+		now, err := e.judge(job, list[i].Object)
+		if err != nil {
+			return dealt, err
+		}
+		state, words := verdict(job, &list[i], &now)
+		if state == waybill.MemberBegun {
+			if !e.roomFor(&now) {
+				break
+			}
+			room--
+		}
+		m := list[i]
+		m.State, m.Reason, m.Class, m.Event, m.Run, m.Repeats = state, words, now.Class, now.Event, now.Run, now.Repeats
+		if state == waybill.MemberBegun && job.Kind == waybill.JobReplay {
+			m.Run = waybill.RunID(e.ids.New("run"))
+		}
+		e.beginMember(job, &m, list[i].State)
+		dealt++
+	}
+	return dealt, nil
+}
+
+// atOnce is how many members of a job are under way together: never more than half of what a connection takes.
+func (e *Engine) atOnce(job *waybill.Job) int {
+	n := job.Choices.AtOnce
+	if job.Kind == waybill.JobPutBack {
+		n = 1 // an older one is put back when the newer one is, and not before
+	}
+	for name := range job.Plan.Connections {
+		most := e.limits(name).Concurrency
+		if most <= 0 {
+			most = 8
+		}
+		n = min(n, max(1, most/2))
+	}
+	return n
+}
+
+// liveWaits reports whether what came in by itself waits for its turn.
+func (e *Engine) liveWaits() bool {
+	return e.taking.Load() >= crowded || e.items.long() || e.runs.long()
+}
+
+// roomFor reports whether a member's writes would stand behind nobody, at half the pace a connection declares.
+func (e *Engine) roomFor(m *judged) bool {
+	now := e.d.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range m.Writes {
+		w := &m.Writes[i]
+		if w.Class == waybill.ClassSame || w.Class == waybill.ClassNothing {
+			continue
+		}
+		s := e.sender(w.Connection)
+		if s.behind() || now.Before(e.paced[w.Connection]) || e.governor.State(w.Connection).Health != waybill.HealthWorking {
+			return false
+		}
+	}
+	for i := range m.Writes {
+		name := m.Writes[i].Connection
+		if c := e.current.ws.Connections[name]; c != nil && c.Limits.PerSecond > 0 {
+			from := e.paced[name]
+			if from.Before(now) {
+				from = now
+			}
+			e.paced[name] = from.Add(time.Duration(2 / c.Limits.PerSecond * float64(time.Second)))
+		}
+	}
+	return true
+}
+
+// verdict decides whether a member begins, by what it comes to now and what it came to in the plan.
+func verdict(job *waybill.Job, was *waybill.JobMember, now *judged) (waybill.JobMemberState, string) {
+	worse := now.Class != was.Class && now.Class.Graver(was.Class) == now.Class
+	switch now.Class {
+	case waybill.ClassFails:
+		return waybill.MemberSkipped, "would fail again: " + now.Reason
+	case waybill.ClassNothing:
+		if !now.open {
+			return waybill.MemberSkipped, now.Reason
+		}
+		return waybill.MemberBegun, ""
+	case waybill.ClassBlocked, waybill.ClassChanged:
+		if worse {
+			return waybill.MemberBlocked, "since the plan it has changed: " + now.Reason
+		}
+		for i := range now.Writes {
+			w := &now.Writes[i]
+			if w.Class != waybill.ClassSame && w.Class != waybill.ClassNothing && !flow.Goes(w.Class, w.Repeats, job.Choices) {
+				return waybill.MemberBlocked, now.Reason
+			}
+		}
+		if len(now.Writes) == 0 {
+			return waybill.MemberBlocked, now.Reason
+		}
+		return waybill.MemberBegun, ""
+	default:
+		return waybill.MemberBegun, ""
+	}
+}
+
+// beginMember claims a member and begins it, in one transaction; or notes why it is not begun.
+func (e *Engine) beginMember(job *waybill.Job, m *waybill.JobMember, from waybill.JobMemberState) {
+	var after func()
+	e.commit(intent{
+		apply: func(tx *record.Tx) (err error) {
+			after = nil
+			c := *m
+			if err := tx.MoveJobMember(&c, from); err != nil || c.State != waybill.MemberBegun {
+				return err
+			}
+			after, err = e.beginWork(tx, job, &c)
+			return err
+		},
+		after: func() {
+			if m.State == waybill.MemberBegun && m.Run != "" {
+				e.mu.Lock()
+				e.behind[m.Run] = struct{}{}
+				e.mu.Unlock()
+			}
+			if after != nil {
+				after()
+			}
+		},
+		fail: func(err error) {
+			if m.State != waybill.MemberBegun || waybill.KindOf(err) == waybill.Unavailable {
+				return // another was first, or the book will be back
+			}
+			c := *m
+			c.State, c.Reason, c.Run = waybill.MemberBlocked, err.Error(), ""
+			e.commit(intent{
+				apply: func(tx *record.Tx) error { return tx.MoveJobMember(&c, from) },
+				fail: func(err error) {
+					if !errors.Is(err, errNothing) && waybill.KindOf(err) != waybill.Conflict {
+						e.log.Error("a member of a job could not be noted", "job", job.ID, "member", c.Object, "err", err)
+					}
+				},
+			})
+		},
+	})
+}
+
+// beginWork does to one member what its job is for. What it returns is done once that is on stable storage.
+func (e *Engine) beginWork(tx *record.Tx, job *waybill.Job, m *waybill.JobMember) (func(), error) {
+	act := waybill.Act{Who: job.Who, Verb: waybill.VerbRetry, Object: m.Object, Reason: orElse(job.Why, "job") + " (" + job.Name + ")"}
+	switch {
+	case job.Kind == waybill.JobReplay:
+		return e.runAgain(tx, job, m)
+	case job.Kind == waybill.JobPutBack:
+		return e.undoInBulk(tx, job, m)
+	case job.Kind == waybill.JobRemap:
+		return e.readAgain(tx, act)
+	case strings.HasPrefix(m.Object, "itm_"):
+		p, _, err := e.itemAct(tx, act)
+		if err != nil {
+			return nil, err
+		}
+		return func() { e.hand(p) }, nil
+	default:
+		w, err := e.runAct(tx, act)
+		if err != nil {
+			return nil, err
+		}
+		return func() { e.followDesk(w) }, nil
+	}
+}
