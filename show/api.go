@@ -47,6 +47,7 @@ func (s *Server) newAPI() *api {
 		problem(w, http.StatusNotFound, "there is nothing at this address", "see /api/v1/openapi.json")
 	})
 	a.reads()
+	a.jobRoutes()
 	huma.Register(h, huma.Operation{
 		OperationID: "act", Method: http.MethodPost, Path: "/api/v1/acts", Summary: "Press a button",
 		Description: "Does what a button on a page does. Ask for the choices of an object first: only these are possible.", Tags: []string{"desk"},

@@ -47,7 +47,7 @@ type Store interface {
 	SetSetting(ctx context.Context, name string, value []byte) error
 }
 
-// Changes tells what kinds of thing changed ("event", "run", "effect", "problem", "connection", "item", "rejection").
+// Changes tells what kinds of thing changed ("event", "run", "effect", "problem", "connection", "item", "rejection", "job").
 // *record.Book satisfies it.
 type Changes interface {
 	Watch() (<-chan []string, func())
@@ -55,9 +55,11 @@ type Changes interface {
 
 // Options are what a dashboard is made of.
 type Options struct {
-	Reader  Reader
-	Lists   Lists
-	Desk    Desk
+	Reader Reader
+	Lists  Lists
+	Desk   Desk
+	// Jobs is where bulk work is planned and let go; nil serves none of it.
+	Jobs    Jobs
 	Names   Names
 	Store   Store
 	Changes Changes
@@ -82,6 +84,7 @@ type Server struct {
 	reader  Reader
 	lists   Lists
 	desk    Desk
+	jobs    Jobs
 	names   Names
 	changes Changes
 	access  *Access
@@ -110,7 +113,7 @@ func New(o Options) (*Server, error) {
 	}
 	https := strings.HasPrefix(o.PublicURL, "https://")
 	s := &Server{
-		reader: o.Reader, lists: o.Lists, desk: o.Desk, names: &remembered{Names: o.Names}, changes: o.Changes,
+		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, names: &remembered{Names: o.Names}, changes: o.Changes,
 		access: newAccess(o, https), ready: o.Ready, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
 		stop: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}

@@ -34,12 +34,16 @@ type Book struct {
 	FlowList  []show.FlowCard
 	ConnList  []show.ConnectionCard
 	OwnerList map[string]string
+	JobList   []waybill.Job
+	JobParts  []waybill.JobMember
 
 	mu       sync.Mutex
 	settings map[string][]byte
 	watchers []chan []string
 	// Acts are the buttons that were pressed.
 	Acts []waybill.Act
+	// JobActs are those of jobs.
+	JobActs []waybill.JobAct
 }
 
 func missing(what string) error {
@@ -235,7 +239,7 @@ func (n names) Connections() []show.ConnectionCard { return n.ConnList }
 // Options are those of a dashboard over this book at a fixed time.
 func (b *Book) Options(now time.Time) show.Options {
 	return show.Options{
-		Reader: b, Lists: b, Desk: b, Names: names{b}, Store: b, Changes: b, Now: func() time.Time { return now },
+		Reader: b, Lists: b, Desk: b, Jobs: bulk{b}, Names: names{b}, Store: b, Changes: b, Now: func() time.Time { return now },
 	}
 }
 
