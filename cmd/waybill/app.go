@@ -99,7 +99,7 @@ func (a *app) wire(s setup) (err error) {
 		Directory: a.engine.Doors(s.publicURL), Recorder: a.engine, Now: time.Now, Redact: a.opened.redact, Remote: s.remote, Log: s.log,
 	})
 	a.show, err = show.New(show.Options{
-		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
+		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
 		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
 		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Now: time.Now, Log: s.log,
 	})

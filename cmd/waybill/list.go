@@ -23,6 +23,7 @@ var columns = map[string][][2]string{ // a table that nothing changes
 	"runs":     {{"created_at", "BEGAN"}, {"id", "RUN"}, {"flow", "FLOW"}, {"event", "EVENT"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"effects":  {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"asks":     {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
+	"jobs":     {{"created_at", "MADE"}, {"id", "JOB"}, {"kind", "KIND"}, {"name", "NAME"}, {"state", "STATE"}, {"progress.says", "PROGRESS"}, {"reason", "REASON"}},
 	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"explanation.title", "WHAT"}},
 }
 

@@ -115,6 +115,7 @@ type line struct {
 	client *http.Client
 	base   string
 	token  string
+	live   bool // a serve runs, and works
 	close  func() error
 }
 
@@ -150,7 +151,7 @@ func (m *Main) running(ctx context.Context, p place) (*line, bool) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return nil, false
 	}
-	l := &line{client: &http.Client{Timeout: 30 * time.Second}, base: s.Address, token: s.Token, close: func() error { return nil }}
+	l := &line{client: &http.Client{Timeout: 30 * time.Second}, base: s.Address, token: s.Token, live: true, close: func() error { return nil }}
 	_, err = l.act(ctx, "user-list", localAct{})
 	return l, err == nil // a serve that was killed leaves its file behind
 }
@@ -208,11 +209,25 @@ func (l *line) act(ctx context.Context, name string, in localAct) ([]string, err
 
 // get asks the API.
 func (l *line) get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base+path, http.NoBody)
+	return l.ask(ctx, http.MethodGet, path, http.NoBody)
+}
+
+// post acts through the API.
+func (l *line) post(ctx context.Context, path string, in any) ([]byte, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return l.ask(ctx, http.MethodPost, path, bytes.NewReader(body))
+}
+
+func (l *line) ask(ctx context.Context, method, path string, in io.Reader) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, l.base+path, in)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+l.token)
+	req.Header.Set("Content-Type", "application/json")
 	res, err := l.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -222,15 +237,27 @@ func (l *line) get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if res.StatusCode != http.StatusOK {
-		var p struct{ Title, Detail string }
-		_ = json.Unmarshal(body, &p) // then the status says it
-		if p.Detail == "" {
-			p.Detail = res.Status
-		}
-		return nil, &waybill.Error{Kind: waybill.NotFound, Message: p.Detail}
+	if res.StatusCode/100 != 2 {
+		return nil, refusal(res, body)
 	}
 	return body, nil
+}
+
+// refusal turns a problem document back into an error.
+func refusal(res *http.Response, body []byte) error {
+	var p struct{ Title, Detail, Hint string }
+	_ = json.Unmarshal(body, &p) // then the status says it
+	if p.Detail == "" {
+		p.Detail = res.Status
+	}
+	kind := waybill.NotFound
+	switch res.StatusCode {
+	case http.StatusConflict:
+		kind = waybill.Conflict
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		kind = waybill.Invalid
+	}
+	return &waybill.Error{Kind: kind, Message: p.Detail, Hint: p.Hint}
 }
 
 // inProcess calls a handler without a network.
