@@ -172,10 +172,12 @@ func (e *Engine) settleMembers(job *waybill.Job) (moved int, err error) {
 		}
 		for i := range ended {
 			m := ended[i]
-			from := waybill.MemberBegun
-			if now, err := tx.JobMember(m.Job, m.Object); err != nil {
+			now, err := tx.JobMember(m.Job, m.Object)
+			if err != nil {
 				return err
-			} else if from = now.State; from.Ended() {
+			}
+			from := now.State
+			if from.Ended() {
 				continue // another node was first
 			}
 			if err := tx.MoveJobMember(&m, from); err != nil {

@@ -167,7 +167,7 @@ func (e *Engine) nextJob(s *sender, fit func(*job) bool) (at, i int) {
 
 // ofBulk reports whether a call is made for bulk work, and so stands behind live work. Called with mu held.
 func (e *Engine) ofBulk(j *job) bool {
-	run := waybill.RunID("")
+	var run waybill.RunID
 	if j.effect != nil {
 		run = j.effect.Run
 	} else {

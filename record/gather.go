@@ -315,7 +315,7 @@ func (g gathering) named(part, after string) ([]JobCandidate, string, error) {
 // own is an id that is itself what the job is about; nil when it is not.
 func (g gathering) own(id string) ([]JobCandidate, error) {
 	kind, _, _ := strings.Cut(id, "_")
-	text := ""
+	var text string
 	switch {
 	case kind == "run" && g.job.Kind == waybill.JobRetry:
 		text = "SELECT event FROM runs WHERE id = $1"
