@@ -1,6 +1,10 @@
 package show
 
 import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"waybill"
@@ -9,20 +13,70 @@ import (
 // askView is a question to a person, as the journey shows it.
 type askView struct {
 	waybill.Question
-	Tone   tone
-	Whom   string // who is asked
-	Said   string // what came of it
-	Show   body
-	Values body
-	For    []askForView
+	Tone     tone
+	Whom     string // who is asked
+	Said     string // what came of it
+	Unless   string // what no answer in time means
+	Show     values
+	Values   values
+	For      []askForView
+	Final    bool // something of it cannot be undone
+	Waits    bool // for an answer
+	Link     string
+	FlowName string
+	Choices  buttons
+}
+
+// askOn is a question with the page it stands on.
+type askOn struct {
+	Frame frame
+	Ask   *askView
 }
 
 type askForView struct {
 	waybill.AskFor
 	Title  string
 	System string
-	Inputs body
+	Inputs values
 	Safe   bool // it can be undone
+}
+
+// values are a JSON object as people read it, a line for each value; what has values inside values, or is no object, stays
+// the text it is.
+type values struct {
+	Rows []column
+	Body body
+}
+
+func showValues(raw []byte) values {
+	plain := values{Body: showBody(raw)}
+	object, ok := decode(raw).(map[string]any)
+	if !ok || len(object) > 40 || len(raw) > maxShown {
+		return plain
+	}
+	var rows []column
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		switch v := object[name].(type) {
+		case nil:
+			rows = append(rows, column{sayName(name), "(nothing)"})
+		case []any:
+			return plain
+		case map[string]any:
+			minor, currency, isMoney := asMoney(v)
+			if !isMoney {
+				return plain
+			}
+			rows = append(rows, column{sayName(name), money(minor, currency)})
+		default:
+			rows = append(rows, column{sayName(name), cmp.Or(valueText(v), "(empty)")})
+		}
+	}
+	return values{Rows: rows}
+}
+
+// unlessAnswered is what it means when nobody answers in time.
+var unlessAnswered = map[string]string{ // a table that nothing changes
+	"reject": "It counts as rejected", "approve": "It counts as approved", "end": "The run ends", "ask": "Others are asked",
 }
 
 // askTones are how a question stands, in words.
@@ -37,7 +91,12 @@ var askTones = map[waybill.AskState]struct {
 
 func (s *Server) askView(q waybill.Question) askView {
 	say := words{s.names}
-	v := askView{Question: q, Show: showBody(q.Show), Values: showBody(q.Values), Tone: toneWaiting.said(string(q.State), "")}
+	v := askView{
+		Question: q, Show: showValues(q.Show), Values: showValues(q.Values), Tone: toneWaiting.said(string(q.State), ""),
+		Waits: q.State == waybill.AskOpen, Unless: cmp.Or(unlessAnswered[q.NoAnswer], q.NoAnswer), Link: "/events/" + string(q.Event) + "#" + string(q.ID),
+	}
+	flow, _ := say.flow(q.Flow)
+	v.FlowName = flow.Title
 	if t, ok := askTones[q.State]; ok {
 		v.Tone = t.of.said(t.word, "")
 	}
@@ -61,12 +120,38 @@ func (s *Server) askView(q waybill.Question) askView {
 		}
 	}
 	for _, f := range q.For {
-		v.For = append(v.For, askForView{
-			AskFor: f, Title: say.Action(f.Connection, f.Action), System: say.System(f.Connection), Inputs: showBody(f.Inputs),
+		one := askForView{
+			AskFor: f, Title: say.Action(f.Connection, f.Action), System: say.System(f.Connection), Inputs: showValues(f.Inputs),
 			Safe: strings.HasPrefix(f.Undo, "can be"),
-		})
+		}
+		v.Final = v.Final || !one.Safe
+		v.For = append(v.For, one)
 	}
 	return v
+}
+
+// openAsks are the questions that wait for an answer, those whose time is over first on top.
+func (s *Server) openAsks(ctx context.Context, limit int) ([]askView, error) {
+	list, _, err := s.lists.Asks(ctx, waybill.ListFilter{State: string(waybill.AskOpen), Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(list, func(a, b waybill.Question) int {
+		if a.DueAt.IsZero() != b.DueAt.IsZero() {
+			return b.DueAt.Compare(a.DueAt) // no deadline comes last
+		}
+		return a.DueAt.Compare(b.DueAt)
+	})
+	views := make([]askView, len(list))
+	for i, q := range list {
+		views[i] = s.askView(q)
+	}
+	return views, nil
+}
+
+// answers reports whether a button answers a question.
+func answers(c choice) bool {
+	return c.Verb == waybill.VerbApprove || c.Verb == waybill.VerbChange || c.Verb == waybill.VerbReject
 }
 
 // undoLine says of an effect, before it is sent and after, how it can be undone, or that it cannot.

@@ -1,8 +1,10 @@
 package show
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"waybill"
 )
@@ -24,6 +26,7 @@ type connectionPage struct {
 	Actions  []actionRow
 	Problems []problemCard
 	Choices  buttons
+	Learnt   string // the rate that the other side was found to take, in words
 }
 
 type actionRow struct {
@@ -92,6 +95,7 @@ func (s *Server) connection(w http.ResponseWriter, r *http.Request) error {
 	if page.Card.Name == "" {
 		return &waybill.Error{Kind: waybill.NotFound, Message: "there is no connection of this name", Hint: "look at the list of connections"}
 	}
+	page.Learnt = learntWords(page.Figures.State.Learnt)
 	for _, f := range page.Card.Flows {
 		card, _ := words{s.names}.flow(f)
 		page.Flows = append(page.Flows, card)
@@ -119,4 +123,18 @@ func (s *Server) connection(w http.ResponseWriter, r *http.Request) error {
 		page.Choices = s.buttonsFor(r.Context(), name)
 	}
 	return s.show(w, r, "connection", page.Card.Title, page)
+}
+
+// learntWords says a learnt rate; empty when nothing is learnt.
+func learntWords(rate float64) string {
+	switch {
+	case rate <= 0:
+		return ""
+	case rate < 1:
+		return "About one call every " + spell(time.Duration(float64(time.Second)/rate))
+	case rate < 10:
+		return strings.TrimSuffix(fmt.Sprintf("About %.1f", rate), ".0") + " calls a second"
+	default:
+		return fmt.Sprintf("About %.0f calls a second", rate)
+	}
 }

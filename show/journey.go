@@ -77,15 +77,17 @@ type runView struct {
 	Mode    string
 	Version string
 	Stale   bool // it runs on an earlier version of the workspace
-	Asks    []askView
 	Parts   []part
-	Left    int // parts that are not shown
+	Asked   bool      // a question of it waits for an answer
+	GoesOn  time.Time // by itself, when it waits for a time
+	Left    int       // parts that are not shown
 	Choices buttons
 	Late    bool
 }
 
-// part is one step of a run that touched the outside: an effect or a fetch.
+// part is one step of a run that touched the outside: an effect, a fetch, or a question to a person.
 type part struct {
+	Ask    *askView
 	Effect *effectView
 	Fetch  *fetchView
 }
@@ -101,6 +103,9 @@ type effectView struct {
 	Safe     bool
 	Undoing  string // how it can be undone, or that it cannot
 	Undoable bool
+	Held     bool   // until a person decides
+	Of       string // the step it undoes, in words
+	UndoneBy *effectView
 	Body     body // of a request that was not sent yet
 	Kind     string
 	Inputs   body
@@ -214,7 +219,28 @@ func (s *Server) addButtons(ctx context.Context, p *journeyPage) {
 		}
 		run.Choices = s.buttonsFor(ctx, string(run.ID))
 		run.Choices.Choices = slices.DeleteFunc(run.Choices.Choices, func(c choice) bool { return offered[c.Verb] })
+		p.answer(run)
 		p.press(run.Choices, run.State == waybill.RunBlocked || run.State == waybill.RunWaiting && run.Problem != "")
+	}
+}
+
+// answer moves the buttons that answer a run's open question to the question.
+func (p *journeyPage) answer(run *runView) {
+	for _, part := range run.Parts {
+		q := part.Ask
+		if q == nil || !q.Waits {
+			continue
+		}
+		q.Choices.Object = run.Choices.Object
+		for _, c := range run.Choices.Choices {
+			if answers(c) {
+				q.Choices.Choices = append(q.Choices.Choices, c)
+			}
+		}
+		run.Choices.Choices = slices.DeleteFunc(run.Choices.Choices, answers)
+		if p.Pressing == "" && len(q.Choices.Choices) > 0 {
+			p.Pressing = string(q.ID)
+		}
 	}
 }
 
@@ -255,8 +281,10 @@ func (s *Server) head(j *waybill.Journey, runs []runView) head {
 			end = run.EndedAt
 		}
 		for _, part := range run.Parts {
-			if part.Effect != nil && !slices.Contains(h.To, part.Effect.System) {
-				h.To = append(h.To, part.Effect.System)
+			for _, system := range part.systems() {
+				if !slices.Contains(h.To, system) {
+					h.To = append(h.To, system)
+				}
 			}
 			if part.Effect != nil && part.Effect.State == waybill.EffectUnknown {
 				h.Tone, h.Why, worst = part.Effect.Tone, part.Effect.Line, 0
@@ -298,8 +326,12 @@ func (s *Server) stops(p *journeyPage) []stop {
 	}
 	for _, run := range p.Runs {
 		for _, part := range run.Parts {
-			if e := part.Effect; e != nil && len(list) < 12 {
+			switch e, q := part.Effect, part.Ask; {
+			case len(list) >= 12:
+			case e != nil:
 				list = append(list, stop{e.System, e.Tone.Word, e.Tone, string(e.ID)})
+			case q != nil:
+				list = append(list, stop{"Question", q.Tone.Word, q.Tone, string(q.ID)})
 			}
 		}
 	}
@@ -321,11 +353,21 @@ func (s *Server) runView(v waybill.RunView) runView {
 	}
 	run.Late = !v.Run.DueBy.IsZero() && end.After(v.Run.DueBy)
 	for _, q := range v.Asks {
-		run.Asks = append(run.Asks, s.askView(q))
+		view := s.askView(q)
+		run.Asked = run.Asked || view.Waits
+		run.Parts = append(run.Parts, part{Ask: &view})
 	}
 	for _, e := range v.Effects {
 		view := s.effectView(e)
 		run.Parts = append(run.Parts, part{Effect: &view})
+	}
+	linkUndone(run.Parts)
+	switch due := v.Run.DueAt; {
+	case v.Run.State != waybill.RunWaiting:
+	case run.Asked:
+		run.Tone = tonePerson.said("Waits for an answer", "A person is asked. It goes on when they answer.")
+	case due.After(s.now()) && due.Before(waybill.Held()):
+		run.GoesOn = due
 	}
 	for _, f := range v.Fetches {
 		view := s.fetchView(f)
@@ -345,6 +387,9 @@ func fewer(parts []part) ([]part, int) {
 	over := len(parts) - maxParts
 	left := 0
 	for i := len(parts) - 1; i >= 0 && left < over; i-- {
+		if parts[i].Ask != nil && parts[i].Ask.Waits {
+			continue
+		}
 		if e := parts[i].Effect; e == nil || e.State == waybill.EffectConfirmed || e.State == waybill.EffectSkipped || e.State == waybill.EffectUndone {
 			parts = slices.Delete(parts, i, i+1)
 			left++
@@ -358,10 +403,50 @@ func fewer(parts []part) ([]part, int) {
 }
 
 func (p part) planned() time.Time {
-	if p.Effect != nil {
+	switch {
+	case p.Ask != nil:
+		return p.Ask.AskedAt
+	case p.Effect != nil:
 		return p.Effect.PlannedAt
+	default:
+		return p.Fetch.PlannedAt
 	}
-	return p.Fetch.PlannedAt
+}
+
+// systems are where a part writes, or would when it is approved.
+func (p part) systems() (list []string) {
+	if p.Effect != nil {
+		return []string{p.Effect.System}
+	}
+	if p.Ask != nil && p.Ask.Waits {
+		for _, f := range p.Ask.For {
+			list = append(list, f.System)
+		}
+	}
+	return list
+}
+
+// linkUndone ties each effect that undoes another to the one it undoes.
+func linkUndone(parts []part) {
+	byID := map[waybill.EffectID]*effectView{}
+	for _, p := range parts {
+		if p.Effect != nil {
+			byID[p.Effect.ID] = p.Effect
+		}
+	}
+	for _, p := range parts {
+		if p.Effect == nil || p.Effect.Undoes == "" {
+			continue
+		}
+		undone, known := byID[p.Effect.Undoes]
+		if !known {
+			continue
+		}
+		p.Effect.Of, p.Effect.Step, undone.UndoneBy = undone.Step, "Undo: "+undone.Step, p.Effect
+		if undone.State == waybill.EffectUndone {
+			undone.Line = strings.TrimSuffix(undone.Tone.Meaning, ".")
+		}
+	}
 }
 
 func (s *Server) effectView(v waybill.EffectView) effectView {
@@ -370,7 +455,7 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 	view := effectView{
 		Effect: e, Step: say.step(e.Flow, e.Address), Title: say.Action(e.Connection, e.Action), System: system,
 		Tone: certainty(e, system), Grade: grade(e.Repeat), Safe: e.Repeat != waybill.RepeatNever, Kind: kindWords(e.Kind),
-		Inputs: showBody(e.Inputs), Message: v.Message,
+		Inputs: showBody(e.Inputs), Message: v.Message, Held: held(e),
 	}
 	if view.Step == "" {
 		view.Step = view.Title
@@ -381,7 +466,7 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 	for _, f := range v.Lookups {
 		view.Lookups = append(view.Lookups, s.fetchView(f))
 	}
-	if e.State == waybill.EffectPlanned && e.DueAt.After(s.now()) && !held(e) {
+	if e.State == waybill.EffectPlanned && e.DueAt.After(s.now()) && !view.Held {
 		view.TryAt = e.DueAt
 	}
 	view.Line = effectLine(e, system)

@@ -13,6 +13,7 @@ type overviewPage struct {
 	Sentence    string
 	Mood        tone
 	Figures     []figure
+	Asks        []askView     // questions that wait for an answer
 	Problems    []problemCard // that need a person
 	Alone       []problemCard // that go on by themselves
 	Flows       []flowRow
@@ -60,7 +61,11 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := overviewPage{Connections: conns, Flows: s.flowRows(o), Mood: mood(o)}
+	asks, err := s.openAsks(r.Context(), 5)
+	if err != nil {
+		return err
+	}
+	p := overviewPage{Connections: conns, Flows: s.flowRows(o), Mood: mood(o), Asks: asks}
 	o.Flows = make([]waybill.FlowFigures, len(p.Flows)) // the sentence speaks of the workspace's flows, seen or not
 	for i, one := range o.Problems {
 		card := s.problemCard(one)

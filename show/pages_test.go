@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -314,7 +315,7 @@ func TestFiltersStayInTheAddress(t *testing.T) {
 func TestTheFirstDayShowsTheFirstSteps(t *testing.T) {
 	p := open(t, showtest.Empty())
 	html := text(t, p.ask(t, http.MethodGet, "/", "", p.signIn(t, "asha", show.Admin)))
-	for _, want := range []string{"The first steps", "waybill trigger razorpay", "All 6 flows are working. Nothing has come in since yesterday."} {
+	for _, want := range []string{"The first steps", "waybill trigger razorpay", "All 7 flows are working. Nothing has come in since yesterday."} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the first page of the first day does not say %q", want)
 		}
@@ -349,5 +350,134 @@ func TestARunWithAThousandPartsShowsWhatNeedsLooking(t *testing.T) {
 	}
 	if len(html) > 1<<20 {
 		t.Errorf("the page has %d bytes", len(html))
+	}
+}
+
+func TestAQuestionSaysWhatIsAskedOfWhomUntilWhenAndWhatIsSent(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	at := "/events/" + showtest.ID("evt", 8960)
+	asha, ravi := p.signIn(t, "asha", show.Operator), p.signIn(t, "ravi", show.Viewer)
+	says := []string{
+		"Refund order SO-1024?", "<dt>Amount</dt><dd>₹4,500.00</dd>", "EE123456789IN", "<dt>Who may answer</dt><dd>Finance</dd>", "Tue 24 Nov 11:55",
+		"It counts as rejected", "Cannot be undone: Money that was sent back stays with the customer", "Sent when it is approved", "Waits for an answer",
+	}
+	buttons := []string{`value="approve"`, `value="change and approve"`, `value="reject"`, `value="stop"`, `href="#` + showtest.ID("ask", 8960) + `">`}
+	theirs, hers := text(t, p.ask(t, http.MethodGet, at, "", ravi)), text(t, p.ask(t, http.MethodGet, at, "", asha))
+	for _, want := range says {
+		if !strings.Contains(theirs, want) || !strings.Contains(hers, want) {
+			t.Errorf("the question does not say %q", want)
+		}
+	}
+	for _, button := range buttons[:4] {
+		if strings.Contains(theirs, button) {
+			t.Errorf("a viewer has the button %s", button)
+		}
+		if strings.Count(hers, button) != 1 {
+			t.Errorf("an operator has the button %s %d times, want once", button, strings.Count(hers, button))
+		}
+	}
+	ask, run := strings.Index(hers, `id="`+showtest.ID("ask", 8960)), strings.Index(hers, `id="`+showtest.ID("run", 8960))
+	if yes := strings.Index(hers, `value="approve"`); run < 0 || yes < ask || ask < run {
+		t.Errorf("the answer's buttons stand at %d, the run at %d and the question at %d: they belong to the question", yes, run, ask)
+	}
+	if !strings.Contains(theirs, "An operator can press the buttons") || !strings.Contains(hers, "Go to the buttons") {
+		t.Error("the page does not say who may press, or where")
+	}
+}
+
+func TestAnAnsweredQuestionSaysWhoAnsweredAndWithWhat(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", 8961), "", p.signIn(t, "asha", show.Operator)))
+	for _, want := range []string{"Not answered: others are asked", "Nobody answered within 27 hours", "By asha: Shipping is not refunded", "Approved with these values instead", "₹9,400.00", "Whoever has the role admin"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the journey does not say %q", want)
+		}
+	}
+	if strings.Contains(html, `value="approve"`) || strings.Contains(html, "If nobody answers") {
+		t.Error("an answered question still waits for an answer")
+	}
+}
+
+func TestOpenQuestionsStandOnTheOverviewAndUnderProblems(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Viewer)
+	link := `<a href="/events/` + showtest.ID("evt", 8960) + `#` + showtest.ID("ask", 8960) + `">Refund order SO-1024?</a>`
+	for path, want := range map[string]bool{"/": true, "/problems": true, "/problems?state=fixed": false} {
+		html := text(t, p.ask(t, http.MethodGet, path, "", asha))
+		if strings.Contains(html, link) != want || strings.Contains(html, "SO-1019?") {
+			t.Errorf("%s lists the open question: want %v, and none that is answered", path, want)
+		}
+	}
+	p = open(t, showtest.Empty())
+	if html := text(t, p.ask(t, http.MethodGet, "/", "", p.signIn(t, "asha", show.Viewer))); strings.Contains(html, "Questions to answer") {
+		t.Error("where nothing is asked, questions have a place")
+	}
+}
+
+func TestHostileTextInWhatAQuestionShowsIsOnlyText(t *testing.T) {
+	for _, payload := range payloads {
+		b := showtest.Rich(now)
+		q := &b.Journeys[showtest.ID("evt", 8960)].Runs[0].Asks[0]
+		raw, err := json.Marshal(map[string]any{payload: payload, "of": map[string]string{"minor": payload}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flat, err := json.Marshal(map[string]string{payload: payload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Show, q.For[0].Inputs, q.Question, q.For[0].Undo, q.NoAnswer = flat, raw, payload, payload, payload
+		b.Question[0] = *q
+		p := open(t, b)
+		for _, path := range []string{"/", "/problems", "/events/" + showtest.ID("evt", 8960)} {
+			html := text(t, p.ask(t, http.MethodGet, path, "", p.signIn(t, "asha", show.Operator)))
+			if err := balanced(html); err != "" {
+				t.Errorf("%s: %s", path, err)
+			}
+			if strings.Contains(html, "<img") || strings.Contains(html, "id=pwned>") || strings.Contains(html, "\u202e") {
+				t.Errorf("%s: %q is more than text", path, payload)
+			}
+		}
+	}
+}
+
+func TestTheJourneyTellsHeldUndoneAndWaitingApart(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	rows := []struct {
+		n    int
+		want []string
+	}{
+		{8963, []string{"Held: the first 10 of this step are released by hand, 3 were so far", `value="release"`, "It is sent as it is shown", "The request as it would be sent", `<details class="more-of" open>`}},
+		{8965, []string{
+			"It happened, and was taken back.", `<dt>Undone by</dt><dd><a href="#` + showtest.ID("eff", 8966) + `">Undo: Mark the deal as won</a>`,
+			`<dt>Undoes</dt><dd><a href="#` + showtest.ID("eff", 8965) + `">Mark the deal as won</a>`, "To be undone by", "owner is meera and not asha", "Put it back all the same",
+		}},
+		{8968, []string{"Waits until Tue 24 Nov 09:00", "Goes on by itself, at the latest <b><time", ">Tue 24 Nov 09:00</time></b>", "Waits for order.paid_in_full about SO-1030"}},
+	}
+	for _, row := range rows {
+		html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", row.n), "", asha))
+		for _, want := range row.want {
+			if !strings.Contains(html, want) {
+				t.Errorf("the journey of %d does not say %q", row.n, want)
+			}
+		}
+		if strings.Contains(html, "taken back..") {
+			t.Errorf("the journey of %d ends a sentence twice", row.n)
+		}
+	}
+}
+
+func TestALearntRateIsSaidInWords(t *testing.T) {
+	for rate, want := range map[float64]string{4.2: "About 4.2 calls a second", 5: "About 5 calls a second", 31.7: "About 32 calls a second", 0.1: "About one call every 10 s", 0: ""} {
+		b := showtest.Rich(now)
+		for i := range b.Figures {
+			b.Figures[i].State.Learnt = rate
+		}
+		p := open(t, b)
+		html := text(t, p.ask(t, http.MethodGet, "/connections/crm", "", p.signIn(t, "asha", show.Viewer)))
+		if strings.Contains(html, "Learnt limit") != (want != "") || !strings.Contains(html, want) || !strings.Contains(html, "at most 8 at once, 10 a second") {
+			t.Errorf("a learnt rate of %v is not said as %q beside the declared limits", rate, want)
+		}
 	}
 }

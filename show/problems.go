@@ -21,6 +21,7 @@ type problemCard struct {
 
 type problemsPage struct {
 	Tab   string
+	Asks  []askView // questions that wait for an answer
 	Cards []problemCard
 	Next  string
 }
@@ -64,6 +65,11 @@ func (s *Server) problems(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page.Next = next
+	if page.Tab == "open" && q.Get("before") == "" {
+		if page.Asks, err = s.openAsks(r.Context(), 50); err != nil {
+			return err
+		}
+	}
 	for _, p := range list {
 		if p.State.Open() == (page.Tab == "open") {
 			page.Cards = append(page.Cards, s.problemCard(p))

@@ -64,7 +64,7 @@ type acts struct {
 // never move under the cursor.
 var liveKinds = map[string]string{
 	"overview": "event run effect problem connection item rejection", "journey": "run effect event item problem",
-	"problems": "problem", "problem": "problem effect run", "connections": "connection effect item", "connection": "connection effect problem",
+	"problems": "problem run", "problem": "problem effect run", "connections": "connection effect item", "connection": "connection effect problem",
 	"rejections": "rejection",
 }
 
@@ -90,12 +90,13 @@ func (s *Server) loadPages() (pages, error) {
 
 func (s *Server) functions() template.FuncMap {
 	return template.FuncMap{
-		"clock": s.clock, "ago": s.ago, "full": s.full, "between": between, "spell": spell,
+		"clock": s.clock, "ago": s.ago, "full": s.full, "when": s.when, "between": between, "spell": spell,
 		"icon": icon, "spark": spark, "bar": bar, "barcode": barcode,
 		"file": s.files.address, "say": sayName, "shorten": shorten, "count": count, "n": func(n int) string { return grouped(strconv.Itoa(n), false) }, "lower": strings.ToLower, "base": path.Base, "expression": expression,
 		"body": showBody, "share": func(tone string, n int) share { return share{tone, n} },
 		"eventPath": func(id waybill.EventID) string { return "/events/" + string(id) },
 		"acts":      func(f frame, b buttons) acts { return acts{f.Path, b} },
+		"ask":       func(f frame, q *askView) askOn { return askOn{f, q} },
 		"sentence":  sentence,
 		"run":       runTone, "item": itemTone, "message": messageTone, "verdict": verdictTone,
 	}

@@ -28,6 +28,11 @@ func (s *Server) ago(t time.Time) template.HTML {
 	})
 }
 
+// when is a time that is still to come, with its day of the week; how far ahead it is shows on hover.
+func (s *Server) when(t time.Time) template.HTML {
+	return s.timeTag(t, func(t, now time.Time) (string, string) { return t.Format("Mon 2 Jan 15:04"), relative(t, now) })
+}
+
 // full is a time with everything, for the one place on a page that says it exactly.
 func (s *Server) full(t time.Time) template.HTML {
 	return s.timeTag(t, func(t, now time.Time) (string, string) {

@@ -132,9 +132,9 @@ func (b *Book) Effects(context.Context, waybill.ListFilter) ([]waybill.Effect, s
 	return b.Effect, "", nil
 }
 
-// Asks lists all of them.
-func (b *Book) Asks(context.Context, waybill.ListFilter) ([]waybill.Question, string, error) {
-	return b.Question, "", nil
+// Asks filters by state.
+func (b *Book) Asks(_ context.Context, f waybill.ListFilter) ([]waybill.Question, string, error) {
+	return slices.DeleteFunc(slices.Clone(b.Question), func(q waybill.Question) bool { return f.State != "" && string(q.State) != f.State }), "", nil
 }
 
 // AuditLog lists all of it.
@@ -304,7 +304,13 @@ func Hostile(now time.Time, payload string) *Book {
 	}
 	for _, j := range b.Journeys {
 		Fill(j, payload)
+		for _, run := range j.Runs {
+			for i := range run.Asks { // as values, too, not only as text that is no JSON
+				run.Asks[i].Show = []byte(`{` + quoted(payload) + `:` + quoted(payload) + `}`)
+			}
+		}
 	}
+	Fill(&b.Question, payload)
 	Fill(&b.Trouble, payload)
 	Fill(&b.Turned, payload)
 	Fill(&b.Kept, payload)

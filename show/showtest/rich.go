@@ -36,6 +36,11 @@ func Rich(now time.Time) *Book {
 	b.unknown(now)
 	b.declined(now)
 	b.waiting(now)
+	b.asked(now)
+	b.answered(now)
+	b.held(now)
+	b.undone(now)
+	b.until(now)
 	b.others(now)
 	b.problems(now)
 	b.lists(now)
@@ -66,6 +71,10 @@ func workspace() *Book {
 		},
 		{Name: "part-paid", Title: "A part of an order is paid; the rest is asked for", Owner: "finance-ops", On: []string{"order.part_paid"}, Columns: []string{"order.id", "order.balance"}},
 		{Name: "refund-note", Title: "A refund is noted on the deal and told to the team", Owner: "support", On: []string{"refund.succeeded"}, Columns: []string{"refund.id", "refund.amount"}},
+		{
+			Name: "refund-request", Title: "A customer asks for their money back; finance approves it", Owner: "finance-ops", On: []string{"refund.requested"},
+			Columns: []string{"refund.order", "refund.amount"}, Steps: []show.StepCard{step("approve", "Ask finance"), step("approve.refund", "Refund the payment"), step("tell", "Tell the customer")},
+		},
 		{Name: "dispute-alarm", Title: "A disputed payment calls the team", Owner: "finance-ops", On: []string{"dispute.opened"}},
 		{Name: "message-status", Title: "What became of a message is kept on the contact", Owner: "support", On: []string{"message.delivered", "message.failed"}},
 	}
@@ -74,7 +83,7 @@ func workspace() *Book {
 		{
 			Name: "razorpay", Title: "Razorpay", System: "Razorpay", Connector: "razorpay v1", APIVersion: "v1", Intake: "https://waybill.example.com/in/razorpay",
 			Summary: "Payments, orders and refunds come in, signed. Payments can be read and refunded.", Flows: []string{"payment-to-crm", "part-paid"},
-			Actions: []show.ActionCard{{Name: "payment.refund", Title: "Refund a payment", Kind: waybill.KindMoney, Repeat: waybill.RepeatLookup, Notes: []string{"looked up by our receipt number after 2 min"}}},
+			Actions: []show.ActionCard{{Name: "payment.refund", Title: "Refund a payment", Kind: waybill.KindMoney, Repeat: waybill.RepeatLookup, Cannot: "Money that was sent back stays with the customer.", Notes: []string{"looked up by our receipt number after 2 min"}}},
 		},
 		{
 			Name: "stripe", Title: "Stripe", System: "Stripe", Connector: "stripe v1", APIVersion: "2026-06-30", RetiresOn: "2028-06-30", Intake: "https://waybill.example.com/in/stripe",
@@ -130,6 +139,7 @@ func (b *Book) connections(now time.Time) {
 		return waybill.ConnectionState{Connection: name, Health: h, LastIn: now.Add(-40 * time.Second), LastOut: now.Add(-9 * time.Second), Since: now.Add(-50 * time.Minute), Answers: 40}
 	}
 	limited := state("crm", waybill.HealthLimited)
+	limited.Learnt = 4.2
 	limited.Reason, limited.Until, limited.Account = "HubSpot asks us to slow down: 110 calls in 10 seconds are allowed.", now.Add(7*time.Second), "145678901"
 	signIn := state("team", waybill.HealthSignInNeeded)
 	signIn.Reason, signIn.Cause, signIn.LastIn, signIn.Failures = "Slack said token_revoked.", waybill.SignInExpired, time.Time{}, 3
