@@ -38,6 +38,7 @@ type Exchange struct {
 	Fix     string
 	Who     string
 	SignIn  bool // a token was refreshed for it: the same call may go on at once
+	Held    bool // it was not begun because Caller.May said no: nothing is wrong with the call
 	// Left is how many calls they say are left until Until; a zero time says nothing.
 	Left  int
 	Until time.Time
@@ -53,6 +54,9 @@ type Caller struct {
 	Redact    func([]byte) []byte // takes every known secret out; nil: leaves it
 	// Keep keeps a refresh token that took the place of the connection's secret of that name; nil: it lives in memory.
 	Keep func(connection, secret, value string) error
+	// May is asked just before the first byte of a call with that time limit leaves; when it says no, nothing is sent. Nil: it
+	// may always.
+	May func(limit time.Duration) bool
 
 	tokens tokens
 }
@@ -83,9 +87,15 @@ func (c *Caller) Call(ctx context.Context, t *Target, action *connector.Action, 
 		x.Attempt.EndedAt = c.Now()
 		return x
 	}
-	within, cancel := context.WithTimeout(withCall(WithAllowed(ctx, t), t.Connection, action.Name), timeout(action))
+	limit := TimeLimit(action)
+	way := trail{may: func() bool { return c.May == nil || c.May(limit) }}
+	if !way.may() {
+		x.held()
+		x.Attempt.EndedAt = c.Now()
+		return x
+	}
+	within, cancel := context.WithTimeout(withCall(WithAllowed(ctx, t), t.Connection, action.Name), limit)
 	defer cancel()
-	var way trail
 	req = req.WithContext(httptrace.WithClientTrace(within, way.trace()))
 	resp, err := c.Transport.RoundTrip(req)
 	if err != nil {
@@ -121,6 +131,12 @@ func (x *Exchange) notSent(f *failure) {
 	x.Attempt.Certainty, x.Attempt.Cause, x.Attempt.Error = waybill.NotHappened, f.cause, f.words
 	x.Attempt.RetryAfter = f.retryAfter
 	x.Words, x.Fix, x.Who = f.words, f.fix, f.who
+}
+
+// held is a call that may not begin any more: this process stood still too long.
+func (x *Exchange) held() {
+	x.notSent(&failure{cause: waybill.OurSide, words: "This node's lease was about to end before the call began."})
+	x.Held = true
 }
 
 // prepare makes the request as it goes out of the frozen one in shown, and leaves there what of it is kept.
@@ -223,6 +239,7 @@ func once(req *http.Request, body []byte, write bool) {
 
 // trail is how far a request got.
 type trail struct {
+	may    func() bool
 	traced bool     // the transport tells how far it is
 	conn   *counted // the connection it goes over; nil when none was had or it counts nothing
 	had    bool     // a connection was had: the request may have begun
@@ -238,6 +255,7 @@ func (w *trail) trace() *httptrace.ClientTrace {
 			w.had = true
 			if w.conn = countedOf(info.Conn); w.conn != nil {
 				w.before = w.conn.out.Load()
+				w.conn.ask(info.Conn, w.may)
 			}
 		},
 	}
@@ -274,6 +292,10 @@ func (w *trail) began() bool {
 
 // judgeError judges a request without an answer.
 func (c *Caller) judgeError(x *Exchange, t *Target, action *connector.Action, way *trail) {
+	if errors.Is(way.err, errHeld) {
+		x.held()
+		return
+	}
 	fail := c.noAnswer(way.over, t, way.err, "no answer came")
 	if !way.began() {
 		if fail.cause == waybill.TooSlow || fail.cause == waybill.AnswerLost {

@@ -164,6 +164,8 @@ func (j *judgement) notHappened() Decision {
 	switch {
 	case j.x.SignIn:
 		d.DueAt, d.Reason = j.now, "signed in anew; going on"
+	case j.x.Held:
+		d.DueAt = j.now
 	case !passing(cause):
 		d.CountsTry = true
 		return j.ask(d, "it did not happen; sending the same again would not help: "+j.x.Words)
@@ -235,6 +237,16 @@ func (j *judgement) settle() time.Duration {
 	return j.p.Settle
 }
 
+// SettleTime is how long after an exchange the other side may still make something of it, before which a look-up proves
+// nothing; action may be nil.
+func SettleTime(action *connector.Action, p Policy) time.Duration {
+	if action == nil {
+		return p.withDefaults().Settle
+	}
+	j := judgement{e: &waybill.Effect{}, action: action, p: p.withDefaults()}
+	return j.settle()
+}
+
 // grade is what made the effect's repeat harmless when it was planned.
 func grade(e *waybill.Effect, action *connector.Action) waybill.Repeat {
 	if e.Repeat == "" && action != nil {
@@ -254,14 +266,14 @@ func harmless(e *waybill.Effect, action *connector.Action, at time.Time) bool {
 		if until.IsZero() && action != nil && action.Key.Life > 0 {
 			until = e.PlannedAt.Add(action.Key.Life) // not noted when first sent: count from the earliest it can have been
 		}
-		return until.IsZero() || at.Add(timeout(action)).Before(until)
+		return until.IsZero() || at.Add(TimeLimit(action)).Before(until)
 	default:
 		return false
 	}
 }
 
-// timeout bounds one exchange.
-func timeout(action *connector.Action) time.Duration {
+// TimeLimit bounds one exchange.
+func TimeLimit(action *connector.Action) time.Duration {
 	if action == nil || action.Timeout <= 0 {
 		return 30 * time.Second
 	}

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -88,10 +89,26 @@ func pool(config *tls.Config, dial func(context.Context, string, string) (net.Co
 // counted counts the bytes that left, so that a call that failed before its first byte is known not to have happened.
 type counted struct {
 	net.Conn
-	out atomic.Int64
+	out   atomic.Int64
+	first atomic.Pointer[func() bool] // asked before the next byte of a call
+}
+
+// errHeld is a call that was not begun: asked just before its first byte, the caller said no.
+var errHeld = errors.New("the call may not begin any more")
+
+// ask has a question asked before the first byte of the next call leaves. Several calls at a time share a connection of
+// HTTP/2: what is on its way for others must go on, so there the answer given before the connection was had counts.
+func (c *counted) ask(conn net.Conn, may func() bool) {
+	if over, ok := conn.(*tls.Conn); ok && over.ConnectionState().NegotiatedProtocol == "h2" {
+		return
+	}
+	c.first.Store(&may)
 }
 
 func (c *counted) Write(b []byte) (int, error) {
+	if may := c.first.Swap(nil); may != nil && !(*may)() {
+		return 0, errHeld
+	}
 	n, err := c.Conn.Write(b)
 	c.out.Add(int64(n))
 	return n, err

@@ -90,14 +90,26 @@ func (g *Governor) Acquire(connection string, limits connector.Limits, now time.
 	return true, time.Time{}
 }
 
+// Slots is how many calls limits allow at once.
+func Slots(limits connector.Limits) int {
+	if limits.Concurrency <= 0 {
+		return 8
+	}
+	return limits.Concurrency
+}
+
+// Busy is how many calls to a connection are under way.
+func (g *Governor) Busy(connection string) int { return g.of(connection).busy }
+
 // declare takes over today's limits and fills the bucket up to now.
 func (c *governed) declare(limits connector.Limits, now time.Time) {
-	most := limits.Concurrency
-	if most <= 0 {
-		most = 8
-	}
-	if most != c.most {
+	most := Slots(limits)
+	switch {
+	case most == c.most:
+	case c.window >= float64(c.most): // nothing smaller was learnt
 		c.most, c.window = most, float64(most)
+	default:
+		c.most, c.window = most, min(c.window, float64(most))
 	}
 	c.rate = limits.PerSecond
 	c.pace.fill(limits, now)

@@ -97,6 +97,15 @@ func (c *crew[T]) long() bool {
 	return len(c.queue) > 4*c.batch
 }
 
+// drop takes out all that is queued.
+func (c *crew[T]) drop() []T {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.queue
+	c.queue = nil
+	return list
+}
+
 // room says how many more fit.
 func (c *crew[T]) room() int {
 	c.mu.Lock()

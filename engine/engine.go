@@ -45,7 +45,7 @@ import (
 
 // Options are what an engine is made of.
 type Options struct {
-	Book        *record.Book
+	Book        Book
 	Dispatcher  Dispatcher
 	IDs         *waybill.IDs
 	Environment string
@@ -72,12 +72,26 @@ type Options struct {
 	// Sweep is how often the tables are asked for work that no hint announced: the floor of the promise of progress.
 	// Default 2 s.
 	Sweep time.Duration
+	// Node makes the engine one of several on the book; nil: it has the book to itself.
+	Node *NodeOptions
+}
+
+// Book is the durable book as the engine uses it; *record.Book is one.
+type Book interface {
+	// Do runs an act in a transaction and returns once it is on stable storage.
+	Do(ctx context.Context, act func(*record.Tx) error) error
+	// View reads over one snapshot.
+	View(ctx context.Context, read func(*record.Tx) error) error
+	// Journey returns the whole way of one event.
+	Journey(ctx context.Context, id string) (*waybill.Journey, error)
+	// Problems lists problems, newest first.
+	Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error)
 }
 
 // Engine is the running whole.
 type Engine struct {
 	o    Options
-	book *record.Book
+	book Book
 	d    Dispatcher
 	ids  *waybill.IDs
 	log  *slog.Logger
@@ -95,8 +109,11 @@ type Engine struct {
 	random   *rand.Rand
 	stopping bool
 	idle     func() // cancels the next sweep
+	next     func() // cancels the next beat
 
-	taking atomic.Int32 // arrivals on their way into the book
+	member *member          // nil on a book of one process
+	parts  map[string]*part // of the limits of connections, by name; under mu
+	taking atomic.Int32     // arrivals on their way into the book
 	waits  atomic.Pointer[awaiting]
 	claims *claims
 	rules  []deliver.Rule
@@ -130,6 +147,7 @@ func New(o Options) (*Engine, error) {
 		pinned:   map[string]string{},
 		behind:   map[waybill.RunID]struct{}{},
 		paced:    map[string]time.Time{},
+		parts:    map[string]*part{},
 		random:   o.Random,
 		claims:   newClaims(),
 		rules:    deliver.Rules(),
@@ -145,9 +163,10 @@ func New(o Options) (*Engine, error) {
 	if e.o.Policy.Jitter == nil {
 		e.o.Policy.Jitter = e.jitterLocked
 	}
-	e.items = newCrew(o.Dispatcher, 4, 32, o.Backlog, e.understand)
+	e.amongNodes()
+	e.items = newCrew(e.d, 4, 32, o.Backlog, e.understand)
 	e.items.yield, e.items.refill = e.stepAside, e.refillItems
-	e.runs = newCrew(o.Dispatcher, 2, 16, o.Backlog, e.advanceRuns)
+	e.runs = newCrew(e.d, 2, 16, o.Backlog, e.advanceRuns)
 	e.runs.refill = e.refillRuns
 	return e, nil
 }
@@ -163,7 +182,7 @@ func (e *Engine) jitterLocked() float64 {
 // Start publishes the workspace, takes over what the book remembers, settles what a crash left under way, and begins to
 // hand out what is due.
 func (e *Engine) Start(ctx context.Context) error {
-	if err := e.publish(ctx, e.o.Workspace); err != nil {
+	if err := e.enter(ctx); err != nil {
 		return err
 	}
 	if err := e.watchWaits(); err != nil {
@@ -172,8 +191,12 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.restoreConnections(); err != nil {
 		return fmt.Errorf("restore connections: %w", err)
 	}
-	if err := e.recover(); err != nil {
-		return fmt.Errorf("recover what was under way: %w", err)
+	if e.member == nil {
+		if err := e.recover(); err != nil {
+			return fmt.Errorf("recover what was under way: %w", err)
+		}
+	} else {
+		e.beat()
 	}
 	if err := e.continueReleases(); err != nil {
 		return fmt.Errorf("go on with what was released: %w", err)
@@ -182,13 +205,20 @@ func (e *Engine) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop hands out nothing more. What is under way ends by itself; the dispatcher's Stop waits for it.
+// Stop hands out nothing more. What is under way ends by itself; the dispatcher's Stop waits for it, and then Leave ends
+// the lease.
 func (e *Engine) Stop() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.stopping = true
 	if e.idle != nil {
 		e.idle()
+	}
+	if e.next != nil {
+		e.next()
+	}
+	e.mu.Unlock()
+	if e.member != nil {
+		e.retire()
 	}
 }
 
@@ -205,6 +235,7 @@ func (e *Engine) sweep() {
 	e.refillRuns()
 	e.refillSenders()
 	e.settleStrays()
+	e.settleStranded()
 	e.lookForDoubts()
 	e.probeConnections()
 	e.tick()
@@ -218,6 +249,12 @@ type intent struct {
 	apply func(tx *record.Tx) error
 	after func()
 	fail  func(err error)
+
+	// Of several nodes: the epoch it is an act of, 0 for the one this node has; and what is written all the same once
+	// that was lost, which after is told by late.
+	epoch    int64
+	evidence func(tx *record.Tx) error
+	late     bool
 }
 
 // commit writes intents, together when the book takes them so, else each alone: one failing act never takes its
@@ -226,14 +263,21 @@ func (e *Engine) commit(intents ...intent) {
 	if len(intents) == 0 {
 		return
 	}
+	var standing record.Standing
 	err := e.book.Do(context.Background(), func(tx *record.Tx) error {
-		for _, in := range intents {
-			if err := in.apply(tx); err != nil {
+		for i := range intents {
+			if err := e.act(tx, &intents[i]); err != nil {
 				return err
 			}
 		}
+		standing = tx.Standing()
 		return nil
 	})
+	if errors.Is(err, errLost) {
+		e.lost()
+	} else if err == nil {
+		e.heed(standing)
+	}
 	if err != nil && len(intents) > 1 && waybill.KindOf(err) != waybill.Unavailable {
 		for _, in := range intents {
 			e.commit(in)

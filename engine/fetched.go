@@ -38,10 +38,14 @@ func (e *Engine) fetched(j *job, x deliver.Exchange) {
 		}
 	}
 	var w waited
+	attempt := x.Attempt
+	attempt.Fetch, attempt.Number, attempt.Note = f.ID, j.fetch.Tries+1, dec.Reason
 	e.commit(intent{
+		evidence: func(tx *record.Tx) error {
+			w = waited{}
+			return tx.AddAttempt(&attempt)
+		},
 		apply: func(tx *record.Tx) (err error) {
-			attempt := x.Attempt
-			attempt.Fetch, attempt.Number, attempt.Note = f.ID, j.fetch.Tries+1, dec.Reason
 			if err := tx.AddAttempt(&attempt); err != nil {
 				return err
 			}

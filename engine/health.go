@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,7 +45,10 @@ func (e *Engine) restoreConnections() error {
 }
 
 // healthChanged writes a connection's new health: an outage is one problem, and ends by itself.
-func (e *Engine) healthChanged(name string) {
+func (e *Engine) healthChanged(name string) { e.writeHealth(name, false) }
+
+// writeHealth writes a connection's health; what a person decided is changed by a person only.
+func (e *Engine) writeHealth(name string, byPerson bool) {
 	var s waybill.ConnectionState
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
@@ -53,6 +57,14 @@ func (e *Engine) healthChanged(name string) {
 				return err
 			}
 			s = e.stateOf(name) // of two changes close together the later one is written, whichever comes first
+			if e.member != nil {
+				if !byPerson && (s.Since.Before(old.Since) || old.Health == waybill.HealthPaused) {
+					return errNothing // another node knows better
+				}
+				if err := tx.MarkHealth(); err != nil {
+					return err
+				}
+			}
 			now := s
 			now.Connection, now.Account = name, old.Account
 			now.LastIn, now.LastOut, now.Problem = old.LastIn, old.LastOut, ""
@@ -84,6 +96,11 @@ func (e *Engine) healthChanged(name string) {
 			e.log.Info("a connection's health changed", "connection", name, "health", s.Health, "reason", s.Reason)
 			if !s.Until.IsZero() {
 				e.wakeSender(name, s.Until)
+			}
+		},
+		fail: func(err error) {
+			if !errors.Is(err, errNothing) && !errors.Is(err, errLost) {
+				e.log.Error("a connection's health could not be written", "connection", name, "err", err)
 			}
 		},
 	})
@@ -172,7 +189,7 @@ func (e *Engine) probe(name string) {
 	s := e.governor.State(name)
 	idle := e.sender(name).held == 0 && s.Health != waybill.HealthWorking && s.Health != waybill.HealthPaused
 	if idle && action != nil {
-		idle, _ = e.governor.Acquire(name, limits, now)
+		idle, _ = e.acquire(name, limits, now)
 	}
 	if idle && action == nil {
 		s.Health, s.Cause, s.Reason, s.Since, s.Until, s.Failures = waybill.HealthWorking, "", "", now, time.Time{}, 0
@@ -195,7 +212,7 @@ func (e *Engine) pause(name string) {
 	e.mu.Lock()
 	e.governor.Pause(name, e.d.Now())
 	e.mu.Unlock()
-	e.healthChanged(name)
+	e.writeHealth(name, true)
 }
 
 // resume ends a pause. Of an outage it ends the hold only: the next call finds out whether it is over.
@@ -207,7 +224,7 @@ func (e *Engine) resume(name string) {
 		e.governor.Probe(name, e.d.Now())
 	}
 	e.mu.Unlock()
-	e.healthChanged(name)
+	e.writeHealth(name, true)
 	e.hurry(name)
 	e.probe(name)
 }
@@ -217,7 +234,7 @@ func (e *Engine) permit(name, action string) {
 	e.mu.Lock()
 	e.governor.Unpark(name, action)
 	e.mu.Unlock()
-	e.healthChanged(name)
+	e.writeHealth(name, true)
 	e.hurry(name)
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,9 +35,14 @@ func (e *Engine) outcome(j *job, x deliver.Exchange) {
 func (e *Engine) writeOutcome(j *job, ready *advance, dec deliver.Decision, x deliver.Exchange) {
 	var after *advance
 	e.commit(intent{
+		epoch: j.epoch,
 		apply: func(tx *record.Tx) (err error) {
 			after, err = e.applyOutcome(tx, j, ready, dec, x)
 			return err
+		},
+		evidence: func(tx *record.Tx) error {
+			after = nil
+			return e.testify(tx, j, x)
 		},
 		after: func() {
 			e.o.Passing(stepSettled)
@@ -58,12 +64,59 @@ func (e *Engine) writeOutcome(j *job, ready *advance, dec deliver.Decision, x de
 					return
 				}
 			}
-			// The exchange was made and its outcome is not on record: the effect stands as sent, and is recovered.
 			e.log.Error("an outcome could not be written", "effect", j.effect.ID, "err", err)
 			e.settledJob(j, &x)
-			e.d.At(e.d.Now().Add(e.backoff(3)), func() { e.recoverOne(j.effect.ID) })
+			e.keepOutcome(j, dec, x, 1)
 		},
 	})
+}
+
+// keepOutcome writes an outcome that could not be written, when the book can be again: it is the proof of what happened.
+// One that the book refuses for another reason leaves the effect as sent, and it is recovered.
+func (e *Engine) keepOutcome(j *job, dec deliver.Decision, x deliver.Exchange, try int) {
+	var after *advance
+	e.claims.take(j.id()) // it is in hand: nobody recovers it
+	e.d.At(e.d.Now().Add(e.backoff(try)), func() {
+		e.commit(intent{
+			epoch: j.epoch,
+			apply: func(tx *record.Tx) (err error) {
+				if known, err := knownAttempt(tx, &x.Attempt, string(j.effect.ID)); err != nil || known {
+					return err
+				}
+				after, err = e.applyOutcome(tx, j, nil, dec, x)
+				return err
+			},
+			evidence: func(tx *record.Tx) error {
+				after = nil
+				if known, err := knownAttempt(tx, &x.Attempt, string(j.effect.ID)); err != nil || known {
+					return err
+				}
+				return e.testify(tx, j, x)
+			},
+			after: func() {
+				e.claims.drop(j.id())
+				if after != nil {
+					e.follow(after)
+				}
+				e.schedule(j.effect.Connection, dec)
+			},
+			fail: func(err error) {
+				if waybill.KindOf(err) == waybill.Unavailable {
+					e.keepOutcome(j, dec, x, try+1)
+					return
+				}
+				e.claims.drop(j.id())
+				e.log.Error("an outcome could not be written; the effect is recovered", "effect", j.effect.ID, "err", err)
+				e.recoverOne(j.effect.ID, j.epoch)
+			},
+		})
+	})
+}
+
+// knownAttempt reports whether an attempt is on record: the commit that seemed to fail had not.
+func knownAttempt(tx *record.Tx, a *waybill.Attempt, owner string) (bool, error) {
+	list, err := tx.Attempts(owner)
+	return slices.ContainsFunc(list, func(b waybill.Attempt) bool { return b.ID == a.ID }), err
 }
 
 // settledJob gives back what an exchange held.

@@ -102,3 +102,45 @@ func (e *Engine) lateAnswer(tx *record.Tx, id waybill.EffectID, x deliver.Exchan
 	}
 	return e.goOn(tx, run, eff, answerOf(eff))
 }
+
+// testify writes what came of an exchange whose node was called lost meanwhile. The attempt is kept; that it happened
+// proves the effect wherever the others have taken it, and settles an unknown. Anything else leaves it to them: they may
+// have sent it again. Whoever comes first takes the run on.
+func (e *Engine) testify(tx *record.Tx, j *job, x deliver.Exchange) error {
+	attempt := x.Attempt
+	attempt.Effect, attempt.Number, attempt.Note = j.effect.ID, j.effect.Tries+1, "the node that made it had lost its lease"
+	if err := tx.AddAttempt(&attempt); err != nil {
+		return fmt.Errorf("write the attempt: %w", err)
+	}
+	if x.Attempt.Certainty != waybill.Happened || j.action.Proves == "callback" {
+		return nil
+	}
+	eff, err := tx.Effect(j.effect.ID)
+	if err != nil {
+		return err
+	}
+	from := eff.State
+	switch {
+	case from == waybill.EffectConfirmed:
+		_, err := e.lateAnswer(tx, eff.ID, x)
+		return err
+	case from != waybill.EffectSent && from != waybill.EffectUnknown && (from != waybill.EffectPlanned || !eff.Doubted):
+		return nil
+	}
+	now := e.d.Now()
+	dec := deliver.Decide(eff, j.action, x, e.o.Policy, now)
+	applyDecision(eff, dec, x, now)
+	eff.Proof += ", told late"
+	if err := tx.MoveEffect(eff, from); err != nil {
+		return fmt.Errorf("settle the effect: %w", err)
+	}
+	if err := e.noteEffect(tx, eff); err != nil {
+		return err
+	}
+	run, err := tx.Run(eff.Run)
+	if err != nil {
+		return err
+	}
+	_, err = e.goOn(tx, run, eff, answerOf(eff))
+	return err
+}

@@ -55,23 +55,51 @@ type rig struct {
 	hold func(simulator.Webhook) bool
 	// before and after, when set, see each call go out and its answer come back.
 	before, after func(n int)
+	// balance, when set, takes what the world sends to one of several nodes.
+	balance func(context.Context, simulator.Webhook) int
 }
 
-// life is one process: after its end nothing of it runs any more.
+// life is one process: after its end nothing of it runs any more, and while it stands still nothing of it goes on.
 type life struct {
-	v    *engine.Virtual
-	dead bool
+	v     *engine.Virtual
+	dead  bool
+	still bool
+	skew  time.Duration // how far its clock is ahead
+	held  []func()      // what would have run while it stood still
 }
 
-func (l *life) Now() time.Time { return l.v.Now() }
+func (l *life) Now() time.Time { return l.v.Now().Add(l.skew) }
 func (l *life) Go(fn func())   { l.v.Go(func() { l.run(fn) }) }
 func (l *life) At(t time.Time, fn func()) func() {
-	return l.v.At(t, func() { l.run(fn) })
+	return l.v.At(t.Add(-l.skew), func() { l.run(fn) })
 }
 
 func (l *life) run(fn func()) {
-	if !l.dead {
+	switch {
+	case l.dead:
+	case l.still:
+		l.held = append(l.held, fn)
+	default:
 		fn()
+	}
+}
+
+// goOn ends a standstill.
+func (l *life) goOn() {
+	l.still = false
+	for _, fn := range l.held {
+		l.Go(fn)
+	}
+	l.held = nil
+}
+
+// wait stands still with the process, in the middle of a piece of work; a kill meets it there, too.
+func (l *life) wait() {
+	for l.still && !l.dead {
+		l.v.Sleep(100 * time.Millisecond)
+	}
+	if l.dead {
+		runtime.Goexit()
 	}
 }
 
@@ -95,6 +123,14 @@ func newRig(t *testing.T, ws *workspace.Workspace) *rig {
 
 func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *rig {
 	t.Helper()
+	r := newWorld(t, ws, env, seed)
+	r.start(ws)
+	return r
+}
+
+// newWorld is a book and the simulated world around it, before any process begins.
+func newWorld(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *rig {
+	t.Helper()
 	r := &rig{t: t, ws: ws, v: engine.NewVirtual(rigStart), secrets: map[string]string{}, env: env, sweep: 30 * time.Second}
 	r.rnd = rand.New(rand.NewPCG(seed, 7))
 	r.ids = waybill.NewIDs(r.v.Now, randomBytes{r.rnd})
@@ -116,7 +152,6 @@ func newRigIn(t *testing.T, ws *workspace.Workspace, env string, seed uint64) *r
 			}
 		}
 	}
-	r.start(ws)
 	return r
 }
 
@@ -176,16 +211,23 @@ func (r *rig) restart() {
 
 // deliver takes a webhook to the intake; while no process lives nobody answers, and the sender tries again.
 func (r *rig) deliver(ctx context.Context, h simulator.Webhook) int {
+	if r.balance != nil {
+		return r.balance(ctx, h)
+	}
 	if r.life.dead {
 		return 0
 	}
 	if r.hold != nil && r.hold(h) {
 		return http.StatusOK
 	}
+	return post(ctx, r.intake, h)
+}
+
+func post(ctx context.Context, to http.Handler, h simulator.Webhook) int {
 	req := httptest.NewRequestWithContext(ctx, h.Method, h.URL, bytes.NewReader(h.Body))
 	req.Header = h.Header.Clone()
 	w := httptest.NewRecorder()
-	r.intake.ServeHTTP(w, req)
+	to.ServeHTTP(w, req)
 	return w.Code
 }
 
@@ -248,11 +290,7 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-func (l *line) cut() {
-	if l.life.dead {
-		runtime.Goexit()
-	}
-}
+func (l *line) cut() { l.life.wait() }
 
 // says is an answer of a provider.
 func says(status int, body string, header ...string) *http.Response {

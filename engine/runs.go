@@ -372,7 +372,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 		a.wake = true // shared with another run of this event and flow: go on from what it came to
 		return nil, nil
 	}
-	a.job = &job{effect: planned, action: a.action, b: a.b, slot: planned.State == waybill.EffectSent}
+	a.job = &job{effect: planned, action: a.action, b: a.b, slot: planned.State == waybill.EffectSent, epoch: e.epoch()}
 	return nil, nil
 }
 
@@ -420,7 +420,7 @@ func (e *Engine) advanceRuns(ids []waybill.RunID) {
 				}
 			},
 			fail: func(err error) {
-				if !errors.Is(err, errNothing) {
+				if !errors.Is(err, errNothing) && !errors.Is(err, errLost) {
 					e.log.Error("a run could not be taken on", "run", id, "err", err)
 				}
 			},
@@ -474,12 +474,12 @@ func (e *Engine) refillRuns() {
 		return
 	}
 	var list []waybill.Run
-	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now().Add(e.o.Sweep), free); return err })
+	err := e.take(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now().Add(e.o.Sweep), free); return err })
 	if err != nil {
 		e.log.Error("the runs that are due could not be read", "err", err)
 		return
 	}
-	if len(list) == free {
+	if len(list) >= e.atOnce(free) {
 		e.runs.more()
 	}
 	now := e.d.Now()

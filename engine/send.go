@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ type job struct {
 	action *connector.Action
 	b      *begun // the run it belongs to, when this process holds it
 	slot   bool   // the connection's slot is in hand, and an effect is written as sent
+	epoch  int64  // the one it was sent under
 }
 
 func (j *job) id() string {
@@ -82,6 +84,9 @@ func (e *Engine) reserve(a *advance) {
 	if eff == nil || eff.Repeat != waybill.RepeatKey && eff.Repeat != waybill.RepeatNatural || needsBefore(eff, a.action) {
 		return
 	}
+	if !e.mayBegin(e.today().longest) {
+		return
+	}
 	limits := e.limits(eff.Connection)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -89,7 +94,7 @@ func (e *Engine) reserve(a *advance) {
 	if e.stopping || s.behind() || e.busy[objectKey(eff)] > 0 {
 		return
 	}
-	if ok, _ := e.governor.Acquire(eff.Connection, limits, e.d.Now()); ok {
+	if ok, _ := e.acquire(eff.Connection, limits, e.d.Now()); ok {
 		a.slot = true
 		e.busyObject(eff, 1)
 	}
@@ -141,8 +146,10 @@ func (e *Engine) send(j *job) {
 	var after *advance
 	sent := *j.effect
 	e.o.Passing(stepSending)
+	var epoch int64
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
+			epoch = tx.Standing().Epoch
 			eff, err := tx.Effect(j.effect.ID)
 			if err != nil {
 				return err
@@ -171,7 +178,7 @@ func (e *Engine) send(j *job) {
 		},
 		after: func() {
 			if deciding.Verdict == waybill.Go {
-				j.effect = &sent
+				j.effect, j.epoch = &sent, epoch
 				e.exchange(j)
 				return
 			}
@@ -184,7 +191,7 @@ func (e *Engine) send(j *job) {
 			}
 		},
 		fail: func(err error) {
-			if err != errNothing { //nolint:errorlint // it is ours and never wrapped
+			if !errors.Is(err, errNothing) && !errors.Is(err, errLost) {
 				e.log.Error("an effect could not be sent", "effect", j.effect.ID, "err", err)
 			}
 			e.handBack(j)
@@ -202,7 +209,10 @@ func (e *Engine) askGate(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (
 		view.Run = nil // a part that failed and that a person has sent after all, or put back: no run waits for it
 	}
 	view.Recipient = recipient(eff)
-	state := e.stateOf(eff.Connection)
+	state, err := e.healthInBook(tx, eff.Connection)
+	if err != nil {
+		return waybill.GateAnswer{}, fmt.Errorf("read the health of %s: %w", eff.Connection, err)
+	}
 	view.Connection = &state
 	object, ordered := eff.Writes()
 	if ordered {

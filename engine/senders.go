@@ -85,6 +85,17 @@ func (s *sender) take(at, i int) *job {
 	return j
 }
 
+// drop takes out all jobs.
+func (s *sender) drop() []*job {
+	var list []*job
+	for _, l := range s.lines {
+		list = append(list, l.queue...)
+		l.queue, l.missed = nil, false
+	}
+	s.held = 0
+	return list
+}
+
 // behind reports whether jobs wait in the lines or, beyond them, in the table.
 func (s *sender) behind() bool {
 	return s.held > 0 || slices.ContainsFunc(s.order, func(flow string) bool { return s.lines[flow].missed })
@@ -124,7 +135,7 @@ func (e *Engine) queue(j *job) {
 func (e *Engine) pump(name string) {
 	limits := e.limits(name)
 	fit := func(j *job) bool { return j.effect == nil || e.busy[objectKey(j.effect)] == 0 }
-	for {
+	for e.mayBegin(e.today().longest) {
 		e.mu.Lock()
 		s := e.sender(name)
 		if s.low() {
@@ -138,7 +149,7 @@ func (e *Engine) pump(name string) {
 			e.mu.Unlock()
 			return
 		}
-		ok, again := e.governor.Acquire(name, limits, e.d.Now())
+		ok, again := e.acquire(name, limits, e.d.Now())
 		if !ok {
 			e.mu.Unlock()
 			if !again.IsZero() {
@@ -178,7 +189,13 @@ func (e *Engine) ofBulk(j *job) bool {
 }
 
 func (e *Engine) limits(name string) connector.Limits {
-	if c := e.today().ws.Connections[name]; c != nil {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.limitsOf(name)
+}
+
+func (e *Engine) limitsOf(name string) connector.Limits { // called with mu held
+	if c := e.current.ws.Connections[name]; c != nil {
 		return c.Limits
 	}
 	return connector.Limits{}
@@ -228,7 +245,8 @@ func (e *Engine) refillSender(name string) {
 	now := e.d.Now()
 	var jobs []*job
 	var full []string
-	err := e.view(func(tx *record.Tx) error {
+	err := e.take(func(tx *record.Tx) error {
+		jobs, full = nil, nil
 		flows, err := tx.BusyFlows(name)
 		if err != nil {
 			return err
@@ -245,7 +263,7 @@ func (e *Engine) refillSender(name string) {
 			for i := range effects {
 				jobs = append(jobs, &job{effect: &effects[i]})
 			}
-			if len(effects) == room {
+			if len(effects) >= e.atOnce(room) {
 				full = append(full, flow)
 			}
 		}
@@ -257,7 +275,7 @@ func (e *Engine) refillSender(name string) {
 		for i := range fetches {
 			jobs = append(jobs, &job{fetch: &fetches[i]})
 		}
-		if len(fetches) == room {
+		if len(fetches) >= e.atOnce(room) {
 			full = append(full, "")
 		}
 		return err

@@ -20,7 +20,7 @@ func (e *Engine) recover() error {
 			return err
 		}
 		for i := range list {
-			e.recoverOne(list[i].ID)
+			e.recoverOne(list[i].ID, 0)
 			after = list[i].ID
 		}
 		if len(list) < 256 {
@@ -29,12 +29,17 @@ func (e *Engine) recover() error {
 	}
 }
 
-// recoverOne decides about an effect that stands as sent without an exchange under way.
-func (e *Engine) recoverOne(id waybill.EffectID) {
+// recoverOne decides about an effect that stands as sent by an epoch without an exchange under way.
+func (e *Engine) recoverOne(id waybill.EffectID, by int64) {
 	var dec deliver.Decision
 	var connection string
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
+			if e.member != nil {
+				if now, err := tx.SentBy(id); err != nil || now != by {
+					return errors.Join(err, errNothing) // somebody else has taken it on
+				}
+			}
 			eff, err := tx.Effect(id)
 			if err != nil {
 				return err
@@ -77,7 +82,7 @@ func (e *Engine) recoverOne(id waybill.EffectID) {
 			e.schedule(connection, dec)
 		},
 		fail: func(err error) {
-			if !errors.Is(err, errNothing) {
+			if !errors.Is(err, errNothing) && !errors.Is(err, errLost) {
 				e.log.Error("an effect left as sent could not be recovered", "effect", id, "err", err)
 			}
 		},
@@ -94,7 +99,7 @@ func (e *Engine) actionOf(connection, name string) *connector.Action {
 // lookForDoubts starts the look-ups that are due for effects in doubt.
 func (e *Engine) lookForDoubts() {
 	var due []waybill.Effect
-	err := e.view(func(tx *record.Tx) (err error) { due, err = tx.DueLooks(e.d.Now(), 256); return err })
+	err := e.take(func(tx *record.Tx) (err error) { due, err = tx.DueLooks(e.d.Now(), 256); return err })
 	if err != nil {
 		e.log.Error("the effects in doubt could not be read", "err", err)
 		return
@@ -133,8 +138,8 @@ func (e *Engine) look(eff *waybill.Effect) {
 			if err != nil {
 				return err
 			}
-			if now.State != waybill.EffectUnknown {
-				return errNothing
+			if now.State != waybill.EffectUnknown || now.DueAt.After(e.d.Now()) {
+				return errNothing // somebody else is looking
 			}
 			now.Looks++
 			now.DueAt = waybill.Held() // the look-up under way decides what is next

@@ -24,7 +24,7 @@ func (e *Engine) settleStrays() {
 	}
 	for i := range list {
 		if eff := &list[i]; !eff.SentAt.After(latest) && !e.claims.held(string(eff.ID)) {
-			e.recoverOne(eff.ID)
+			e.recoverOne(eff.ID, e.epoch())
 		}
 	}
 }

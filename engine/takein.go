@@ -37,7 +37,12 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 	defer e.taking.Add(-1)
 	var receipt waybill.Receipt
 	e.o.Passing(stepArriving)
+	epoch := e.epoch()
+	if e.items.room() <= 0 {
+		epoch = 0 // the others may have it
+	}
 	err := e.book.Do(ctx, func(tx *record.Tx) (err error) {
+		tx.By(epoch)
 		receipt, err = tx.TakeIn(&a)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -377,7 +378,7 @@ func (e *Engine) planItemFetch(u *understood, need *translate.FetchNeeded) {
 // putOff tries an item again later, and keeps it in hand until then; one that cannot be written at all is put on a
 // person's list.
 func (e *Engine) putOff(p *piece, err error) {
-	if waybill.KindOf(err) == waybill.Conflict && e.movedOn(p) {
+	if errors.Is(err, errLost) || waybill.KindOf(err) == waybill.Conflict && e.movedOn(p) {
 		e.claims.drop(string(p.item.ID))
 		return
 	}
@@ -430,12 +431,12 @@ func (e *Engine) refillItems() {
 		return
 	}
 	var list []waybill.Item
-	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free); return err })
+	err := e.take(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free); return err })
 	if err != nil {
 		e.log.Error("the items that are due could not be read", "err", err)
 		return
 	}
-	if len(list) == free {
+	if len(list) >= e.atOnce(free) {
 		e.items.more()
 	}
 	for i := range list {

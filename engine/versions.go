@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"waybill"
 	"waybill/deliver"
@@ -19,10 +20,17 @@ type version struct {
 	ws    *workspace.Workspace
 	flows map[string]*flow.Flow
 	byOn  map[string][]*flow.Flow // event type -> the flows it may start
+	// longest is the time limit of its longest call.
+	longest time.Duration
 }
 
 func newVersion(id waybill.BundleID, ws *workspace.Workspace) *version {
 	v := &version{id: id, ws: ws, flows: map[string]*flow.Flow{}, byOn: map[string][]*flow.Flow{}}
+	for _, c := range ws.Connections {
+		for _, a := range c.Manifest.Actions {
+			v.longest = max(v.longest, deliver.TimeLimit(a))
+		}
+	}
 	for _, f := range ws.Flows {
 		v.flows[f.Name] = f
 		for _, typ := range f.On {
@@ -69,6 +77,32 @@ func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
 	defer e.mu.Unlock()
 	e.current = e.learn(newVersion(id, ws))
 	return nil
+}
+
+// enter makes this process serve: it joins the nodes of the book, where there are several, and publishes its workspace or
+// takes the book's.
+func (e *Engine) enter(ctx context.Context) error {
+	ws := e.o.Workspace
+	if e.member == nil {
+		return e.publish(ctx, ws)
+	}
+	if ws == nil { // the lease is as long as its calls are
+		if err := e.publish(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if err := e.join(ctx); err != nil || ws == nil {
+		return err
+	}
+	publishes, err := e.publishes(ws)
+	if err != nil {
+		return fmt.Errorf("look at the book's workspace: %w", err)
+	}
+	if publishes {
+		return e.publish(ctx, ws)
+	}
+	e.log.Warn("the nodes of this book serve another version of the workspace; this one was published before and is not taken back to: publish it anew by changing a file of it")
+	return e.publish(ctx, nil)
 }
 
 // Reload publishes another workspace. Runs under way finish on theirs.

@@ -23,8 +23,8 @@ type store interface {
 	ddl(text string) string
 	// hold lets one program at a time change the schema, until the transaction of s ends. The migrations table is there.
 	hold(s session) error
-	// locks is what makes a query keep the rows it reads until the transaction ends; empty where there is one writer.
-	locks() string
+	// shared reports whether others write beside this process, so that rows that are read to be changed are locked.
+	shared() bool
 	// tend is called after a commit, between transactions of s: housekeeping that must not keep the writer long.
 	tend(s session)
 	close() error

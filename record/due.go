@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,39 +22,98 @@ const (
 
 // queue is a table as a queue: its rows that are open, by the time they are due.
 type queue[T any] struct {
-	table, columns, open string
-	scan                 func(row) (T, error)
+	table, columns string
+	open           string // the condition of its index
+	order          string // after the time it is due
+	scan           func(row) (T, error)
 }
 
-// due merges lists that are each in order of due time into the first limit of all. One list for each state is read in the
-// order of the index, so a backlog of any length costs no more than what is taken from it.
-func (q queue[T]) due(tx *Tx, now time.Time, limit int, states ...string) ([]T, error) {
-	type dated struct {
-		due int64
-		id  string
-		it  T
+// ClaimBatch is how much a node takes at a time of what nobody has in hand, so that the others find some, too.
+const ClaimBatch = 256
+
+// dated is a row with its place in the queue.
+type dated[T any] struct {
+	due int64
+	id  string
+	it  T
+}
+
+func (q queue[T]) read(tx *Tx, text string, args []any) ([]dated[T], error) {
+	return list(tx, text, func(r row) (dated[T], error) {
+		it, err := q.scan(skipped{r, 2})
+		return dated[T]{r.num(0), r.text(1), it}, err
+	}, args...)
+}
+
+// take lists rows that are due at now, the oldest first. Where several nodes work on the book, it gives those that nobody
+// has in hand, a batch at a time, and claims them in the same statement, so that no two nodes get one; and those that
+// this node claimed before that are older than these, for it may have dropped them. The condition is of $2 and on.
+func (q queue[T]) take(tx *Tx, condition string, now time.Time, limit int, args ...any) ([]dated[T], error) {
+	where := " FROM " + q.table + " WHERE " + q.open + " AND " + condition
+	last := fmt.Sprintf(" AND due <= $1 ORDER BY due, %s LIMIT $%d", q.order, len(args)+2)
+	bound := append(append([]any{now}, args...), limit)
+	if tx.epoch == 0 || tx.readonly {
+		return q.read(tx, "SELECT due, id, "+q.columns+where+last, bound)
 	}
-	text := "SELECT due, id, " + q.columns + " FROM " + q.table + " WHERE " + q.open + ` AND state = $1 AND due <= $2
-		ORDER BY due, id LIMIT $3`
-	var all []dated
+	if err := tx.writable(); err != nil {
+		return nil, err
+	}
+	bound[len(bound)-1] = min(limit, ClaimBatch)
+	taken, err := q.read(tx, fmt.Sprintf(`WITH mine AS MATERIALIZED (SELECT id%s AND `+freeClaim+`%s%s)
+		UPDATE %s SET claim = $%d WHERE id IN (SELECT id FROM mine) RETURNING due, id, %s`,
+		where, last, tx.lock(" FOR UPDATE SKIP LOCKED"), q.table, len(bound)+1, q.columns), append(bound[:len(bound):len(bound)], tx.epoch))
+	if err != nil {
+		return nil, err
+	}
+	oldest := ms(now)
+	for _, d := range taken {
+		oldest = min(oldest, d.due)
+	}
+	bound[0] = oldest
+	bound[len(bound)-1] = limit
+	own, err := q.read(tx, fmt.Sprintf("SELECT due, id, %s%s AND claim = $%d%s", q.columns, where, len(bound)+1, last),
+		append(bound, tx.epoch))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range own {
+		if !slices.ContainsFunc(taken, func(t dated[T]) bool { return t.id == d.id }) {
+			taken = append(taken, d)
+		}
+	}
+	return inOrder(taken), nil
+}
+
+func inOrder[T any](list []dated[T]) []dated[T] {
+	slices.SortFunc(list, func(a, b dated[T]) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id)) })
+	return list
+}
+
+func things[T any](list []dated[T], err error) ([]T, error) {
+	var out []T
+	for _, d := range list {
+		out = append(out, d.it)
+	}
+	return out, err
+}
+
+// due merges what is due in several states into the first limit of all. One list for each state is read in the order of
+// the index, so a backlog of any length costs no more than what is taken from it. A node that claims has what it
+// claimed, all of it.
+func (q queue[T]) due(tx *Tx, now time.Time, limit int, states ...string) ([]T, error) {
+	var all []dated[T]
 	for _, state := range states {
-		some, err := list(tx, text, func(r row) (dated, error) {
-			it, err := q.scan(skipped{r, 2})
-			return dated{r.num(0), r.text(1), it}, err
-		}, state, now, limit)
+		some, err := q.take(tx, "state = $2", now, limit, state)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, some...)
 	}
-	slices.SortFunc(all, func(a, b dated) int {
-		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
-	})
-	var out []T
-	for _, d := range all[:min(len(all), limit)] {
-		out = append(out, d.it)
+	all = inOrder(all)
+	if tx.epoch == 0 || tx.readonly {
+		all = all[:min(len(all), limit)]
 	}
-	return out, nil
+	return things(all, nil)
 }
 
 // skipped is a row without its first columns.
@@ -66,22 +126,23 @@ func (s skipped) text(i int) string  { return s.r.text(i + s.n) }
 func (s skipped) num(i int) int64    { return s.r.num(i + s.n) }
 func (s skipped) bytes(i int) []byte { return s.r.bytes(i + s.n) }
 
-// DueItems lists kept items whose time has come, and fetching ones that were given a time.
+// DueItems lists kept items whose time has come, and fetching ones that were given a time. This and the others that list
+// what is due claim it for the node that the act is by: see As.
 func (tx *Tx) DueItems(now time.Time, limit int) ([]waybill.Item, error) {
-	return queue[waybill.Item]{"items", itemColumns, openItem, scanItem}.due(tx, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
+	return queue[waybill.Item]{"items", itemColumns, openItem, "id", scanItem}.due(tx, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
 }
 
 // DueRuns lists queued runs that are first in their lane, and running or waiting ones that were given a time.
 func (tx *Tx) DueRuns(now time.Time, limit int) ([]waybill.Run, error) {
-	return queue[waybill.Run]{"runs", runColumns, openRun, scanRun}.due(tx, now, limit,
+	return queue[waybill.Run]{"runs", runColumns, openRun, "id", scanRun}.due(tx, now, limit,
 		string(waybill.RunQueued), string(waybill.RunRunning), string(waybill.RunWaiting))
 }
 
 // DueEffects lists planned effects of a connection that are due, of one flow: so that what a flow with a long backlog has to
 // send does not stand before what others have.
 func (tx *Tx) DueEffects(connection, flow string, now time.Time, limit int) ([]waybill.Effect, error) {
-	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+openEffect+` AND state = 'planned' AND connection = $1
-		AND flow = $2 AND due <= $3 ORDER BY due, seq LIMIT $4`, scanEffect, connection, flow, now, limit)
+	q := queue[waybill.Effect]{"effects", effectColumns, openEffect, "seq", scanEffect}
+	return things(q.take(tx, "state = 'planned' AND connection = $2 AND flow = $3", now, limit, connection, flow))
 }
 
 // BusyFlows names the flows with planned effects of a connection, sorted. It steps from one name to the next, however long
@@ -95,10 +156,13 @@ func (tx *Tx) BusyFlows(connection string) ([]string, error) {
 		SELECT n FROM f WHERE n IS NOT NULL ORDER BY 1`, text0, connection)
 }
 
-// DueLooks lists effects that stand as sent or unknown and whose next look-up is due.
+// DueLooks lists effects that stand as unknown, or as sent with a time given, and whose next look-up is due.
 func (tx *Tx) DueLooks(now time.Time, limit int) ([]waybill.Effect, error) {
-	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE "+openEffect+` AND state IN ('sent', 'unknown')
-		AND due <= $1 ORDER BY due, seq LIMIT $2`, scanEffect, now, limit)
+	q := queue[waybill.Effect]{"effects", effectColumns, openEffect, "seq", scanEffect}
+	if tx.epoch != 0 {
+		return things(q.take(tx, "state = 'unknown'", now, limit)) // the claim of a sent one says who sent it
+	}
+	return things(q.take(tx, "state IN ('sent', 'unknown')", now, limit))
 }
 
 // SentEffects lists every effect that stands as sent, in the order of planning, after one of them (empty: from the start):
@@ -110,8 +174,8 @@ func (tx *Tx) SentEffects(after waybill.EffectID, limit int) ([]waybill.Effect, 
 
 // DueFetches lists planned fetches of a connection that are due.
 func (tx *Tx) DueFetches(connection string, now time.Time, limit int) ([]waybill.Fetch, error) {
-	return list(tx, "SELECT "+fetchColumns+` FROM fetches WHERE state = 'planned' AND connection = $1 AND due <= $2
-		ORDER BY due, seq LIMIT $3`, scanFetch, connection, now, limit)
+	q := queue[waybill.Fetch]{"fetches", fetchColumns, "state = 'planned'", "seq", scanFetch}
+	return things(q.take(tx, "connection = $2", now, limit, connection))
 }
 
 // BusyConnections names the connections with planned effects or fetches, sorted. It steps from one name to the next, however

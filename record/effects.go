@@ -167,10 +167,10 @@ func (tx *Tx) writeEffect(e *waybill.Effect) (bool, error) {
 	}
 	seq, changed, err := tx.insert(`INSERT INTO effects
 		(id, event, flow, address, generation, run, connection, account, action, planned_at, key, fingerprint, state, due,
-		 frozen, doc)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		 frozen, doc, claim)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		e.ID, e.Event, e.Flow, e.Address, e.Generation, e.Run, e.Connection, e.Account, e.Action, e.PlannedAt, e.Key,
-		e.Fingerprint, e.State, effectDue(e), frozen, text)
+		e.Fingerprint, e.State, effectDue(e), frozen, text, tx.claimEffect(e))
 	if err != nil || changed == 0 {
 		return false, err
 	}
@@ -230,7 +230,7 @@ func scanEffect(r row) (waybill.Effect, error) {
 
 // Effect returns an effect.
 func (tx *Tx) Effect(id waybill.EffectID) (*waybill.Effect, error) {
-	e, found, err := one(tx, "SELECT "+effectColumns+" FROM effects WHERE id = $1", scanEffect, id)
+	e, found, err := one(tx, tx.locking("SELECT "+effectColumns+" FROM effects WHERE id = $1"), scanEffect, id)
 	if err != nil {
 		return nil, err
 	}
@@ -283,8 +283,8 @@ func (tx *Tx) MoveEffect(e *waybill.Effect, from waybill.EffectState) error {
 	if err != nil {
 		return err
 	}
-	changed, err := tx.exec("UPDATE effects SET state = $3, due = $4, doc = $5 WHERE id = $1 AND state = $2",
-		e.ID, from, e.State, effectDue(e), text)
+	changed, err := tx.exec("UPDATE effects SET state = $3, due = $4, doc = $5, claim = $6 WHERE id = $1 AND state = $2",
+		e.ID, from, e.State, effectDue(e), text, tx.claimEffect(e))
 	return tx.movedEffect(e, from, changed, err)
 }
 
@@ -306,8 +306,8 @@ func (tx *Tx) EditEffect(e *waybill.Effect, from waybill.EffectState) error {
 	if err != nil {
 		return err
 	}
-	changed, err := tx.exec(`UPDATE effects SET state = $3, due = $4, doc = $5, frozen = $6, key = $7, fingerprint = $8
-		WHERE id = $1 AND state = $2`, e.ID, from, e.State, effectDue(e), text, frozen, e.Key, e.Fingerprint)
+	changed, err := tx.exec(`UPDATE effects SET state = $3, due = $4, doc = $5, frozen = $6, key = $7, fingerprint = $8, claim = $9
+		WHERE id = $1 AND state = $2`, e.ID, from, e.State, effectDue(e), text, frozen, e.Key, e.Fingerprint, tx.claimEffect(e))
 	if err := tx.movedEffect(e, from, changed, err); err != nil {
 		return err
 	}

@@ -60,9 +60,10 @@ func (tx *Tx) PlanFetch(f *waybill.Fetch) error {
 		return err
 	}
 	_, changed, err := tx.insert(`INSERT INTO fetches
-		(id, item, run, effect, connection, action, planned_at, state, due, frozen, doc)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
-		f.ID, f.Item, f.Run, f.Effect, f.Connection, f.Action, f.PlannedAt, f.State, fetchDue(f), frozen, text)
+		(id, item, run, effect, connection, action, planned_at, state, due, frozen, doc, claim)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+		f.ID, f.Item, f.Run, f.Effect, f.Connection, f.Action, f.PlannedAt, f.State, fetchDue(f), frozen, text,
+		tx.claim(fetchDue(f)))
 	if err != nil {
 		return err
 	}
@@ -121,8 +122,8 @@ func (tx *Tx) MoveFetch(f *waybill.Fetch, from waybill.FetchState) error {
 	if err != nil {
 		return err
 	}
-	changed, err := tx.exec("UPDATE fetches SET state = $3, due = $4, doc = $5 WHERE id = $1 AND state = $2",
-		f.ID, from, f.State, fetchDue(f), text)
+	changed, err := tx.exec("UPDATE fetches SET state = $3, due = $4, doc = $5, claim = $6 WHERE id = $1 AND state = $2",
+		f.ID, from, f.State, fetchDue(f), text, tx.claim(fetchDue(f)))
 	if err != nil {
 		return err
 	}

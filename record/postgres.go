@@ -175,7 +175,12 @@ func (s *postgresStore) hold(c session) error {
 	return c.query("SELECT version FROM migrations WHERE version = 0 FOR UPDATE", nil, func(row) error { return nil })
 }
 
-func (s *postgresStore) locks() string { return " FOR UPDATE" }
+func (s *postgresStore) shared() bool { return true }
+
+// clock is the server's, which all nodes share.
+func (s *postgresStore) clock() string {
+	return "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+}
 
 func (s *postgresStore) tend(session) {}
 func (s *postgresStore) close() error { return nil }

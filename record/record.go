@@ -61,6 +61,7 @@ type Book struct {
 
 	readers chan session // free connections for reading; nil places are opened when taken
 
+	ahead     atomic.Int64 // how far the database's clock is ahead of this process's, in nanoseconds
 	watchers  watchers
 	awake     chan struct{}
 	deafen    func()       // ends the hearing of others, and waits for its end; nil when there are none
@@ -285,7 +286,9 @@ func (b *Book) view(s session, read func(*Tx) error) (err error) {
 }
 
 // now is the time as the book keeps it.
-func (b *Book) now() time.Time { return b.o.Now().UTC().Truncate(time.Millisecond) }
+func (b *Book) now() time.Time {
+	return b.o.Now().Add(time.Duration(b.ahead.Load())).UTC().Truncate(time.Millisecond)
+}
 
 func errClosed() error {
 	return &waybill.Error{Kind: waybill.Unavailable, Message: "the book is closed", Hint: "the process is ending"}

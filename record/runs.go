@@ -38,11 +38,12 @@ func (tx *Tx) PutRun(r *waybill.Run) (behind waybill.RunID, err error) {
 	}
 	changed, err := tx.exec(`INSERT INTO runs
 		(id, event, flow, one, bundle, mode, repeats, owner, lane, lane_at, due_by, created_at, updated_at, ended_at,
-		 state, due, due_at, reason, failed_parts, problem, progress)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+		 state, due, due_at, reason, failed_parts, problem, progress, claim)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 		ON CONFLICT DO NOTHING`,
 		r.ID, r.Event, r.Flow, only, r.Bundle, r.Mode, r.Repeats, r.Owner, r.Lane, place, r.DueBy, r.CreatedAt,
-		r.UpdatedAt, r.EndedAt, r.State, runDue(r, behind == ""), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress)
+		r.UpdatedAt, r.EndedAt, r.State, runDue(r, behind == ""), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress,
+		tx.claim(runDue(r, behind == "")))
 	if err != nil {
 		return "", err
 	}
@@ -85,7 +86,7 @@ func scanRun(r row) (waybill.Run, error) {
 
 // Run returns a run; of a queued one also whom it queues behind.
 func (tx *Tx) Run(id waybill.RunID) (*waybill.Run, error) {
-	r, found, err := one(tx, "SELECT "+runColumns+" FROM runs WHERE id = $1", scanRun, id)
+	r, found, err := one(tx, tx.locking("SELECT "+runColumns+" FROM runs WHERE id = $1"), scanRun, id)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +120,9 @@ func (tx *Tx) MoveRun(r *waybill.Run, from waybill.RunState) error {
 		first = ahead == ""
 	}
 	changed, err := tx.exec(`UPDATE runs SET state = $3, due = $4, due_at = $5, reason = $6, failed_parts = $7, problem = $8,
-		progress = $9, updated_at = $10, ended_at = $11 WHERE id = $1 AND state = $2`,
-		r.ID, from, r.State, runDue(r, first), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress, r.UpdatedAt, r.EndedAt)
+		progress = $9, updated_at = $10, ended_at = $11, claim = $12 WHERE id = $1 AND state = $2`,
+		r.ID, from, r.State, runDue(r, first), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress, r.UpdatedAt, r.EndedAt,
+		tx.claim(runDue(r, first)))
 	if err != nil {
 		return err
 	}
@@ -215,7 +217,7 @@ func (tx *Tx) behindNow(id waybill.RunID) (waybill.RunID, error) {
 	if err != nil || lane == "" {
 		return "", err
 	}
-	if !tx.readonly && tx.locking("") != "" {
+	if tx.locking("") != "" {
 		if _, err := tx.lockLane(lane); err != nil {
 			return "", err
 		}
@@ -269,8 +271,8 @@ func (tx *Tx) handOn(lane string) (waybill.RunID, error) {
 		if taken == 0 {
 			continue // it has left meanwhile
 		}
-		_, err = tx.exec(`UPDATE runs SET due = CASE WHEN due_at > 0 THEN due_at ELSE created_at END
-			WHERE id = $1 AND state = 'queued'`, next)
+		_, err = tx.exec(`UPDATE runs SET due = CASE WHEN due_at > 0 THEN due_at ELSE created_at END, claim = $2
+			WHERE id = $1 AND state = 'queued'`, next, tx.epoch)
 		tx.changed |= runChanged
 		return waybill.RunID(next), err
 	}

@@ -173,7 +173,7 @@ func (s *sqliteStore) ddl(text string) string {
 // hold has nothing to do: a book in a file is one process's.
 func (s *sqliteStore) hold(session) error { return nil }
 
-func (s *sqliteStore) locks() string { return "" }
+func (s *sqliteStore) shared() bool { return false }
 
 // tend keeps the write-ahead log short. Most of the copying is done by the checkpointer on its own connection while the
 // writer goes on; but under steady writing such a checkpoint never meets the end of the log, and the log starts anew

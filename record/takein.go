@@ -109,11 +109,11 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 	}
 	seq, changed, err := tx.insert(`INSERT INTO items
 		(id, arrival, idx, connection, account, type, delivery_key, key_until, pointer, occurred_at, received_at,
-		 duplicate_of, state, due, due_at, reason, events, problem)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+		 duplicate_of, state, due, due_at, reason, events, problem, claim)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
 		it.ID, it.Arrival, it.Index, it.Connection, it.Account, it.Type, it.DeliveryKey, it.KeyUntil, it.Pointer,
 		it.OccurredAt, it.ReceivedAt, it.DuplicateOf, it.State, itemDue(it), it.DueAt, it.Reason, joinEvents(it.Events),
-		it.Problem)
+		it.Problem, tx.claim(itemDue(it)))
 	if err != nil {
 		return "", err
 	}
@@ -233,7 +233,7 @@ func (tx *Tx) countItem(from, to waybill.ItemState) {
 
 // Item returns an item.
 func (tx *Tx) Item(id waybill.ItemID) (*waybill.Item, error) {
-	it, found, err := one(tx, "SELECT "+itemColumns+" FROM items WHERE id = $1", scanItem, id)
+	it, found, err := one(tx, tx.locking("SELECT "+itemColumns+" FROM items WHERE id = $1"), scanItem, id)
 	if err != nil {
 		return nil, err
 	}
@@ -341,9 +341,9 @@ func (tx *Tx) MoveItem(it *waybill.Item, from waybill.ItemState) error {
 	if it.State != from && !from.CanBecome(it.State) {
 		return conflict("item %s cannot become %q from %q", it.ID, it.State, from)
 	}
-	changed, err := tx.exec(`UPDATE items SET state = $3, due = $4, due_at = $5, reason = $6, events = $7, problem = $8
+	changed, err := tx.exec(`UPDATE items SET state = $3, due = $4, due_at = $5, reason = $6, events = $7, problem = $8, claim = $9
 		WHERE id = $1 AND state = $2`,
-		it.ID, from, it.State, itemDue(it), it.DueAt, it.Reason, joinEvents(it.Events), it.Problem)
+		it.ID, from, it.State, itemDue(it), it.DueAt, it.Reason, joinEvents(it.Events), it.Problem, tx.claim(itemDue(it)))
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ type Tx struct {
 	changed change
 
 	// of the act under way
+	epoch    int64                     // the node it is by; 0 where the book has only one
+	asked    Standing                  // how that stood when it was asked last
 	attempts []attempted               // to be counted once their connection is known
 	conns    map[string]string         // connection by effect and fetch seen in this act
 	accepted map[waybill.EventID]int64 // when events written in this act were accepted
@@ -35,10 +37,12 @@ type Tx struct {
 // reset forgets what the batch noted so far: it is run again.
 func (tx *Tx) reset() {
 	tx.deltas, tx.hours, tx.changed, tx.wrote, tx.broken = tx.deltas[:0], tx.hours[:0], 0, 0, nil
+	tx.asked = Standing{}
 	tx.forgetAct()
 }
 
 func (tx *Tx) forgetAct() {
+	tx.epoch = 0
 	tx.attempts = tx.attempts[:0]
 	clear(tx.conns)
 	clear(tx.accepted)
@@ -108,11 +112,14 @@ func list[T any](tx *Tx, text string, scan func(row) (T, error), args ...any) ([
 
 // locking is a query that keeps the rows it reads for this transaction, where others write beside it. In a View nothing is
 // kept.
-func (tx *Tx) locking(text string) string {
-	if tx.readonly {
-		return text
+func (tx *Tx) locking(text string) string { return text + tx.lock(" FOR UPDATE") }
+
+// lock is a clause that keeps rows, where others write beside this transaction; else empty.
+func (tx *Tx) lock(clause string) string {
+	if tx.readonly || !tx.book.store.shared() {
+		return ""
 	}
-	return text + tx.book.store.locks()
+	return clause
 }
 
 // beaten ends an act that read what another writer has changed meanwhile: its batch is run once more, and sees that.

@@ -263,6 +263,7 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 		if _, err := b.w.exec("SAVEPOINT act"); err != nil {
 			return err
 		}
+		tx.asked = Standing{} // a lock goes with the savepoint it was taken in
 		a.err = tx.run(a.do)
 		if tx.broken != nil {
 			a.err = nil

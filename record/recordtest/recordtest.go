@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) *record.Book) {
 		{"people", peopleCases},
 		{"acts", actCases},
 		{"due", dueCases},
+		{"nodes", nodeCases},
 		{"browse", browseCases},
 		{"journey", journeyCases},
 		{"overview", overviewCases},

@@ -1,0 +1,262 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"waybill"
+	"waybill/connectors"
+	"waybill/deliver"
+	"waybill/engine"
+	"waybill/receive"
+	"waybill/record"
+	"waybill/secret"
+	"waybill/simulator"
+	"waybill/workspace"
+)
+
+// cluster is several nodes on one book, behind a balancer, in virtual time.
+type cluster struct {
+	*rig
+	nodes []*node
+}
+
+// node is one of them. Its way to the book can be cut, its clock be off, and it can stand still.
+type node struct {
+	*life
+	name   string
+	engine *engine.Engine
+	intake *receive.Handler
+	cutOff bool
+	// before, when set, is called as a call is prepared, after its effect stands as sent and before its first byte may leave.
+	before func()
+}
+
+// way is a node's way to the book.
+type way struct {
+	*record.Book
+	n *node
+}
+
+func (w way) open() error {
+	if w.n.cutOff {
+		return &waybill.Error{Kind: waybill.Unavailable, Message: "the database cannot be reached"}
+	}
+	return nil
+}
+
+func (w way) Do(ctx context.Context, act func(*record.Tx) error) error {
+	if err := w.open(); err != nil {
+		return err
+	}
+	return w.Book.Do(ctx, act)
+}
+
+func (w way) View(ctx context.Context, read func(*record.Tx) error) error {
+	if err := w.open(); err != nil {
+		return err
+	}
+	return w.Book.View(ctx, read)
+}
+
+func newCluster(t *testing.T, ws *workspace.Workspace, n int, seed uint64) *cluster {
+	t.Helper()
+	c := &cluster{rig: newWorld(t, ws, "offline", seed)}
+	c.sweep = 2 * time.Second
+	c.balance = c.deliverToOne
+	for i := range n {
+		c.join(fmt.Sprintf("node-%d", i+1), 0)
+	}
+	return c
+}
+
+// join starts a node whose clock is off by skew.
+func (c *cluster) join(name string, skew time.Duration) *node {
+	c.t.Helper()
+	n := &node{life: &life{v: c.v, skew: skew}, name: name}
+	redact := secret.NewRedactor()
+	var err error
+	n.engine, err = engine.New(engine.Options{
+		Book: way{c.book, n}, Dispatcher: n.life, IDs: c.ids, Environment: c.env, Workspace: c.ws,
+		Load: func(content []byte) (*workspace.Workspace, error) {
+			if c.unreadable != nil {
+				return nil, c.unreadable
+			}
+			return workspace.FromBundle(content, workspace.Options{Environment: c.env, Built: connectors.All()})
+		},
+		Secret: func(name string) (string, bool) { value, ok := c.secrets[name]; return value, ok },
+		Keep:   func(name, value string) error { c.secrets[name] = value; return nil },
+		Caller: &deliver.Caller{Transport: &line{c.rig, n.life, c.world.RoundTripper()}, Redact: func(b []byte) []byte {
+			if n.before != nil {
+				n.before()
+				n.wait()
+			}
+			return redact.Bytes(b)
+		}},
+		Random: c.rnd, Sweep: c.sweep, Node: &engine.NodeOptions{Name: name, Version: "test"},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n.intake = receive.New(receive.Config{Directory: n.engine.Doors("https://waybill.example"), Recorder: n.engine, Now: n.engine.Now, Redact: redact})
+	if err := n.engine.Start(context.Background()); err != nil {
+		c.t.Fatal(err)
+	}
+	c.nodes = append(c.nodes, n)
+	return n
+}
+
+// deliverToOne is the balancer: any node that is not known to be dead; one that does not answer is tried again.
+func (c *cluster) deliverToOne(ctx context.Context, h simulator.Webhook) int {
+	if c.hold != nil && c.hold(h) {
+		return http.StatusOK
+	}
+	up := []*node{}
+	for _, n := range c.nodes {
+		if !n.dead && !n.still {
+			up = append(up, n)
+		}
+	}
+	if len(up) == 0 {
+		return 0
+	}
+	code := post(ctx, up[c.rnd.IntN(len(up))].intake, h)
+	if code == http.StatusServiceUnavailable {
+		return 0
+	}
+	return code
+}
+
+// rest lets the time pass that trouble lasts, and then until nothing goes on by itself.
+func (c *cluster) rest(trouble time.Duration) {
+	c.run(trouble)
+	for range 60 {
+		open := 0
+		for state, n := range c.standing() {
+			switch state {
+			case "run a running", "run a waiting", "run a queued", "run b running", "run b waiting", "run b queued", "item kept", "item fetching":
+				open += n
+			}
+		}
+		if open == 0 {
+			return
+		}
+		c.run(time.Minute)
+	}
+}
+
+// each runs the journeys that must end the same wherever a node fails, on a cluster that trouble meets, and holds the end
+// against that of one undisturbed process.
+func each(t *testing.T, seeds int, trouble func(c *cluster, rnd *rand.Rand)) {
+	t.Helper()
+	for _, j := range journeys {
+		ws := load(t, files(j.flows))
+		want := travel(t, ws, j.given, nil).standing()
+		for seed := range uint64(seeds) {
+			c := newCluster(t, ws, 3, seed+1)
+			trouble(c, rand.New(rand.NewPCG(seed, 3)))
+			j.given(c.rig)
+			c.rest(5 * time.Minute)
+			if diff := cmp.Diff(want, c.standing()); diff != "" {
+				t.Errorf("%s, seed %d: another end (-one process +nodes):\n%s%v", j.name, seed, diff, c.problems("open"))
+			}
+			for what, n := range j.made {
+				if got := c.happened(what[0], what[1]); got != n {
+					t.Errorf("%s, seed %d: %d %v were made, want %d", j.name, seed, got, what, n)
+				}
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+func number(short, full int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
+func TestNodesOnOneBookComeToTheEndThatOneProcessComesTo(t *testing.T) {
+	each(t, number(1, 20), func(*cluster, *rand.Rand) {})
+}
+
+func TestAKilledNodesWorkIsTakenOnByTheOthers(t *testing.T) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
+		victim, at := c.nodes[rnd.IntN(3)], 1+rnd.IntN(8)
+		c.after = func(n int) {
+			if n == at {
+				victim.dead = true
+			}
+		}
+		if rnd.IntN(2) == 0 { // between two pieces of work, not in a call
+			c.after = nil
+			c.v.After(time.Duration(rnd.IntN(3000))*time.Millisecond, func() { victim.dead = true })
+		}
+	})
+}
+
+func TestANodeCutOffFromTheBookBeginsNothingAndLosesNothing(t *testing.T) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
+		victim := c.nodes[rnd.IntN(3)]
+		from, long := time.Duration(rnd.IntN(2000))*time.Millisecond, time.Duration(1+rnd.IntN(180))*time.Second
+		c.v.After(from, func() { victim.cutOff = true })
+		c.v.After(from+long, func() { victim.cutOff = false })
+	})
+}
+
+func TestANodeThatStandsStillPastItsLeaseDoublesNothing(t *testing.T) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
+		victim := c.nodes[rnd.IntN(3)]
+		from, long := time.Duration(rnd.IntN(2000))*time.Millisecond, time.Duration(1+rnd.IntN(180))*time.Second
+		c.v.After(from, func() { victim.still = true })
+		c.v.After(from+long, victim.goOn)
+	})
+}
+
+func TestANodeThatWakesBetweenSentAndTheFirstByteSendsNothing(t *testing.T) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
+		victim, at, n := c.nodes[rnd.IntN(3)], 1+rnd.IntN(20), 0
+		long := time.Duration(1+rnd.IntN(180)) * time.Second
+		victim.before = func() {
+			if n++; n == at {
+				victim.still = true
+				c.v.After(long, victim.goOn)
+			}
+		}
+	})
+}
+
+func TestClocksThatAreOffByMinutesDoNoHarm(t *testing.T) {
+	for _, j := range journeys {
+		ws := load(t, files(j.flows))
+		want := travel(t, ws, j.given, nil).standing()
+		c := newCluster(t, ws, 1, 1)
+		c.join("ahead", 10*time.Minute)
+		c.join("behind", -10*time.Minute)
+		c.v.After(500*time.Millisecond, func() { c.nodes[1].dead = true })
+		j.given(c.rig)
+		c.rest(2 * time.Minute)
+		if diff := cmp.Diff(want, c.standing()); diff != "" {
+			t.Errorf("%s: another end (-one process +nodes):\n%s", j.name, diff)
+		}
+		for what, n := range j.made {
+			if got := c.happened(what[0], what[1]); got != n {
+				t.Errorf("%s: %d %v were made, want %d", j.name, got, what, n)
+			}
+		}
+		for _, eff := range c.effects() {
+			if eff.SentAt.After(c.v.Now()) || eff.SentAt.Before(rigStart) {
+				t.Errorf("%s was sent at %v by its own node's clock", eff.ID, eff.SentAt)
+			}
+		}
+	}
+}
