@@ -39,6 +39,7 @@ type app struct {
 
 // setup says how an app is put together.
 type setup struct {
+	node      *engine.NodeOptions // one of several nodes on a book in a database server; nil: it has the book to itself
 	place     place
 	env       string
 	publicURL string
@@ -90,13 +91,13 @@ func (a *app) wire(s setup) (err error) {
 			return a.opened.setSecret(context.Background(), name, value, "Waybill")
 		},
 		Caller: &deliver.Caller{Transport: named{transport}, Now: time.Now, Redact: a.opened.redact.Bytes},
-		Log:    s.log, Passing: s.passing,
+		Log:    s.log, Passing: s.passing, Node: s.node,
 	})
 	if err != nil {
 		return err
 	}
 	a.intake = receive.New(receive.Config{
-		Directory: a.engine.Doors(s.publicURL), Recorder: a.engine, Now: time.Now, Redact: a.opened.redact, Remote: s.remote, Log: s.log,
+		Directory: a.engine.Doors(s.publicURL), Recorder: a.engine, Now: a.engine.Now, Redact: a.opened.redact, Remote: s.remote, Log: s.log,
 	})
 	a.show, err = show.New(show.Options{
 		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
@@ -187,6 +188,9 @@ func (a *app) stop(ctx context.Context) error {
 	var err error
 	if !a.live.Stop(ctx) {
 		err = errors.New("some calls were still under way; their effects are recovered at the next start")
+	}
+	if left := a.engine.Leave(ctx); left != nil && err == nil {
+		err = left
 	}
 	return errors.Join(err, a.opened.book.Close())
 }

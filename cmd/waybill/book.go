@@ -81,6 +81,8 @@ type opened struct {
 	mu      sync.Mutex
 	secrets map[string]string // sealed name -> clear value, as far as they were read
 	fixed   map[string]string // the made-up secrets of offline connections
+	shared  bool              // other nodes may change the secrets
+	since   time.Time         // when secrets was emptied last
 }
 
 // openBook opens the book and its key. A key is created only together with an empty book: with any other book a missing
@@ -116,6 +118,7 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	if o.keys, err = secret.OpenKeyring(key); err != nil {
 		return nil, err
 	}
+	o.shared = p.file() == ""
 	o.book, err = record.Open(ctx, p.database, record.Options{Now: time.Now, IDs: o.ids, Environment: env, Listen: p.listen})
 	return o, err
 }
@@ -132,10 +135,17 @@ func writeKey(path string, key []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// rereadSecrets is how long a secret is used that another node may have put another one in the place of.
+const rereadSecrets = 2 * time.Second
+
 // secret returns the clear value sealed under a name.
 func (o *opened) secret(name string) (string, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.shared && time.Since(o.since) > rereadSecrets {
+		clear(o.secrets)
+		o.since = time.Now()
+	}
 	if v, ok := o.secrets[name]; ok {
 		return v, v != ""
 	}

@@ -64,6 +64,7 @@ type bookFigures struct{ app *app }
 var (
 	figureDesc = prometheus.NewDesc("waybill_figures", "Counts of the last 24 hours (received, duplicate, not_used, rejected, events, done, stopped) and of now (working, waiting, blocked, unknown, late).", []string{"what"}, nil)
 	queueDesc  = prometheus.NewDesc("waybill_connection_queued", "Effects and fetches that wait for a connection.", []string{"connection"}, nil)
+	leaseDesc  = prometheus.NewDesc("waybill_node_lease_seconds", "How long this node's lease on the book still holds.", []string{"node", "epoch"}, nil)
 	healthDesc = prometheus.NewDesc("waybill_connection_working", "1 when a connection works, 0 when it is limited, down, paused or needs a sign-in.", []string{"connection"}, nil)
 )
 
@@ -72,12 +73,16 @@ func (b *bookFigures) Describe(ch chan<- *prometheus.Desc) {
 	ch <- figureDesc
 	ch <- queueDesc
 	ch <- healthDesc
+	ch <- leaseDesc
 }
 
 // Collect reads the book.
 func (b *bookFigures) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	if n, ok := b.app.engine.Node(); ok {
+		ch <- prometheus.MustNewConstMetric(leaseDesc, prometheus.GaugeValue, n.Until.Sub(b.app.engine.Now()).Seconds(), n.Name, strconv.FormatInt(n.Epoch, 10))
+	}
 	o, err := b.app.opened.book.Overview(ctx, time.Now().Add(-24*time.Hour))
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(figureDesc, err)

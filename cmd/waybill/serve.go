@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waybill/engine"
 	"waybill/simulator"
 	"waybill/source"
 	"waybill/workspace"
@@ -26,7 +27,7 @@ import (
 
 // serveFlags are the flags of serve, each also an environment variable: --listen is WAYBILL_LISTEN, and so on.
 type serveFlags struct {
-	listen, publicURL, trustedProxy, tls, database, databaseListen, env string
+	listen, publicURL, trustedProxy, tls, database, databaseListen, env, node string
 }
 
 func (m *Main) serve() *cobra.Command {
@@ -49,6 +50,7 @@ production the connections' own blocks and sealed secrets are used. A process an
 	flags.StringVar(&f.tls, "tls", m.Getenv("WAYBILL_TLS"), "certificate and key files, as cert.pem,key.pem")
 	flags.StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH or postgres://user@host/name; in .waybill of the workspace when empty")
 	flags.StringVar(&f.databaseListen, "database-listen", m.Getenv("WAYBILL_DATABASE_LISTEN"), "the database server's own host:port, to hear of other nodes when --database is a pooler's")
+	flags.StringVar(&f.node, "node", m.Getenv("WAYBILL_NODE"), "this node's name among those on one PostgreSQL book; the machine's name and port when empty")
 	flags.StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
 	return c
 }
@@ -84,7 +86,7 @@ func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
 	if public == "" {
 		public = "http://" + l.Addr().String()
 	}
-	a, err := m.assemble(ctx, setup{place: p, env: f.env, publicURL: strings.TrimSuffix(public, "/"), builder: f.env != "production", ws: ws, log: log, remote: remote, passing: m.Passing})
+	a, err := m.assemble(ctx, setup{place: p, env: f.env, publicURL: strings.TrimSuffix(public, "/"), builder: f.env != "production", ws: ws, log: log, remote: remote, passing: m.Passing, node: node(p, f.node, l.Addr())})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -95,6 +97,22 @@ func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
 		return errors.Join(err, l.Close(), a.opened.book.Close())
 	}
 	return m.run(ctx, a, l, f, dir)
+}
+
+// node is what a process is among the nodes of a book in a database server; nil when it has a file to itself.
+func node(p place, name string, at net.Addr) *engine.NodeOptions {
+	if p.file() != "" {
+		return nil
+	}
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "node"
+		}
+		_, port, _ := net.SplitHostPort(at.String())
+		name = host + ":" + port
+	}
+	return &engine.NodeOptions{Name: name, Address: at.String(), Version: versionLine()}
 }
 
 // greet says where the dashboard is and how to come in.
