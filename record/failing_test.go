@@ -233,3 +233,22 @@ func okScan(step string) bool {
 	}
 	return false
 }
+
+// TestABookOfOneProcessAsksNothingForNodes holds what nodes cost a book in a file: no statement.
+func TestABookOfOneProcessAsksNothingForNodes(t *testing.T) {
+	b := openFile(t)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &listening{b.w, map[string]bool{}}
+	tx := &Tx{s: l, book: b, now: time.Now()}
+	s, err := tx.As(0)
+	if err != nil || !s.Holds || len(l.texts) != 0 {
+		t.Errorf("it asks %v: %v", l.texts, err)
+	}
+	if tx.By(0); tx.claim(ms(tx.now)) != 0 || len(l.texts) != 0 {
+		t.Errorf("it claims for an epoch, or asks %v", l.texts)
+	}
+	if _, err := tx.DueEffects("crm", "won", tx.now, 10); err != nil || len(l.texts) != 1 {
+		t.Errorf("what is due takes %d statements: %v", len(l.texts), err)
+	}
+}
