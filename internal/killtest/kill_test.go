@@ -127,29 +127,49 @@ type rig struct {
 	log      *os.File
 }
 
-func newRig(t *testing.T, provider string) *rig {
+func newRig(t *testing.T, provider string, env ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir()}
-	for name, text := range files(provider) {
-		path := filepath.Join(r.dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r := &rig{t: t, dir: t.TempDir(), env: env}
+	r.write(provider)
 	r.bin = filepath.Join(t.TempDir(), "waybill")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "proof", "-o", r.bin, "waybill/cmd/waybill").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
 	r.seal()
-	var err error
-	if r.log, err = os.Create(filepath.Join(t.TempDir(), "serve.log")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.log.Close() })
+	r.openLog()
 	return r
+}
+
+// write writes the workspace.
+func (r *rig) write(provider string) {
+	r.t.Helper()
+	for name, text := range files(provider) {
+		path := filepath.Join(r.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func (r *rig) openLog() {
+	r.t.Helper()
+	var err error
+	if r.log, err = os.Create(filepath.Join(r.t.TempDir(), "serve.log")); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = r.log.Close() })
+}
+
+// serveFile is where serve says where it is.
+func (r *rig) serveFile() string {
+	list, err := filepath.Glob(filepath.Join(r.dir, ".waybill", "*.serve"))
+	if err != nil || len(list) == 0 {
+		return filepath.Join(r.dir, ".waybill", "waybill.db.serve")
+	}
+	return list[0]
 }
 
 // seal keeps the made-up secrets in the book.
@@ -157,7 +177,7 @@ func (r *rig) seal() {
 	r.t.Helper()
 	for name, value := range map[string]string{"pay.webhook_secret": secret, "pay.api_key": "sk_test_made_up"} {
 		c := exec.CommandContext(r.t.Context(), r.bin, "secret", "set", name, "--dir", r.dir, "--env", "test")
-		c.Stdin = strings.NewReader(value)
+		c.Stdin, c.Env = strings.NewReader(value), append(os.Environ(), r.env...)
 		if out, err := c.CombinedOutput(); err != nil {
 			r.t.Fatalf("seal %s: %v: %s", name, err, out)
 		}
@@ -193,7 +213,7 @@ func (r *rig) launch() {
 
 // announced reports whether the serve of this rig has said where it is.
 func (r *rig) announced() bool {
-	text, err := os.ReadFile(filepath.Join(r.dir, ".waybill", "waybill.db.serve"))
+	text, err := os.ReadFile(r.serveFile())
 	if err != nil {
 		return false
 	}
@@ -375,7 +395,7 @@ func (r *rig) check(p *Provider, accepted []string, unknown map[string]bool) {
 // api asks the running server.
 func (r *rig) api(path string, out any) {
 	r.t.Helper()
-	text, err := os.ReadFile(filepath.Join(r.dir, ".waybill", "waybill.db.serve"))
+	text, err := os.ReadFile(r.serveFile())
 	if err != nil {
 		r.fatal("no serve: %v", err)
 	}
