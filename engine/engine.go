@@ -86,6 +86,12 @@ type Book interface {
 	Journey(ctx context.Context, id string) (*waybill.Journey, error)
 	// Problems lists problems, newest first.
 	Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error)
+	// Job returns one job, with its counts.
+	Job(ctx context.Context, id waybill.JobID) (*waybill.Job, error)
+	// Jobs lists jobs, newest first.
+	Jobs(ctx context.Context, f waybill.ListFilter) ([]waybill.Job, string, error)
+	// JobMembers lists members of a job, in the order they are worked off.
+	JobMembers(ctx context.Context, id waybill.JobID, f waybill.JobMemberFilter) ([]waybill.JobMember, string, error)
 }
 
 // Engine is the running whole.

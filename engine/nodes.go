@@ -184,8 +184,8 @@ func (e *Engine) take(read func(tx *record.Tx) error) error {
 	return err
 }
 
-// atOnce is how much of the room for work one look at a table fills.
-func (e *Engine) atOnce(room int) int {
+// inOneLook is how much of the room for work one look at a table fills.
+func (e *Engine) inOneLook(room int) int {
 	if e.member == nil {
 		return room
 	}

@@ -479,7 +479,7 @@ func (e *Engine) refillRuns() {
 		e.log.Error("the runs that are due could not be read", "err", err)
 		return
 	}
-	if len(list) >= e.atOnce(free) {
+	if len(list) >= e.inOneLook(free) {
 		e.runs.more()
 	}
 	now := e.d.Now()

@@ -263,7 +263,7 @@ func (e *Engine) refillSender(name string) {
 			for i := range effects {
 				jobs = append(jobs, &job{effect: &effects[i]})
 			}
-			if len(effects) >= e.atOnce(room) {
+			if len(effects) >= e.inOneLook(room) {
 				full = append(full, flow)
 			}
 		}
@@ -275,7 +275,7 @@ func (e *Engine) refillSender(name string) {
 		for i := range fetches {
 			jobs = append(jobs, &job{fetch: &fetches[i]})
 		}
-		if len(fetches) >= e.atOnce(room) {
+		if len(fetches) >= e.inOneLook(room) {
 			full = append(full, "")
 		}
 		return err

@@ -436,7 +436,7 @@ func (e *Engine) refillItems() {
 		e.log.Error("the items that are due could not be read", "err", err)
 		return
 	}
-	if len(list) >= e.atOnce(free) {
+	if len(list) >= e.inOneLook(free) {
 		e.items.more()
 	}
 	for i := range list {
