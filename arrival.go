@@ -86,6 +86,9 @@ type Item struct {
 	DueAt       time.Time // when it is to be worked on; zero for now
 }
 
+// PastRetention stands for the first item of a delivery whose item is no longer kept.
+const PastRetention ItemID = "(past retention)"
+
 // Receipt is the book's answer to an arrival: only what is on stable storage gets one.
 type Receipt struct {
 	Arrival   ArrivalID

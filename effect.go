@@ -110,6 +110,7 @@ type Effect struct {
 	Proof       string // what proves a settled effect: "answer 200", "webhook wamid.X delivered", "asha@example.test says so"
 	Inputs      []byte // JSON, evaluated once
 	Request     Request
+	Fact        string    // names what is told in whichever book; for the key, never kept
 	Fingerprint string    // of account, action and inputs
 	Key         string    // our reference, in the form the provider takes
 	KeyUntil    time.Time // the provider forgets the key after this; zero for never

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -83,4 +84,21 @@ func (s *IDs) New(prefix string) string {
 		out[n+10+i] = crockford[low>>(55-5*i)&31]
 	}
 	return string(out)
+}
+
+// MadeAt reads from an identity when it was made, to the millisecond; zero when it is none.
+func MadeAt(id string) time.Time {
+	_, text, ok := strings.Cut(id, "_")
+	if !ok || len(text) != 22 {
+		return time.Time{}
+	}
+	ms := int64(0)
+	for i := range 10 {
+		digit := strings.IndexByte(crockford, text[i])
+		if digit < 0 {
+			return time.Time{}
+		}
+		ms = ms<<5 | int64(digit)
+	}
+	return time.UnixMilli(ms).UTC()
 }

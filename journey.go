@@ -104,6 +104,7 @@ type Overview struct {
 	Unknown   int       // effects whose outcome is not known, now
 	Late      int       // runs past the time their flow promises
 	Problems  []Problem // open, worst first, at most 5
+	Restored  *Restored // nil when the book was never restored
 	Flows     []FlowFigures
 	Hours     []HourFigures // the last 24, oldest first
 }

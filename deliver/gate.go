@@ -18,12 +18,13 @@ type GateView struct {
 	NewestBy    waybill.EffectID
 	Writing     *waybill.Effect // another effect that may be writing to the same object; nil: none
 	Environment string
-	Allow       []string        // recipients a test environment may write to: an address, or @domain; nil: any
-	Recipient   string          // whom it reaches; empty: no person
-	Approved    string          // who approved this very fingerprint; empty: nobody
-	Undone      *waybill.Effect // the effect that this one undoes; nil: none
-	Changed     []string        // what of it is no longer as we wrote it, in words
-	Released    int             // effects of its step that were released by hand so far
+	Allow       []string          // recipients a test environment may write to: an address, or @domain; nil: any
+	Recipient   string            // whom it reaches; empty: no person
+	Approved    string            // who approved this very fingerprint; empty: nobody
+	Undone      *waybill.Effect   // the effect that this one undoes; nil: none
+	Changed     []string          // what of it is no longer as we wrote it, in words
+	Released    int               // effects of its step that were released by hand so far
+	Restored    *waybill.Restored // nil: the book never was
 	Now         time.Time
 }
 
@@ -45,6 +46,7 @@ func Rules() []Rule {
 		{RuleApproval, approval},
 		{RuleUndo, undo},
 		{RuleRelease, release},
+		{"restore seen", restoredSeen},
 		{"connection open", connectionOpen},
 	}
 }

@@ -11,15 +11,25 @@ import (
 	"waybill/connector"
 )
 
-// Key gives our reference for an effect in the form the action's provider takes: a hash of its account, event, flow,
-// step address and generation, so that the same effect has the same reference on every node and after every restart,
-// and a new generation another one.
-func Key(action *connector.Action, e *waybill.Effect) string {
-	sum := digest("key", e.Account, string(e.Event), e.Flow, e.Address, fmt.Sprint(e.Generation))
+// Key gives our reference for an effect in the form the action's provider takes: a hash of its account, the fact, flow,
+// step address and generation, so that the same effect has the same reference on every node, after every restart, and when
+// the same fact comes again to a restored book; and a new generation another one.
+func Key(action *connector.Action, e *waybill.Effect, fact string) string {
+	sum := digest("key", e.Account, fact, e.Flow, e.Address, fmt.Sprint(e.Generation))
 	if action.Key.Form == "uuid" {
 		return uuid(sum)
 	}
 	return hex.EncodeToString(sum[:16])
+}
+
+// Fact names what an event tells so that it is the same name in whichever book it is told; same says whether it is. An
+// event without a fact key, or emitted by a run, has only the id that this book gave it.
+func Fact(ev *waybill.Event) (name string, same bool) {
+	if ev.FactKey == "" || ev.Parent != "" {
+		return string(ev.ID), false
+	}
+	sum := digest("fact", ev.Account, ev.Type, ev.FactKey)
+	return hex.EncodeToString(sum[:]), true
 }
 
 // KeyUntil is when the provider forgets the key of an effect first sent at sent; zero for never.

@@ -276,13 +276,13 @@ func TestAFingerprintIsOfAccountActionAndInputs(t *testing.T) {
 func TestAKeyIsTheEffectsOwnInTheFormTheProviderTakes(t *testing.T) {
 	e := waybill.Effect{Account: "acct_1", Event: "evt_1", Flow: "f", Address: "won", Generation: 1}
 	hash := &connector.Action{}
-	first := deliver.Key(hash, &e)
+	first := deliver.Key(hash, &e, string(e.Event))
 	if len(first) != 32 || strings.Trim(first, "0123456789abcdef") != "" {
 		t.Errorf("%q", first)
 	}
 	again := e
 	again.ID, again.Run, again.Inputs = "eff_2", "run_2", []byte("{}")
-	if deliver.Key(hash, &again) != first {
+	if deliver.Key(hash, &again, string(again.Event)) != first {
 		t.Error("it depends on more than the effect's place")
 	}
 	seen := map[string]bool{first: true}
@@ -293,13 +293,13 @@ func TestAKeyIsTheEffectsOwnInTheFormTheProviderTakes(t *testing.T) {
 	} {
 		other := e
 		change(&other)
-		key := deliver.Key(hash, &other)
+		key := deliver.Key(hash, &other, string(other.Event))
 		if seen[key] {
 			t.Errorf("%+v has the key of another", other)
 		}
 		seen[key] = true
 	}
-	uuid := deliver.Key(&connector.Action{Key: connector.KeyRule{Form: "uuid"}}, &e)
+	uuid := deliver.Key(&connector.Action{Key: connector.KeyRule{Form: "uuid"}}, &e, string(e.Event))
 	if len(uuid) != 36 || uuid[14] != '5' || !strings.ContainsRune("89ab", rune(uuid[19])) {
 		t.Errorf("%q", uuid)
 	}

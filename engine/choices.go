@@ -45,13 +45,23 @@ func (e *Engine) choices(tx *record.Tx, object string) ([]waybill.Choice, error)
 		if err != nil {
 			return nil, err
 		}
-		return itemChoices(it), nil
+		list := itemChoices(it)
+		if readable, err := tx.Readable(it.Arrival); readable || err != nil {
+			return list, err
+		}
+		return slices.DeleteFunc(list, func(c waybill.Choice) bool { return c.Verb == waybill.VerbRetry }), nil // past retention
 	case "prb":
 		p, err := tx.Problem(waybill.ProblemID(object))
 		if err != nil {
 			return nil, err
 		}
 		return problemChoices(p), nil
+	case "rst":
+		r, err := tx.Restored()
+		if err != nil || r == nil {
+			return nil, err
+		}
+		return restoredChoices(r), nil
 	}
 	if _, ok := e.today().ws.Connections[object]; ok {
 		return connectionChoices(e.stateOf(object)), nil

@@ -21,6 +21,8 @@ func (e *Engine) Act(ctx context.Context, a waybill.Act) (string, error) {
 		return e.actOnItem(ctx, a)
 	case "prb":
 		return e.actOnProblem(ctx, a)
+	case "rst":
+		return e.actOnRestored(ctx, a)
 	default:
 		return e.actOnConnection(ctx, a)
 	}

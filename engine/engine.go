@@ -21,6 +21,8 @@
 //	jobs.go        bulk work with a name: planned, tried, let go, held
 //	judge.go       what it would do with each member
 //	jobwork.go     how it is worked off behind the live work; replay.go runs flows again
+//	restored.go    what a restored book does not know, and what is held until a person has looked
+//	housekeep.go   what is past its time is forgotten
 //
 // Each of the four transactions (take in, understand, send, outcome) is one act on the book. All work is handed out by
 // the Dispatcher: nothing here starts a goroutine or reads a clock, so a whole engine runs in virtual time. The queue is
@@ -113,6 +115,8 @@ type Engine struct {
 	behind   map[waybill.RunID]struct{} // runs under way for jobs: live work goes before them
 	paced    map[string]time.Time       // until when jobs leave a connection to live work
 	random   *rand.Rand
+	keeping  keeping
+	restored *waybill.Restored // nil when the book never was
 	stopping bool
 	idle     func() // cancels the next sweep
 	next     func() // cancels the next beat
@@ -197,6 +201,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.restoreConnections(); err != nil {
 		return fmt.Errorf("restore connections: %w", err)
 	}
+	if err := e.afterRestore(); err != nil {
+		return fmt.Errorf("look at what a restore leaves open: %w", err)
+	}
 	if e.member == nil {
 		if err := e.recover(); err != nil {
 			return fmt.Errorf("recover what was under way: %w", err)
@@ -206,6 +213,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	if err := e.continueReleases(); err != nil {
 		return fmt.Errorf("go on with what was released: %w", err)
+	}
+	if err := e.noteFirstStart(); err != nil {
+		return fmt.Errorf("note the first start after a restore: %w", err)
 	}
 	e.sweep()
 	return nil
@@ -237,6 +247,7 @@ func (e *Engine) sweep() {
 	}
 	e.idle = e.d.At(e.d.Now().Add(e.o.Sweep), func() { e.d.Go(e.sweep) })
 	e.mu.Unlock()
+	e.rereadRestored()
 	e.refillItems()
 	e.refillRuns()
 	e.refillSenders()
@@ -247,6 +258,7 @@ func (e *Engine) sweep() {
 	e.tick()
 	e.turnJobs()
 	e.flushTraffic()
+	e.housekeep()
 }
 
 // intent is one act with what follows it: apply may run more than once and sets its results anew; after runs once it

@@ -363,7 +363,7 @@ func (e *Engine) lost() {
 	m.mu.Unlock()
 	if first {
 		e.log.Error("this node's lease was lost: others take on its work; it joins anew", "epoch", m.epoch.Load())
-		e.forget()
+		e.emptyHanded()
 		e.d.Go(e.rejoin)
 	}
 }
@@ -386,8 +386,8 @@ func (e *Engine) rejoin() {
 	e.refillSenders()
 }
 
-// forget drops what is queued in memory; the tables have it.
-func (e *Engine) forget() {
+// emptyHanded drops what is queued in memory; the tables have it.
+func (e *Engine) emptyHanded() {
 	for _, p := range e.items.drop() {
 		e.claims.drop(string(p.item.ID))
 	}

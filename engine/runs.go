@@ -148,6 +148,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	if m.GoodFor > 0 {
 		eff.GoodUntil = b.event.AcceptedAt.Add(m.GoodFor)
 	}
+	eff.Fact, _ = deliver.Fact(b.event)
 	if err := e.render(target, m.Action, m.Inputs, eff); err != nil {
 		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name, words: err.Error()})
 		return
@@ -156,9 +157,16 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	a.effect, a.action = eff, m.Action
 }
 
-// render freezes the effect's request, with the key of its generation.
+// render freezes the effect's request, with the key of its generation; one that has its key keeps it.
 func (e *Engine) render(t *deliver.Target, action *connector.Action, inputs map[string]any, eff *waybill.Effect) error {
-	eff.Key, t.Planned = deliver.Key(action, eff), eff.PlannedAt
+	if eff.Key == "" {
+		fact := eff.Fact
+		if fact == "" {
+			fact = string(eff.Event)
+		}
+		eff.Key = deliver.Key(action, eff, fact)
+	}
+	t.Planned = eff.PlannedAt
 	r, err := deliver.Render(t, action, inputs, eff.Key)
 	if err != nil {
 		return err
@@ -337,14 +345,20 @@ func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
 // returns the problem when the address has an effect with another fingerprint.
 func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*waybill.Problem, error) {
 	eff := *a.effect
-	if a.slot {
+	restoring, err := e.doubtFor(tx, a, &eff)
+	if err != nil {
+		return nil, err
+	}
+	if a.slot && !restoring.Unknown {
 		verdict, err := e.askGate(tx, &eff, run)
 		if err != nil {
 			return nil, err
 		}
 		if verdict.Verdict == waybill.Go {
 			eff.State, eff.SentAt = waybill.EffectSent, e.d.Now()
-			eff.KeyUntil = deliver.KeyUntil(a.action, eff.SentAt)
+			if eff.KeyUntil.IsZero() {
+				eff.KeyUntil = deliver.KeyUntil(a.action, eff.SentAt)
+			}
 		}
 	}
 	planned, fresh, err := e.planEffect(tx, &eff, run)
@@ -371,6 +385,9 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	if !fresh {
 		a.wake = true // shared with another run of this event and flow: go on from what it came to
 		return nil, nil
+	}
+	if restoring.Unknown {
+		return e.startUnknown(tx, planned, restoring.Decision, run)
 	}
 	a.job = &job{effect: planned, action: a.action, b: a.b, slot: planned.State == waybill.EffectSent, epoch: e.epoch()}
 	return nil, nil

@@ -91,7 +91,7 @@ func (e *Engine) reserve(a *advance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sender(eff.Connection)
-	if e.stopping || s.behind() || e.busy[objectKey(eff)] > 0 {
+	if e.stopping || e.restored.Paused() || s.behind() || e.busy[objectKey(eff)] > 0 {
 		return
 	}
 	if ok, _ := e.acquire(eff.Connection, limits, e.d.Now()); ok {
@@ -201,7 +201,7 @@ func (e *Engine) send(j *job) {
 
 // askGate asks every rule over what the book says now, and keeps the answers on the effect.
 func (e *Engine) askGate(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (waybill.GateAnswer, error) {
-	view := deliver.GateView{Effect: eff, Run: run, Environment: e.o.Environment, Now: e.d.Now()}
+	view := deliver.GateView{Effect: eff, Run: run, Environment: e.o.Environment, Now: e.d.Now(), Restored: e.wasRestored()}
 	if c := e.today().ws.Connections[eff.Connection]; c != nil {
 		view.Allow = c.Allow
 	}

@@ -118,7 +118,7 @@ func (e *Engine) queue(j *job) {
 		e.wakeSender(j.connection(), due)
 		return
 	}
-	if !e.claims.take(j.id()) {
+	if j.effect != nil && e.wasRestored().Paused() || !e.claims.take(j.id()) {
 		return
 	}
 	e.mu.Lock()
@@ -134,7 +134,7 @@ func (e *Engine) queue(j *job) {
 // pump starts as many of a connection's jobs as its slots, rate and health allow.
 func (e *Engine) pump(name string) {
 	limits := e.limits(name)
-	fit := func(j *job) bool { return j.effect == nil || e.busy[objectKey(j.effect)] == 0 }
+	fit := func(j *job) bool { return j.effect == nil || !e.restored.Paused() && e.busy[objectKey(j.effect)] == 0 }
 	for e.mayBegin(e.today().longest) {
 		e.mu.Lock()
 		s := e.sender(name)
@@ -250,6 +250,9 @@ func (e *Engine) refillSender(name string) {
 		flows, err := tx.BusyFlows(name)
 		if err != nil {
 			return err
+		}
+		if e.wasRestored().Paused() {
+			flows = nil // reads only, until a person has looked
 		}
 		for _, flow := range flows {
 			room := e.room(name, flow)

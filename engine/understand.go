@@ -217,6 +217,10 @@ func (e *Engine) applyUnderstood(tx *record.Tx, u *understood) error {
 		if err := e.applyOpening(tx, o); err != nil {
 			return err
 		}
+		if o.id == "" {
+			item.Reason = "this fact was told before, by an event that is past retention"
+			continue
+		}
 		item.Events = append(slices.Clip(item.Events), o.id)
 	}
 	for _, s := range u.settles {

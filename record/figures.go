@@ -18,7 +18,7 @@ const (
 	hour   = int64(time.Hour / time.Millisecond)
 )
 
-// keepMinutes is how long figures of single minutes are kept; those of hours are kept for good.
+// keepMinutes is how long figures of single minutes are counted on; Old forgets them a little later.
 const keepMinutes = 48 * hour
 
 type figure struct {
@@ -163,19 +163,6 @@ func (tx *Tx) flushFigures() error {
 			return err
 		}
 	}
-	return tx.forgetMinutes()
-}
-
-// forgetMinutes takes old figures of minutes away, once in an hour.
-func (tx *Tx) forgetMinutes() error {
-	this := ms(tx.now) / hour
-	if tx.book.forgotten.Load() == this {
-		return nil
-	}
-	if _, err := tx.exec("DELETE FROM figures WHERE width = 60000 AND start < $1", ms(tx.now)-keepMinutes); err != nil {
-		return err
-	}
-	tx.book.forgotten.Store(this)
 	return nil
 }
 

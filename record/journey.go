@@ -72,11 +72,24 @@ func (tx *Tx) eventsOn(id string) ([]waybill.EventID, error) {
 		return nil, err
 	}
 	if it.DuplicateOf != "" && len(it.Events) == 0 {
-		if it, err = tx.Item(it.DuplicateOf); err != nil {
+		if it, err = tx.Item(it.DuplicateOf); waybill.KindOf(err) == waybill.NotFound {
+			return nil, nil // past retention
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	return it.Events, nil
+	var kept []waybill.EventID
+	for _, id := range it.Events {
+		yes, err := tx.is("SELECT 1 FROM events WHERE id = $1", id)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			kept = append(kept, id)
+		}
+	}
+	return kept, nil
 }
 
 // itemOn returns the item that an id belongs to: its own, an arrival's first that became something, a fetch's.
@@ -94,7 +107,7 @@ func (tx *Tx) itemOn(id string) (waybill.ItemID, error) {
 	if waybill.KindOf(err) == waybill.NotFound {
 		return "", nil
 	}
-	if err != nil || len(a.Items) == 0 {
+	if err != nil || len(a.Items) == 0 { // its items are past retention
 		return "", err
 	}
 	for _, it := range a.Items {
@@ -261,7 +274,7 @@ func (tx *Tx) family(j *waybill.Journey) error {
 		if err != nil && waybill.KindOf(err) != waybill.NotFound {
 			return err
 		}
-		j.Parent = parent
+		j.Parent = parent // nil when it is past retention
 	}
 	children, err := list(tx, "SELECT "+eventRowColumns+" FROM events e WHERE e.parent <> '' AND e.parent = $1 ORDER BY e.seq",
 		scanEventRow, j.Event.ID)

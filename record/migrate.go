@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-
-	"waybill"
 )
 
 //go:embed migrations/*.sql
@@ -54,9 +52,9 @@ func bringUp(s session, st store, o Options) error {
 	if err := st.hold(s); err != nil {
 		return unavailable("opening the book", err)
 	}
-	version := int64(0)
-	err := s.query("SELECT coalesce(max(version), 0) FROM migrations", nil, func(r row) error {
-		version = r.num(0)
+	version, done := int64(0), map[int64]bool{}
+	err := s.query("SELECT version FROM migrations", nil, func(r row) error {
+		version, done[r.num(0)] = max(version, r.num(0)), true
 		return nil
 	})
 	if err != nil {
@@ -69,11 +67,10 @@ func bringUp(s session, st store, o Options) error {
 	newest := int64(0)
 	for _, file := range files {
 		name := strings.TrimPrefix(file, "migrations/")
-		number, _, _ := strings.Cut(name, "_")
-		if newest, err = strconv.ParseInt(number, 10, 64); err != nil {
-			return fmt.Errorf("migration %s has no number: %w", name, err)
+		if newest, err = migrationNumber(file); err != nil {
+			return err
 		}
-		if newest <= version {
+		if done[newest] { // by number: one that was written beside another may have come after it
 			continue
 		}
 		if err := step(s, st, file); err != nil {
@@ -84,15 +81,22 @@ func bringUp(s session, st store, o Options) error {
 		}
 	}
 	if version > newest {
-		return &waybill.Error{
-			Kind: waybill.Invalid, Message: fmt.Sprintf("the book has schema %d, this waybill knows up to %d", version, newest),
-			Hint: "run the newer waybill that wrote it, or restore a backup from before the update",
-		}
+		return newerBook(version, newest)
 	}
 	if err := refuseMoved(s); err != nil {
 		return err
 	}
 	return pinEnvironment(s, o.Environment)
+}
+
+// migrationNumber is the number of a migration's file.
+func migrationNumber(file string) (int64, error) {
+	number, _, _ := strings.Cut(strings.TrimPrefix(file, "migrations/"), "_")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("migration %s has no number: %w", file, err)
+	}
+	return n, nil
 }
 
 // step runs the statements of one file: they end with a semicolon at the end of a line, and comments with the line.
@@ -140,11 +144,7 @@ func pinEnvironment(s session, want string) error {
 		return err
 	}
 	if have != want {
-		return &waybill.Error{
-			Kind:    waybill.Invalid,
-			Message: fmt.Sprintf("this book is for the environment %q and cannot be opened for %q", have, want),
-			Hint:    "give each environment a database of its own; live and test data are never mixed",
-		}
+		return otherEnvironment(have, want)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func (b *Book) Overview(ctx context.Context, since time.Time) (o *waybill.Overview, err error) {
 	err = b.View(ctx, func(tx *Tx) error {
 		o = &waybill.Overview{Since: since}
-		for _, part := range []func(*waybill.Overview) error{tx.happenedSince, tx.standsNow, tx.openProblems, tx.flowFigures, tx.hourFigures} {
+		for _, part := range []func(*waybill.Overview) error{tx.happenedSince, tx.standsNow, tx.openProblems, tx.flowFigures, tx.hourFigures, tx.restoredOf} {
 			if err := part(o); err != nil {
 				return err
 			}
@@ -22,6 +22,11 @@ func (b *Book) Overview(ctx context.Context, since time.Time) (o *waybill.Overvi
 		return nil
 	})
 	return o, err
+}
+
+func (tx *Tx) restoredOf(o *waybill.Overview) (err error) {
+	o.Restored, err = tx.Restored()
+	return err
 }
 
 func (tx *Tx) happenedSince(o *waybill.Overview) error {

@@ -61,11 +61,10 @@ type Book struct {
 
 	readers chan session // free connections for reading; nil places are opened when taken
 
-	ahead     atomic.Int64 // how far the database's clock is ahead of this process's, in nanoseconds
-	watchers  watchers
-	awake     chan struct{}
-	deafen    func()       // ends the hearing of others, and waits for its end; nil when there are none
-	forgotten atomic.Int64 // the hour in which old figures were taken away last
+	ahead    atomic.Int64 // how far the database's clock is ahead of this process's, in nanoseconds
+	watchers watchers
+	awake    chan struct{}
+	deafen   func() // ends the hearing of others, and waits for its end; nil when there are none
 }
 
 // Open opens or creates the book at dsn: sqlite:PATH, sqlite::memory: for one that ends with the process, or postgres://…

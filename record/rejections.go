@@ -5,23 +5,21 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"waybill"
 )
 
 // Bounds of what strangers can make the book keep.
 const (
-	maxSamples     = 200 // in all
-	maxPerHour     = 200 // different connections and reasons; more are counted as one
-	maxSampleBody  = 2 << 10
-	maxName        = 100
-	keepRejections = 30 * 24 * time.Hour
-	otherNames     = "(other names)"
+	maxSamples    = 200 // in all
+	maxPerHour    = 200 // different connections and reasons; more are counted as one
+	maxSampleBody = 2 << 10
+	maxName       = 100
+	otherNames    = "(other names)"
 )
 
 // CountRejections adds to the counts by connection, reason and hour, and keeps at most 200 samples in all, the newest ones.
-// Counts of single hours are kept 30 days, and in one hour at most 200 different ones; the totals are kept for good.
+// In one hour at most 200 different ones are counted; Old forgets hours after their time, the totals are kept for good.
 func (tx *Tx) CountRejections(rejections []waybill.Rejection) error {
 	for i := range rejections {
 		if err := tx.countRejection(&rejections[i]); err != nil {
@@ -52,11 +50,6 @@ func (tx *Tx) countRejection(r *waybill.Rejection) error {
 		}
 		if n >= maxPerHour {
 			name, reason = otherNames, "too many different ones in this hour"
-		}
-		if n == 0 {
-			if _, err := tx.exec("DELETE FROM rejections WHERE hour < $1", start-keepRejections.Milliseconds()); err != nil {
-				return err
-			}
 		}
 	}
 	_, err = tx.exec(`INSERT INTO rejections (hour, connection, reason, status, n, first_at, last_at)

@@ -157,7 +157,7 @@ func (tx *Tx) keyHolder(key []byte, it *waybill.Item) (first waybill.ItemID, old
 	}
 	id, found, err := one(tx, "SELECT id FROM items WHERE seq = $1", text0, h.seq)
 	if err == nil && !found {
-		id = "(past retention)"
+		id = string(waybill.PastRetention)
 	}
 	return waybill.ItemID(id), 0, err
 }
@@ -285,13 +285,18 @@ func (tx *Tx) Arrival(id waybill.ArrivalID) (*waybill.Arrival, error) {
 	if !found {
 		return nil, notFound("arrival", id)
 	}
-	for i := range a.Items {
-		it, err := tx.Item(a.Items[i].ID)
+	kept := a.Items[:0]
+	for _, named := range a.Items {
+		it, err := tx.Item(named.ID)
+		if waybill.KindOf(err) == waybill.NotFound {
+			continue // past retention
+		}
 		if err != nil {
 			return nil, err
 		}
-		a.Items[i] = *it
+		kept = append(kept, *it)
 	}
+	a.Items = kept
 	return &a, nil
 }
 
@@ -333,6 +338,15 @@ func (tx *Tx) Body(id waybill.ArrivalID) ([]byte, error) {
 		id = waybill.ArrivalID(k.same)
 	}
 	return nil, notFound("the body of arrival", id)
+}
+
+// Readable reports whether an arrival's bytes are still kept, so that its items can be read again.
+func (tx *Tx) Readable(id waybill.ArrivalID) (bool, error) {
+	same, found, err := one(tx, "SELECT CASE WHEN body IS NULL THEN same_body ELSE id END FROM arrivals WHERE id = $1", text0, id)
+	if err != nil || !found || same == string(id) {
+		return found, err
+	}
+	return tx.is("SELECT 1 FROM arrivals WHERE id = $1 AND body IS NOT NULL", same)
 }
 
 // MoveItem writes State, Reason, Events, Problem and DueAt of an item that stands in from. An illegal move or another

@@ -21,6 +21,8 @@ type apiJourney struct {
 	Related  []apiEventRow `json:"related,omitempty"`
 	Problems []apiProblem  `json:"problems,omitempty"`
 	Audit    []apiAudit    `json:"audit,omitempty"`
+	// Past names what is no longer kept of it.
+	Past []string `json:"past_retention,omitempty" doc:"what is no longer kept of it: bytes, exchanges"`
 }
 
 type apiArrival struct {
@@ -176,6 +178,7 @@ func apiJourneyOf(j *waybill.Journey) *apiJourney {
 		item := apiItemOf(*j.Item)
 		out.Item = &item
 	}
+	out.Past = pastRetention(j)
 	if j.Event != nil {
 		out.Event = apiEventOf(j.Event)
 	}
@@ -224,6 +227,22 @@ func apiEventOf(e *waybill.Event) *apiEvent {
 		out.Considered = append(out.Considered, apiConsideration{c.Flow, c.Title, c.Matched, string(c.Run), c.Clause, c.Values, c.Reason})
 	}
 	return out
+}
+
+// pastRetention names what a journey had and is no longer kept.
+func pastRetention(j *waybill.Journey) []string {
+	var past []string
+	if j.Arrival == nil && (j.Item != nil || j.Event != nil && j.Event.Item != "") {
+		past = append(past, "bytes")
+	}
+	for _, r := range j.Runs {
+		for _, e := range r.Effects {
+			if !e.Effect.SentAt.IsZero() && !e.Effect.SettledAt.IsZero() && len(e.Attempts) == 0 {
+				return append(past, "exchanges")
+			}
+		}
+	}
+	return past
 }
 
 func apiRunViewOf(v waybill.RunView) apiRunView {

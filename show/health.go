@@ -25,6 +25,12 @@ func (s *Server) isReady(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
+	if s.paused != nil {
+		if why := s.paused(); why != "" { // it takes in all the same, so nobody should stop sending to it
+			_, _ = w.Write([]byte("{\"status\":\"ready\",\"sending\":\"paused until a person has looked\"}\n"))
+			return nil
+		}
+	}
 	_, _ = w.Write([]byte("{\"status\":\"ready\"}\n"))
 	return nil
 }

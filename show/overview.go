@@ -20,6 +20,9 @@ type overviewPage struct {
 	Connections []connectionRow
 	Small       []smallFigure
 	First       []firstStep // the first steps, where nothing has come in yet
+	Restored    string      // why nothing is sent: the book was restored and nobody has looked
+	Unknown     int         // effects whose outcome is not known
+	Resume      buttons
 }
 
 type figure struct {
@@ -52,6 +55,9 @@ type firstStep struct {
 	Command string
 }
 
+// restoredObject is what a person acts on to let a restored book send again.
+const restoredObject = "rst_book"
+
 func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	o, err := s.reader.Overview(r.Context(), s.now().Add(-24*time.Hour))
 	if err != nil {
@@ -77,6 +83,9 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p.Sentence = watch.Sentence(*o)
+	if o.Restored.Paused() {
+		p.Restored, p.Unknown, p.Resume = o.Restored.Words(), o.Unknown, s.buttonsFor(r.Context(), restoredObject)
+	}
 	if o.Received == 0 && o.Events == 0 && o.Blocked == 0 && len(o.Problems) == 0 {
 		p.First = s.firstSteps(o, conns)
 	}

@@ -69,6 +69,8 @@ type Options struct {
 	PublicURL string
 	// Ready says whether the process can do its work; nil is always ready.
 	Ready func(context.Context) error
+	// Paused says why nothing is sent by this whole process, empty when it sends; nil: it does.
+	Paused func() string
 	// Metrics answers /metrics; nil serves none.
 	Metrics http.Handler
 	// Now is the time; time.Now when nil.
@@ -89,6 +91,7 @@ type Server struct {
 	changes Changes
 	access  *Access
 	ready   func(context.Context) error
+	paused  func() string
 	metrics http.Handler
 	now     func() time.Time
 	log     *slog.Logger
@@ -114,7 +117,7 @@ func New(o Options) (*Server, error) {
 	https := strings.HasPrefix(o.PublicURL, "https://")
 	s := &Server{
 		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, names: &remembered{Names: o.Names}, changes: o.Changes,
-		access: newAccess(o, https), ready: o.Ready, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
+		access: newAccess(o, https), ready: o.Ready, paused: o.Paused, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
 		stop: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}
 	var err error

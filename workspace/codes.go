@@ -37,5 +37,8 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E367": {Title: "unusable scenario", Text: "A scenario (tests/*.yaml) has a name, the arrivals that are given, scripted answers if " +
 		"any, and what is expected."},
 	"E368": {Title: "not there yet", Text: "This part of a workspace is planned and will come with a later version."},
+	"E376": {Title: "unusable time to keep", Text: "retention says how long parts of the book are kept: bodies, exchanges, " +
+		"journeys, rejections, figures, audit; each a time span of at least a day (90d), or forever. Delivery keys, fact keys, " +
+		"pairings and whatever something open needs are kept in any case."},
 	"E369": {Title: "unusable holiday", Text: "Holidays are dates such as 2027-01-26."},
 }

@@ -24,10 +24,54 @@ type rawSettings struct {
 	Region    source.Text      `yaml:"region"`
 	Holidays  []source.Text    `yaml:"holidays"`
 	Hours     *source.Node     `yaml:"business_hours"`
-	Retention Retention        `yaml:"retention"`
+	Retention rawRetention     `yaml:"retention"`
 	Owners    map[string]Owner `yaml:"owners"`
 	Approve   []source.Text    `yaml:"approve,one_or_more"`
 	Node      *source.Node     `yaml:",node"`
+}
+
+// rawRetention is how long each part is kept, as it is written: a time span, or forever.
+type rawRetention struct {
+	Bodies     source.Text `yaml:"bodies"`
+	Exchanges  source.Text `yaml:"exchanges"`
+	Journeys   source.Text `yaml:"journeys"`
+	Rejections source.Text `yaml:"rejections"`
+	Figures    source.Text `yaml:"figures"`
+	Audit      source.Text `yaml:"audit"`
+}
+
+// shortest is the least a part of the book can be kept: work that is under way is never older.
+const shortest = 24 * time.Hour
+
+// retention reads how long parts of the book are kept; what is not written is kept as long as by default.
+func (l *loader) retention(raw rawRetention) Retention {
+	r := DefaultRetention()
+	for _, part := range []struct {
+		text source.Text
+		to   *time.Duration
+	}{
+		{raw.Bodies, &r.Bodies}, {raw.Exchanges, &r.Exchanges}, {raw.Journeys, &r.Journeys},
+		{raw.Rejections, &r.Rejections}, {raw.Figures, &r.Figures}, {raw.Audit, &r.Audit},
+	} {
+		switch part.text.Value {
+		case "":
+		case "forever":
+			*part.to = 0
+		default:
+			d, err := source.ParseDuration(part.text.Value)
+			if err != nil || d < shortest {
+				l.fault("E376", part.text.Span, fmt.Sprintf("%q is no time to keep something.", part.text.Value), "Write days, 1d or more: 90d; or forever.")
+				continue
+			}
+			*part.to = d
+		}
+	}
+	for _, told := range []*time.Duration{&r.Bodies, &r.Exchanges} {
+		if r.Journeys > 0 && (*told == 0 || *told > r.Journeys) {
+			*told = r.Journeys
+		}
+	}
+	return r
 }
 
 var (
@@ -52,7 +96,8 @@ func (l *loader) settings() {
 	var raw rawSettings
 	l.add(source.Decode(n, &raw))
 	w := l.w
-	w.Name, w.Title, w.Region, w.Currency, w.Retention = raw.Workspace.Value, raw.Title, raw.Region.Value, raw.Currency.Value, raw.Retention
+	w.Name, w.Title, w.Region, w.Currency = raw.Workspace.Value, raw.Title, raw.Region.Value, raw.Currency.Value
+	w.Retention = l.retention(raw.Retention)
 	if w.Name != "" && !namePattern.MatchString(w.Name) {
 		l.fault("E365", raw.Workspace.Span, fmt.Sprintf("%q cannot be the name of a workspace.", w.Name), "")
 	}

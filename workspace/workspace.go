@@ -42,11 +42,21 @@ type Workspace struct {
 	Warnings    source.Faults
 }
 
-// Retention says how long parts of the book are kept; zero is for ever. Keys are kept as long as the book.
+// Retention says how long parts of the book are kept; zero is for ever. Keys are kept as long as the book, and so is
+// whatever something open needs. What is told of a thing is never kept longer than the thing.
 type Retention struct {
-	Bodies    time.Duration `yaml:"bodies"`    // of arrivals
-	Exchanges time.Duration `yaml:"exchanges"` // of attempts
-	Journeys  time.Duration `yaml:"journeys"`  // events with their runs and effects
+	Bodies     time.Duration // what was received, byte for byte
+	Exchanges  time.Duration // requests and answers of effects and reads
+	Journeys   time.Duration // items and events with their runs and effects, counted from the last that happened to them
+	Rejections time.Duration // what was turned away: counts by hour, and samples
+	Figures    time.Duration // counts by hour
+	Audit      time.Duration // what people did
+}
+
+// DefaultRetention is what a workspace without `retention:` keeps.
+func DefaultRetention() Retention {
+	const day = 24 * time.Hour
+	return Retention{Bodies: 400 * day, Exchanges: 400 * day, Journeys: 1100 * day, Rejections: 30 * day, Figures: 3660 * day}
 }
 
 // Owner is a person or team that acts.

@@ -102,7 +102,7 @@ func (a *app) wire(s setup) (err error) {
 	a.show, err = show.New(show.Options{
 		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
 		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
-		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Now: time.Now, Log: s.log,
+		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Paused: a.engine.Paused, Now: time.Now, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,7 @@ func (m *Main) examine(ctx context.Context, where bookFlags) error {
 		p.ill(fmt.Sprintf("the workspace has %s", count(len(faults), "fault", "faults")), "see them with: waybill check "+where.dir)
 	default:
 		p.fine("the workspace %s: %s, %s", name(ws, dir), count(len(ws.Flows), "flow", "flows"), count(len(ws.Connections), "connection", "connections"))
+		p.fine("kept: %s", keptWords(ws.Retention))
 		for _, f := range faults {
 			if f.Severity == source.Warning {
 				p.note(fmt.Sprintf("%s:%d: %s", f.Span.File, f.Span.Line, f.Message), f.Hint)
@@ -75,6 +77,7 @@ func (m *Main) examine(ctx context.Context, where bookFlags) error {
 		m.examineSecrets(ctx, p, ws, where)
 	}
 	m.examineVersions(p, ws)
+	m.examineBackups(ctx, p, at, where)
 	if p.bad > 0 {
 		fmt.Fprintf(m.Stdout, "\n%s to mend.\n", count(p.bad, "thing", "things"))
 		return problem{}
@@ -104,6 +107,20 @@ func (m *Main) examineServer(ctx context.Context, p *patient, at place) {
 		p.note("the connection goes through a pooler, which must hand out connections by transaction or by session",
 			"give --database-listen, or listen= in the address, the server's own address, so that other nodes' work is heard of at once")
 	}
+}
+
+// keptWords says how long parts of the book are kept.
+func keptWords(r workspace.Retention) string {
+	part := func(what string, d time.Duration) string {
+		if d == 0 {
+			return what + " for good"
+		}
+		return fmt.Sprintf("%s %d days", what, int(d.Hours()/24))
+	}
+	return strings.Join([]string{
+		part("bodies", r.Bodies), part("exchanges", r.Exchanges), part("journeys", r.Journeys),
+		part("rejections", r.Rejections), part("figures", r.Figures), part("audit", r.Audit),
+	}, ", ") + "; keys and what is open in any case"
 }
 
 func (m *Main) examineFiles(ctx context.Context, p *patient, at place) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/engine"
 	"waybill/record"
 	"waybill/show"
 	"waybill/simulator"
@@ -102,6 +103,29 @@ func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, 
 			return nil, &waybill.Error{Kind: waybill.Invalid, Message: "no button is named"}
 		}
 		return a.press(ctx, *in.Press)
+	case "person-find":
+		return a.opened.findPerson(ctx, in)
+	case "person-erase":
+		p, err := readPerson(in.Value)
+		if err != nil {
+			return nil, err
+		}
+		return a.opened.erasePerson(ctx, p)
+	case "erasures":
+		return a.opened.erasures(ctx)
+	case "erase-again":
+		return a.opened.eraseAgain(ctx, in.Value)
+	case "backup":
+		return a.opened.backup(ctx, in.Name)
+	case "backups":
+		return a.opened.backups(ctx)
+	case "restore-mark":
+		return a.opened.markRestored(ctx, in.Name)
+	case "restore-status":
+		return a.opened.restoreStatus(ctx)
+	case "restore-confirm":
+		said, err := a.engine.Act(ctx, waybill.Act{Who: owner, Verb: waybill.VerbResume, Object: engine.RestoredObject, Reason: in.Value})
+		return []string{said}, err
 	case "sign-in":
 		path, err := a.show.Access().OneTimeLink(ctx)
 		return []string{path}, err

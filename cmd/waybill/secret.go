@@ -115,7 +115,7 @@ func (m *Main) doLocal(ctx context.Context, f bookFlags, act string, in localAct
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	lines, err := l.act(ctx, act, in)
+	lines, err := l.patiently().act(ctx, act, in)
 	if err != nil {
 		return err
 	}

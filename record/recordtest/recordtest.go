@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t *testing.T) *record.Book) {
 		{"journey", journeyCases},
 		{"overview", overviewCases},
 		{"jobs", jobCases},
+		{"retention", retentionCases},
+		{"one person", personCases},
 	} {
 		t.Run(area.name, func(t *testing.T) {
 			for _, c := range area.cases {

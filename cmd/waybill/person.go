@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"waybill"
+	"waybill/record"
+)
+
+func (m *Main) person() *cobra.Command {
+	c := &cobra.Command{
+		Use: "person", Short: "find, export or erase what the book holds of one person",
+		Long: `A person is found by reading the whole book, which takes a while on a big one: an address may stand in a raw request or in
+somebody's note. Give one value or several; those that the book knows for the same person are looked for, too.`,
+	}
+	var where bookFlags
+	var who waybill.Person
+	var confirm bool
+	var from string
+	find := &cobra.Command{
+		Use: "find", Short: "say what would be erased, and what has to stay", Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error { return m.onPerson(c.Context(), where, "person-find", who) },
+	}
+	export := &cobra.Command{
+		Use: "export", Short: "print everything of a person as one JSON document", Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error { return m.exportPerson(c.Context(), where, who) },
+	}
+	erase := &cobra.Command{
+		Use: "erase", Short: "erase a person; without --confirm it only says what would go", Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !confirm {
+				return m.onPerson(c.Context(), where, "person-find", who)
+			}
+			return m.onPerson(c.Context(), where, "person-erase", who)
+		},
+	}
+	erase.Flags().BoolVar(&confirm, "confirm", false, "do it; it cannot be undone")
+	erasures := &cobra.Command{
+		Use: "erasures", Short: "print the list of who was erased (hashes only), or erase again whom a list names", Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if from == "" {
+				return m.doLocal(c.Context(), where, "erasures", localAct{}, "[]")
+			}
+			text, err := os.ReadFile(m.path(from))
+			if err != nil {
+				return err
+			}
+			return m.doLocal(c.Context(), where, "erase-again", localAct{Value: string(text)}, "")
+		},
+	}
+	erasures.Flags().StringVar(&from, "from", "", "a list printed by this command, after an older backup was restored")
+	for _, sub := range []*cobra.Command{find, export, erase, erasures} {
+		where.add(m, sub)
+		if sub != erasures {
+			sub.Flags().StringSliceVar(&who.Emails, "email", nil, "an e-mail address")
+			sub.Flags().StringSliceVar(&who.Phones, "phone", nil, "a phone number, with its country code")
+			sub.Flags().StringSliceVar(&who.IDs, "id", nil, "the person's id in an outside system")
+		}
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+func (m *Main) onPerson(ctx context.Context, where bookFlags, act string, who waybill.Person) error {
+	if who.Empty() {
+		return usage{errors.New("say who: --email, --phone or --id")}
+	}
+	text, err := json.Marshal(who)
+	if err != nil {
+		return err
+	}
+	return m.doLocal(ctx, where, act, localAct{Value: string(text)}, "")
+}
+
+// exportPerson prints what was found with every journey, whole.
+func (m *Main) exportPerson(ctx context.Context, where bookFlags, who waybill.Person) (err error) {
+	if who.Empty() {
+		return usage{errors.New("say who: --email, --phone or --id")}
+	}
+	l, err := m.dial(ctx, m.dir([]string{where.dir}), where.database, where.env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	text, err := json.Marshal(who)
+	if err != nil {
+		return err
+	}
+	lines, err := l.patiently().act(ctx, "person-find", localAct{Value: string(text), Keep: true})
+	if err != nil {
+		return err
+	}
+	var found waybill.PersonFound
+	if err := json.Unmarshal([]byte(lines[0]), &found); err != nil {
+		return err
+	}
+	out := struct {
+		Found    waybill.PersonFound        `json:"found"`
+		Journeys map[string]json.RawMessage `json:"journeys"`
+	}{found, map[string]json.RawMessage{}}
+	ids := []string{}
+	for _, id := range found.Events {
+		ids = append(ids, string(id))
+	}
+	for _, k := range found.Kept {
+		if k.Event != "" {
+			ids = append(ids, string(k.Event))
+		}
+	}
+	for _, id := range found.Items {
+		ids = append(ids, string(id))
+	}
+	for _, id := range ids {
+		body, err := l.get(ctx, "/api/v1/events/"+url.PathEscape(id))
+		if err != nil {
+			return err
+		}
+		out.Journeys[id] = body
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	return m.printJSON(body)
+}
+
+func readPerson(text string) (p waybill.Person, err error) {
+	err = json.Unmarshal([]byte(text), &p)
+	return p, err
+}
+
+// findPerson says what is held of a person: in words, or as JSON.
+func (o *opened) findPerson(ctx context.Context, in localAct) ([]string, error) {
+	p, err := readPerson(in.Value)
+	if err != nil {
+		return nil, err
+	}
+	f, err := o.book.FindPerson(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if in.Keep {
+		text, err := json.Marshal(f)
+		return []string{string(text)}, err
+	}
+	return append(foundWords("Would be erased", f), "Nothing was changed. To do it: waybill person erase --confirm …"), nil
+}
+
+func foundWords(what string, f *waybill.PersonFound) []string {
+	lines := []string{fmt.Sprintf("%s: %s, %s, %s, %s, %s, %s, %s.", what,
+		count(len(f.Events), "event", "events"), count(len(f.Arrivals), "arrival with its bytes", "arrivals with their bytes"),
+		count(len(f.Runs), "run", "runs"), count(len(f.Effects), "effect", "effects"), count(len(f.Fetches), "read", "reads"),
+		count(len(f.Subjects), "subject", "subjects"), count(f.Notes, "note", "notes"))}
+	for _, k := range f.Kept {
+		lines = append(lines, fmt.Sprintf("Stays: %s %s", k.Event, k.Why))
+	}
+	return append(lines, "Ids, keys, states, times and amounts stay in any case: accounts are kept by them.")
+}
+
+func (o *opened) erasePerson(ctx context.Context, p waybill.Person) ([]string, error) {
+	f, err := o.book.FindPerson(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	id, err := o.book.ErasePerson(ctx, f, owner)
+	if err != nil {
+		return nil, err
+	}
+	return append(foundWords("Erased, as "+id, f), "Backups made before still hold it: keep the list of waybill person erasures apart from them."), nil
+}
+
+func (o *opened) erasures(ctx context.Context) ([]string, error) {
+	var list []waybill.Erasure
+	err := o.book.View(ctx, func(tx *record.Tx) (err error) { list, err = tx.Erasures(); return err })
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	text, err := json.Marshal(list)
+	return []string{string(text)}, err
+}
+
+// eraseAgain erases whom a list names by hashes, in a book restored from an older backup.
+func (o *opened) eraseAgain(ctx context.Context, text string) ([]string, error) {
+	var list []waybill.Erasure
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "this is no list of erasures", Hint: "give the file that waybill person erasures printed", Err: err}
+	}
+	people, err := o.book.Known(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{fmt.Sprintf("%s of the list %s in this book.", count(len(people), "person", "people"), map[bool]string{true: "was", false: "were"}[len(people) == 1])}
+	for _, p := range people {
+		more, err := o.erasePerson(ctx, p)
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, more[0])
+	}
+	return lines, nil
+}

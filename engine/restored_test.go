@@ -1,0 +1,217 @@
+package engine_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"waybill"
+	"waybill/engine"
+	"waybill/record"
+	"waybill/simulator"
+)
+
+// everyGrade is a flow with one write of each grade of repeat, the gravest last.
+var everyGrade = map[string]string{"flows/a.yaml": `flow: a
+title: A payment is refunded, noted, told to the team and to the customer
+owner: ops
+on: payment.succeeded
+steps:
+  - id: back
+    do: pay.refund.create
+    with: {payment_id: "${payment.id}", amount: "${payment.amount}"}
+  - id: contact
+    do: crm.contact.upsert
+    with: {email: asha@example.com, first_name: Asha}
+  - id: team
+    do: team.message.post
+    with: {channel: C0123456789, text: "paid ${payment.id}"}
+  - id: customer
+    do: wa.template.send
+    with: {to: "+919876543210", template: payment_received, language: en, params: {name: Asha, amount: "1"}}
+`}
+
+// saved makes a backup of the rig's book.
+func (r *rig) saved() string {
+	r.t.Helper()
+	file := filepath.Join(r.t.TempDir(), "backup.db")
+	if _, err := r.book.Backup(r.t.Context(), file, "test"); err != nil {
+		r.t.Fatal(err)
+	}
+	return file
+}
+
+// restore ends the process and its book, and begins another over a book restored from a backup. The world goes on.
+func (r *rig) restore(file string) {
+	r.t.Helper()
+	r.kill()
+	to := "sqlite:" + filepath.Join(r.t.TempDir(), "book.db")
+	if _, err := record.Restore(r.t.Context(), record.Restoring{From: file, To: to, Environment: r.env, Now: r.v.Now}); err != nil {
+		r.t.Fatal(err)
+	}
+	var err error
+	r.book, err = record.Open(r.t.Context(), to, record.Options{Now: r.v.Now, IDs: r.ids, Environment: r.env, Inline: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	book := r.book
+	r.t.Cleanup(func() { _ = book.Close() })
+	r.start(r.ws)
+}
+
+// made counts what the provider's own ledger says was made, by connection and type.
+func (r *rig) made() map[string]int {
+	out := map[string]int{}
+	for _, x := range r.ledger {
+		if x.Did == "created" && x.Connection != "crm" {
+			out[x.Connection+" "+x.Type]++
+		}
+	}
+	return out
+}
+
+// payment makes the webhooks of a payment and delivers them.
+func (r *rig) payment(order string) []simulator.Webhook {
+	r.t.Helper()
+	hooks := r.hooks("pay", "charge.succeeded", simulator.TriggerOptions{Set: map[string]string{"order_id": order}})
+	for _, h := range hooks {
+		r.insist(h)
+	}
+	return hooks
+}
+
+// TestARestoredBookSendsNothingTwice loses a process after a backup: what it did since is known to the providers only. What
+// comes again is not done again, what cannot be known is asked about, and what is new is done.
+func TestARestoredBookSendsNothingTwice(t *testing.T) {
+	r := newRig(t, load(t, files(everyGrade)))
+	r.hold = func(h simulator.Webhook) bool { return strings.Contains(h.URL, "/in/wa") } // no later proof: the worst there is
+	r.payment("SO-1")
+	r.run(20 * time.Second)
+	r.act("wa", waybill.VerbPause, "to have something planned in the backup")
+	r.payment("SO-2")
+	r.run(20 * time.Second)
+	file := r.saved()
+	r.act("wa", waybill.VerbResume, "")
+	again := r.payment("SO-3") // nothing of it is in the backup
+	r.run(20 * time.Second)
+	before := r.made()
+	if before["wa message"] != 3 || before["team message"] != 3 || before["pay refund"] != 3 {
+		t.Fatalf("before the loss: %v", before)
+	}
+
+	r.restore(file)
+	sent := len(r.calls)
+	for _, h := range again {
+		r.insist(h)
+	}
+	r.run(2 * time.Minute)
+	for _, call := range r.calls[sent:] {
+		if isWrite(r, call) {
+			t.Errorf("%s was called before anybody looked", call)
+		}
+	}
+	if got := r.offers(engine.RestoredObject); len(got) != 1 {
+		t.Fatalf("offered: %v", got)
+	}
+	if eff := r.newest("customer"); eff.State != waybill.EffectUnknown || eff.Event == "" {
+		t.Errorf("what stood planned in the backup is %s (%s), want unknown", eff.State, eff.Reason)
+	}
+
+	r.act(engine.RestoredObject, waybill.VerbResume, "compared with their consoles")
+	r.act("wa", waybill.VerbResume, "")
+	r.run(time.Hour)
+	if got := r.made(); fmt.Sprint(got) != fmt.Sprint(before) {
+		t.Errorf("after the restore the providers made %v, before %v", got, before)
+	}
+	unknown := 0
+	for _, eff := range r.effects() {
+		if eff.State == waybill.EffectUnknown {
+			unknown++
+			if eff.Address != "customer" {
+				t.Errorf("%s is unknown: %s", eff.Address, eff.Reason)
+			}
+		}
+	}
+	if unknown != 2 {
+		t.Errorf("%d effects are unknown, want the message of the backup and that of the payment that came again", unknown)
+	}
+	if got := r.onlyProblem(); got.Cause != waybill.AnswerLost || got.Count != 2 {
+		t.Errorf("the list has %+v", got)
+	}
+
+	r.payment("SO-4")
+	r.run(time.Minute)
+	after := r.made()
+	for what, n := range before {
+		if after[what] != n+1 {
+			t.Errorf("%s: %d after a new payment, want %d", what, after[what], n+1)
+		}
+	}
+	for _, eff := range r.effects() {
+		if eff.State == waybill.EffectUnknown {
+			r.act(string(eff.ID), waybill.VerbHappened, "it is in their console")
+		}
+	}
+	r.run(time.Minute)
+	r.wantNoProblem()
+}
+
+// isWrite reports whether an action changes something at its provider.
+func isWrite(r *rig, call string) bool {
+	for name, c := range r.ws.Connections {
+		for action, a := range c.Manifest.Actions {
+			if name+"."+action == call {
+				return a.Kind != waybill.KindRead
+			}
+		}
+	}
+	return false
+}
+
+// TestARestoreIsCutOffAnywhereAndBegunAgain kills the first start over a restored book and starts it again: what is in doubt
+// is so once, and sending is still paused.
+func TestARestoreIsCutOffAnywhereAndBegunAgain(t *testing.T) {
+	r := newRig(t, load(t, files(everyGrade)))
+	r.act("wa", waybill.VerbPause, "to have something planned")
+	for n := range 5 {
+		r.payment(fmt.Sprintf("SO-%d", n))
+	}
+	r.run(20 * time.Second)
+	r.restore(r.saved())
+	for range 3 {
+		r.run(time.Second)
+		r.restart()
+	}
+	r.run(time.Minute)
+	var mark *waybill.Restored
+	err := r.book.View(t.Context(), func(tx *record.Tx) (err error) { mark, err = tx.Restored(); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mark.Paused() || mark.Unknown != 5 || mark.StartedAt.IsZero() {
+		t.Errorf("the book remembers %+v", mark)
+	}
+	if got := r.onlyProblem().Count; got != 5 {
+		t.Errorf("%d on the list, want 5", got)
+	}
+	if n := r.made()["wa message"]; n != 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+	for _, eff := range r.effects() {
+		if eff.State == waybill.EffectUnknown {
+			r.act(string(eff.ID), waybill.VerbDidNot, "not in their console")
+		}
+	}
+	r.act("wa", waybill.VerbResume, "")
+	r.run(time.Minute)
+	if n := r.made()["wa message"]; n != 0 {
+		t.Errorf("%d messages were sent while sending is paused", n)
+	}
+	r.act(engine.RestoredObject, waybill.VerbResume, "looked")
+	r.run(5 * time.Minute)
+	if n := r.made()["wa message"]; n != 5 {
+		t.Errorf("%d messages were sent after a person said that none had been, want 5", n)
+	}
+}

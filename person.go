@@ -1,0 +1,42 @@
+package waybill
+
+import "time"
+
+// Person is somebody whose data the book may hold, by the values that name them.
+type Person struct {
+	Emails []string `json:"emails,omitempty"`
+	Phones []string `json:"phones,omitempty"` // digits, with or without +
+	IDs    []string `json:"ids,omitempty"`    // at an outside system
+}
+
+// Empty reports whether nothing names anybody.
+func (p Person) Empty() bool { return len(p.Emails)+len(p.Phones)+len(p.IDs) == 0 }
+
+// PersonFound is where the book holds something of a person.
+type PersonFound struct {
+	Person   Person       `json:"person"` // with the addresses and numbers their subjects gave besides
+	Subjects []SubjectID  `json:"subjects,omitempty"`
+	Events   []EventID    `json:"events,omitempty"`
+	Arrivals []ArrivalID  `json:"arrivals,omitempty"`
+	Items    []ItemID     `json:"items,omitempty"`
+	Effects  []EffectID   `json:"effects,omitempty"`
+	Fetches  []FetchID    `json:"fetches,omitempty"`
+	Runs     []RunID      `json:"runs,omitempty"`
+	Notes    int          `json:"notes,omitzero"` // details of problems, reasons of acts, samples of what was turned away
+	Kept     []PersonKept `json:"kept,omitempty"` // what has to stay, and why
+}
+
+// PersonKept is something of a person that is not erased now.
+type PersonKept struct {
+	Event EventID `json:"event"`
+	Why   string  `json:"why"`
+}
+
+// Erasure remembers that a person was erased, without saying who: by hashes with the book's own salt.
+type Erasure struct {
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Who    string    `json:"who"`
+	Salt   []byte    `json:"salt"`
+	Hashes []string  `json:"hashes"`
+}

@@ -1,0 +1,438 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"strings"
+
+	"waybill"
+)
+
+// One person across the whole book. A person is looked for by reading everything, in steps: an address may stand in a raw
+// body, a request or somebody's note, where no index leads. What is found is exported, or erased in its place: rows stay,
+// with their ids, keys, states, times and amounts; what they tell of a person goes.
+
+// erasedText stands where something told of a person.
+const erasedText = "(erased)"
+
+// personStep is how many rows are read, or erased, at once.
+const (
+	personStep  = 200
+	personErase = 8
+)
+
+// mentions finds a person's values in text.
+type mentions struct{ texts [][]byte }
+
+func mentionsOf(p waybill.Person) mentions {
+	var m mentions
+	add := func(text string) {
+		if text != "" {
+			m.texts = append(m.texts, []byte(strings.ToLower(text)))
+		}
+	}
+	for _, e := range p.Emails {
+		e = plain(e)
+		add(e)
+		add(url.QueryEscape(e))
+		add(strings.ReplaceAll(e, "@", `\u0040`))
+	}
+	for _, phone := range p.Phones {
+		d := digits(phone)
+		add(d)
+		if len(d) > 10 {
+			add(d[len(d)-10:]) // without the country's code
+		}
+	}
+	for _, id := range p.IDs {
+		add(id)
+	}
+	return m
+}
+
+func (m mentions) in(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	lower := bytes.ToLower(b)
+	return slices.ContainsFunc(m.texts, func(t []byte) bool { return bytes.Contains(lower, t) })
+}
+
+func (m mentions) any(texts ...string) bool {
+	return slices.ContainsFunc(texts, func(t string) bool { return m.in([]byte(t)) })
+}
+
+func (m mentions) inRequest(r waybill.Request) bool {
+	return m.any(r.URL) || m.in(r.Body) || m.inHeaders(r.Headers)
+}
+
+func (m mentions) inHeaders(list []waybill.Header) bool {
+	return slices.ContainsFunc(list, func(h waybill.Header) bool { return m.any(h.Value) })
+}
+
+func (m mentions) inEffect(e *waybill.Effect) bool {
+	return m.in(e.Inputs) || m.in(e.Answer) || m.in(e.Before) || m.inRequest(e.Request) || m.any(e.Reason, e.Proof, e.Object.Key, e.Object.ID)
+}
+
+func (m mentions) inFetch(f *waybill.Fetch) bool {
+	return m.in(f.Inputs) || m.in(f.Answer) || m.inRequest(f.Request) || m.any(f.Reason)
+}
+
+// FindPerson reads the whole book for what it holds of a person, a step at a time. It keeps no writer.
+func (b *Book) FindPerson(ctx context.Context, p waybill.Person) (*waybill.PersonFound, error) {
+	if p.Empty() {
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "nobody is named", Hint: "give an e-mail address, a phone number or an id"}
+	}
+	s := &search{book: b, found: &waybill.PersonFound{Person: p}, owners: map[string]bool{}, events: map[waybill.EventID]bool{}, arrivals: map[waybill.ArrivalID]bool{}}
+	for _, part := range []func(context.Context) error{s.subjects, s.readEvents, s.readArrivals, s.readEffects, s.readFetches, s.readAttempts, s.notes} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(s.found.Effects)
+	slices.Sort(s.found.Fetches)
+	s.found.Effects, s.found.Fetches = slices.Compact(s.found.Effects), slices.Compact(s.found.Fetches)
+	return s.found, nil
+}
+
+type search struct {
+	book     *Book
+	m        mentions
+	found    *waybill.PersonFound
+	events   map[waybill.EventID]bool
+	arrivals map[waybill.ArrivalID]bool
+	owners   map[string]bool // runs, items, effects, fetches that belong to the person
+}
+
+// walk reads a table with places in steps and hands each row over.
+func walk[T any](ctx context.Context, b *Book, text string, scan func(row) (T, error), each func(tx *Tx, v T) error) error {
+	after := int64(0)
+	for {
+		n := 0
+		err := b.View(ctx, func(tx *Tx) error {
+			type placed struct {
+				seq int64
+				v   T
+			}
+			rows, err := list(tx, text+" WHERE seq > $1 ORDER BY seq LIMIT $2", func(r row) (placed, error) {
+				v, err := scan(skipped{r, 1})
+				return placed{r.num(0), v}, err
+			}, after, personStep)
+			if err != nil {
+				return err
+			}
+			n = len(rows)
+			for _, r := range rows {
+				after = r.seq
+				if err := each(tx, r.v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || n < personStep {
+			return err
+		}
+	}
+}
+
+// subjects finds the person's own subjects, and takes over what these are called besides.
+func (s *search) subjects(ctx context.Context) error {
+	for range 3 { // a subject may give a number by which another one is found
+		before := len(s.found.Person.Emails) + len(s.found.Person.Phones)
+		s.m = mentionsOf(s.found.Person)
+		s.found.Subjects = nil
+		err := s.walkSubjects(ctx, func(sub waybill.Subject) {
+			named := slices.ContainsFunc(sub.Aliases, func(a waybill.Alias) bool { return s.names(a) })
+			if !named {
+				return
+			}
+			s.found.Subjects = append(s.found.Subjects, sub.ID)
+			for _, a := range sub.Aliases {
+				switch a.Kind {
+				case "email":
+					s.found.Person.Emails = addText(s.found.Person.Emails, a.Value)
+				case "phone":
+					s.found.Person.Phones = addText(s.found.Person.Phones, a.Value)
+				}
+			}
+		})
+		if err != nil || len(s.found.Person.Emails)+len(s.found.Person.Phones) == before {
+			return err
+		}
+	}
+	s.m = mentionsOf(s.found.Person)
+	return nil
+}
+
+// names reports whether an alias is one of the person's values.
+func (s *search) names(a waybill.Alias) bool {
+	p := s.found.Person
+	return a.Kind == "email" && slices.ContainsFunc(p.Emails, func(v string) bool { return plain(v) == plain(a.Value) }) ||
+		a.Kind == "phone" && slices.ContainsFunc(p.Phones, func(v string) bool { return digits(v) == digits(a.Value) }) ||
+		slices.Contains(p.IDs, a.Value)
+}
+
+func addText(list []string, v string) []string {
+	if slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
+}
+
+func (s *search) walkSubjects(ctx context.Context, each func(waybill.Subject)) error {
+	after := ""
+	for {
+		n := 0
+		err := s.book.View(ctx, func(tx *Tx) error {
+			rows, err := list(tx, `SELECT id, type, name, rank, fact_time, updated_at, aliases, fields FROM subjects
+				WHERE id > $1 ORDER BY id LIMIT $2`, scanSubject, after, personStep)
+			n = len(rows)
+			for _, r := range rows {
+				after = string(r.ID)
+				each(r)
+			}
+			return err
+		})
+		if err != nil || n < personStep {
+			return err
+		}
+	}
+}
+
+func (s *search) readEvents(ctx context.Context) error {
+	return walk(ctx, s.book, "SELECT seq, "+eventColumns+" FROM events", scanEvent, func(tx *Tx, e waybill.Event) error {
+		hit := s.m.in(e.Data) || s.m.any(e.Subject) ||
+			slices.ContainsFunc(e.Search, func(k waybill.SearchKey) bool { return s.m.any(k.Value) }) ||
+			slices.ContainsFunc(e.Mapping, func(f waybill.MappedField) bool { return s.m.any(f.Value, f.From) })
+		if !hit {
+			return nil
+		}
+		why, err := tx.personNeeds(e.ID)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			s.found.Kept = append(s.found.Kept, waybill.PersonKept{Event: e.ID, Why: why})
+			return nil
+		}
+		s.events[e.ID] = true
+		s.found.Events = append(s.found.Events, e.ID)
+		if e.Arrival != "" {
+			s.arrivals[e.Arrival] = true
+		}
+		runs, err := tx.RunsOf(e.ID)
+		for i := range runs {
+			s.found.Runs = append(s.found.Runs, runs[i].ID)
+			s.owners[string(runs[i].ID)] = true
+		}
+		return err
+	})
+}
+
+// personNeeds says why an event cannot be erased now; empty when it can.
+func (tx *Tx) personNeeds(id waybill.EventID) (string, error) {
+	needed, err := tx.eventNeeded(id, 1<<62)
+	if err != nil || !needed {
+		return "", err
+	}
+	return "something of it is open: a run that has not ended, an effect that is not settled, or a problem; end it, and erase again", nil
+}
+
+func (s *search) readArrivals(ctx context.Context) error {
+	type kept struct {
+		a    waybill.Arrival
+		body []byte
+	}
+	scan := func(r row) (kept, error) {
+		a, err := scanArrival(r)
+		return kept{a, r.bytes(7)}, err
+	}
+	text := "SELECT seq, id, connection, account, via, received_at, body_hash, doc, body FROM arrivals"
+	return walk(ctx, s.book, text, scan, func(tx *Tx, k kept) error {
+		if !s.arrivals[k.a.ID] && !s.m.in(k.body) && !s.m.any(k.a.URL) && !s.m.inHeaders(k.a.Headers) {
+			return nil
+		}
+		for _, it := range k.a.Items {
+			if open, err := either(tx.itemOpen(string(it.ID)), tx.listed("item:"+string(it.ID))); open || err != nil {
+				s.found.Kept = append(s.found.Kept, waybill.PersonKept{Why: "item " + string(it.ID) + " is still to be understood"})
+				return err
+			}
+		}
+		s.found.Arrivals = append(s.found.Arrivals, k.a.ID)
+		for _, it := range k.a.Items {
+			s.found.Items = append(s.found.Items, it.ID)
+			s.owners[string(it.ID)] = true
+		}
+		return nil
+	})
+}
+
+func (s *search) kept(event waybill.EventID) bool {
+	return slices.ContainsFunc(s.found.Kept, func(k waybill.PersonKept) bool { return k.Event != "" && k.Event == event })
+}
+
+func (s *search) readEffects(ctx context.Context) error {
+	return walk(ctx, s.book, "SELECT seq, "+effectColumns+" FROM effects", scanEffect, func(_ *Tx, e waybill.Effect) error {
+		if s.kept(e.Event) || e.State.Open() || !s.events[e.Event] && !s.m.inEffect(&e) {
+			return nil
+		}
+		s.found.Effects = append(s.found.Effects, e.ID)
+		s.owners[string(e.ID)] = true
+		return nil
+	})
+}
+
+func (s *search) readFetches(ctx context.Context) error {
+	return walk(ctx, s.book, "SELECT seq, "+fetchColumns+" FROM fetches", scanFetch, func(tx *Tx, f waybill.Fetch) error {
+		if f.State == waybill.FetchPlanned ||
+			!s.owners[string(f.Run)] && !s.owners[string(f.Item)] && !s.owners[string(f.Effect)] && !s.m.inFetch(&f) {
+			return nil
+		}
+		if open, err := tx.runOpen(string(f.Run))(); open || err != nil {
+			return err
+		}
+		s.found.Fetches = append(s.found.Fetches, f.ID)
+		s.owners[string(f.ID)] = true
+		return nil
+	})
+}
+
+// readAttempts finds exchanges that mention the person though what they are for does not.
+func (s *search) readAttempts(ctx context.Context) error {
+	return walk(ctx, s.book, "SELECT seq, owner, id, started_at, doc, request, response FROM attempts", scanAttempt, func(tx *Tx, a waybill.Attempt) error {
+		owner := string(a.Effect) + string(a.Fetch)
+		if s.owners[owner] || !s.m.inRequest(a.Request) && !s.m.in(a.Response) && !s.m.any(a.Error, a.Note) {
+			return nil
+		}
+		if open, err := tx.ownerNeeded(agedRow{id: owner}); open || err != nil {
+			return err
+		}
+		s.owners[owner] = true
+		if a.Effect != "" {
+			s.found.Effects = append(s.found.Effects, a.Effect)
+		} else {
+			s.found.Fetches = append(s.found.Fetches, a.Fetch)
+		}
+		return nil
+	})
+}
+
+// noteTables are those whose words may mention a person beside everything else.
+var noteTables = []struct{ name, id string }{ // a table that nothing changes
+	{"problems", "id"}, {"audit", "id"}, {"job_members", "object"}, {"rejection_samples", "seq"},
+}
+
+func (s *search) notes(ctx context.Context) error {
+	return s.book.View(ctx, func(tx *Tx) error {
+		for _, t := range noteTables {
+			docs, err := list(tx, "SELECT doc FROM "+t.name, text0)
+			if err != nil {
+				return err
+			}
+			for _, d := range docs {
+				if s.m.any(d) {
+					s.found.Notes++
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// --- the list of who was erased ---
+
+func erasureHash(salt []byte, kind, value string) string {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(kind + "\x00" + value))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func personHashes(salt []byte, p waybill.Person) []string {
+	var out []string
+	for _, e := range p.Emails {
+		out = append(out, erasureHash(salt, "email", plain(e)))
+	}
+	for _, d := range p.Phones {
+		out = append(out, erasureHash(salt, "phone", digits(d)))
+	}
+	for _, id := range p.IDs {
+		out = append(out, erasureHash(salt, "id", id))
+	}
+	return out
+}
+
+// noteErasure remembers that a person was erased, so that a backup from before can be rid of them too.
+func (tx *Tx) noteErasure(p waybill.Person, who string) (string, error) {
+	text, found, err := one(tx, "SELECT value FROM book WHERE name = 'erasure salt'", text0)
+	if err != nil {
+		return "", err
+	}
+	salt, err := hex.DecodeString(text)
+	if !found || err != nil {
+		salt = make([]byte, 32)
+		if _, err := rand.Read(salt); err != nil {
+			return "", err
+		}
+		if err := tx.setBook("erasure salt", hex.EncodeToString(salt)); err != nil {
+			return "", err
+		}
+	}
+	e := waybill.Erasure{ID: tx.book.o.IDs.New("era"), At: tx.now, Who: who, Salt: salt, Hashes: personHashes(salt, p)}
+	return e.ID, tx.putErasure(e)
+}
+
+func (tx *Tx) putErasure(e waybill.Erasure) error {
+	text, err := doc(e)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("INSERT INTO erasures (id, at, who, doc) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", e.ID, e.At, e.Who, text)
+	return err
+}
+
+// Erasures lists who was erased, oldest first, without saying who.
+func (tx *Tx) Erasures() ([]waybill.Erasure, error) {
+	return list(tx, "SELECT doc FROM erasures ORDER BY id", func(r row) (waybill.Erasure, error) {
+		var e waybill.Erasure
+		return e, undoc(r.text(0), &e)
+	})
+}
+
+// Known finds in the book the values of persons that a list of erasures names by hashes only.
+func (b *Book) Known(ctx context.Context, erased []waybill.Erasure) ([]waybill.Person, error) {
+	found := make([]waybill.Person, len(erased))
+	note := func(kind, value string) {
+		for i, e := range erased {
+			switch {
+			case kind == "email" && slices.Contains(e.Hashes, erasureHash(e.Salt, kind, plain(value))):
+				found[i].Emails = addText(found[i].Emails, value)
+			case kind == "phone" && slices.Contains(e.Hashes, erasureHash(e.Salt, kind, digits(value))):
+				found[i].Phones = addText(found[i].Phones, value)
+			case slices.Contains(e.Hashes, erasureHash(e.Salt, "id", value)):
+				found[i].IDs = addText(found[i].IDs, value)
+			}
+		}
+	}
+	s := &search{book: b}
+	err := s.walkSubjects(ctx, func(sub waybill.Subject) {
+		for _, a := range sub.Aliases {
+			note(a.Kind, a.Value)
+		}
+	})
+	if err == nil {
+		err = walk(ctx, b, "SELECT seq, "+eventColumns+" FROM events", scanEvent, func(_ *Tx, e waybill.Event) error {
+			for _, k := range e.Search {
+				note(k.Kind, k.Value)
+			}
+			return nil
+		})
+	}
+	return slices.DeleteFunc(found, waybill.Person.Empty), err
+}

@@ -1,0 +1,170 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"waybill"
+)
+
+// Restoring says how a backup becomes a book.
+type Restoring struct {
+	// From is the backup, To the place of the new book: sqlite:PATH, where nothing is yet.
+	From, To string
+	// Environment the book is to serve: a backup of another one is refused. Empty takes the backup's.
+	Environment string
+	// At is the moment of a backup that does not say it itself: a copy of the file made by other means.
+	At  time.Time
+	Now func() time.Time
+}
+
+// Restore makes a book of a backup, marked so that its first start doubts what may have been sent after the backup and
+// sends nothing until a person has looked. The file is whole and on stable storage at its place, or not there. It overwrites
+// nothing. Errors: Conflict when there is something, Invalid for a file that is no book, of another environment, or written
+// by a newer Waybill.
+func Restore(ctx context.Context, r Restoring) (*waybill.Restored, error) {
+	path, ok := strings.CutPrefix(r.To, "sqlite:")
+	if !ok || path == "" || path == ":memory:" {
+		return nil, &waybill.Error{
+			Kind: waybill.Invalid, Message: "a backup is restored into a file: sqlite:PATH",
+			Hint: "for PostgreSQL restore with its own tools, then run waybill restore --mark",
+		}
+	}
+	if err := mustBeFree(path); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(r.From + "-wal"); err == nil {
+		return nil, &waybill.Error{
+			Kind: waybill.Invalid, Message: r.From + " has a write-ahead log beside it: it is a book in use, or was, and no backup",
+			Hint: "make a backup with waybill backup; a book whose process has ended is moved as it is, with its -wal file",
+		}
+	}
+	m, err := inspect(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, unavailable("making the folder of the book", err)
+	}
+	part := path + ".part"
+	if err := makeFile(part); err != nil {
+		return nil, err
+	}
+	mark := &waybill.Restored{BackupAt: m.At, RestoredAt: r.Now().UTC().Truncate(time.Millisecond)}
+	if err := copyFile(ctx, r.From, part); err != nil {
+		return nil, errors.Join(unavailable("copying the backup", err), removeBook(part))
+	}
+	err = withFile(part, false, func(c *sqliteConn) error {
+		if err := sound(c); err != nil {
+			return err
+		}
+		return markRestored(&Tx{s: c}, mark)
+	})
+	if err == nil {
+		err = settle(part, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, removeBook(part))
+	}
+	return mark, nil
+}
+
+// markRestored writes into a book that it was restored. Of two restores the earlier backup counts: what any lost process
+// did since then is not known.
+func markRestored(tx *Tx, mark *waybill.Restored) error {
+	before, err := tx.Restored()
+	if err != nil {
+		return err
+	}
+	if before != nil && before.BackupAt.Before(mark.BackupAt) && mark.BackupAt.Sub(before.BackupAt) < 30*24*time.Hour {
+		mark.BackupAt = before.BackupAt
+	}
+	return tx.SetRestored(mark)
+}
+
+// MarkRestored says of a book that was restored by its database's own tools that it was, and from a backup of which
+// moment.
+func (tx *Tx) MarkRestored(at time.Time) (*waybill.Restored, error) {
+	mark := &waybill.Restored{BackupAt: at.UTC().Truncate(time.Millisecond), RestoredAt: tx.now}
+	return mark, markRestored(tx, mark)
+}
+
+// inspect reads what a backup is, and refuses what cannot be restored.
+func inspect(r Restoring) (*waybill.Backup, error) {
+	if _, err := os.Stat(r.From); errors.Is(err, fs.ErrNotExist) {
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: "there is no backup at " + r.From, Hint: "name the file that waybill backup wrote"}
+	}
+	m := &waybill.Backup{}
+	err := withFile(r.From, true, func(c *sqliteConn) error {
+		tx := &Tx{s: c}
+		text, _, err := one(tx, "SELECT value FROM book WHERE name = 'backup'", text0)
+		if err != nil {
+			return err
+		}
+		if err := undoc(text, m); err != nil {
+			return err
+		}
+		if m.Environment, err = tx.Environment(); err != nil {
+			return err
+		}
+		version, _, err := one(tx, "SELECT max(version) FROM migrations", num0)
+		m.Schema = int(version)
+		return err
+	})
+	if err != nil {
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: r.From + " is no backup of a book", Hint: "name the file that waybill backup wrote", Err: err}
+	}
+	if !r.At.IsZero() {
+		m.At = r.At
+	}
+	newest, err := newestSchema()
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(m.Schema) > newest:
+		return nil, newerBook(int64(m.Schema), newest)
+	case r.Environment != "" && r.Environment != m.Environment:
+		return nil, otherEnvironment(m.Environment, r.Environment)
+	case m.At.IsZero():
+		return nil, &waybill.Error{
+			Kind: waybill.Invalid, Message: r.From + " does not say of which moment it is: it was not made by waybill backup",
+			Hint: "name the moment from which on it is not known what was sent, rather too early than too late: --at 2026-03-01T10:00:00Z",
+		}
+	}
+	return m, nil
+}
+
+func newerBook(version, newest int64) error {
+	return &waybill.Error{
+		Kind: waybill.Invalid, Message: fmt.Sprintf("the book has schema %d, this waybill knows up to %d", version, newest),
+		Hint: "run the newer waybill that wrote it, or restore a backup from before the update",
+	}
+}
+
+func otherEnvironment(have, want string) error {
+	return &waybill.Error{
+		Kind:    waybill.Invalid,
+		Message: fmt.Sprintf("this book is for the environment %q and cannot be opened for %q", have, want),
+		Hint:    "give each environment a database of its own; live and test data are never mixed",
+	}
+}
+
+// newestSchema is the number of the newest migration this program knows.
+func newestSchema() (int64, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	newest := int64(0)
+	for _, file := range files {
+		n, e := migrationNumber(file)
+		if e != nil {
+			return 0, e
+		}
+		newest = max(newest, n)
+	}
+	return newest, err
+}
