@@ -67,7 +67,7 @@ func (p *pace) fill(limits connector.Limits, now time.Time) {
 		return
 	}
 	burst := max(1, float64(limits.Burst))
-	if rate != limits.PerSecond { //nolint:staticcheck // it is the same number, or another was chosen
+	if rate != limits.PerSecond {
 		burst = max(1, min(burst, rate))
 	}
 	if p.filled.IsZero() {

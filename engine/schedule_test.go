@@ -59,7 +59,7 @@ func TestAScheduleStartsItsFlowAtItsTime(t *testing.T) {
 
 func TestATickIsRunOnceOverRestarts(t *testing.T) {
 	ws := load(t, files(map[string]string{"flows/a.yaml": morning}))
-	whole := 0
+	var whole int
 	for k := 1; ; k++ {
 		r := newRig(t, ws)
 		r.seldom()

@@ -72,5 +72,3 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"Whole days are days of the calendar in the workspace's zone. `within: business_hours` moves the end into business hours; " +
 		"`counting: business_hours` lets only them count."},
 }
-
-const later = "It comes with a later version of Waybill; remove it for now."

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,10 +113,7 @@ func (m *machine) anew() (map[string]any, error) {
 	if err != nil || data == nil {
 		return m.vars, err
 	}
-	vars := make(map[string]any, len(m.vars))
-	for name, v := range m.vars {
-		vars[name] = v
-	}
+	vars := maps.Clone(m.vars)
 	vars[m.flow.Noun] = data
 	return vars, nil
 }

@@ -11,9 +11,9 @@ import (
 	"waybill/flow"
 )
 
-func scheduled(t testing.TB, fields string) *flow.Schedule {
-	t.Helper()
-	return sound(t, "flow: s\ntitle: S\nschedule: {"+fields+"}\nsteps:\n  - {id: a, set: \"${schedule.date}\"}\n").Schedule
+func scheduled(tb testing.TB, fields string) *flow.Schedule {
+	tb.Helper()
+	return sound(tb, "flow: s\ntitle: S\nschedule: {"+fields+"}\nsteps:\n  - {id: a, set: \"${schedule.date}\"}\n").Schedule
 }
 
 func TestTicksFollowTheClocksOfTheZone(t *testing.T) {

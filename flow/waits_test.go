@@ -218,7 +218,7 @@ func TestMistakesOfWaitsAreNamedAtTheirPlace(t *testing.T) {
 	}{
 		"no timeout":                  {"  - {id: a, wait_for: payment.succeeded, match: {payment.order_id: order.id}}\n", "E333", 6, "timeout: 3d"},
 		"no match":                    {"  - {id: a, wait_for: payment.succeeded, timeout: 3d}\n", "E332", 6, "match: {payment.id: order.id}"},
-		"unknown event":               {"  - {id: a, wait_for: payment.suceeded, match: {payment.order_id: order.id}, timeout: 3d}\n", "E301", 6, "payment.succeeded"}, //nolint:misspell // meant
+		"unknown event":               {"  - {id: a, wait_for: payment.suceeded, match: {payment.order_id: order.id}, timeout: 3d}\n", "E301", 6, "payment.succeeded"},
 		"a match that may be absent":  {"  - {id: a, wait_for: payment.succeeded, match: {payment.order_id: order.?note}, timeout: 3d}\n", "E332", 6, "may be absent"},
 		"a match of text with number": {"  - {id: a, wait_for: payment.succeeded, match: {payment.order_id: order.balance.minor}, timeout: 3d}\n", "E206", 6, "text"},
 		"a field misspelt":            {"  - {id: a, wait_for: payment.succeeded, match: {payment.order_di: order.id}, timeout: 3d}\n", "E332", 6, "order_id"},

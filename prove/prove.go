@@ -26,7 +26,7 @@ type Options struct {
 	NoCases  bool   // only random worlds
 	NoRandom bool   // only the systematic part
 	Quick    bool   // a sparser systematic part
-	Arrivals int    // things that come in in a random world; default 8
+	Arrivals int    // things that arrive in a random world; default 8
 	Dir      string // as the command that replays a world names it
 	// Expired, when set, says that the time is up.
 	Expired func() bool

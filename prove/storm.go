@@ -34,10 +34,11 @@ func sources(ws *workspace.Workspace) []source {
 	var out []source
 	seen := map[string]bool{}
 	add := func(s source) {
-		key := s.String() + " " + strings.Join(sorted(s.set), ",")
+		parts := []string{s.String(), strings.Join(sorted(s.set), ",")}
 		for _, k := range sorted(s.set) {
-			key += "=" + s.set[k]
+			parts = append(parts, s.set[k])
 		}
+		key := strings.Join(parts, "=")
 		if !seen[key] {
 			seen[key] = true
 			out = append(out, s)

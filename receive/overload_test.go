@@ -77,7 +77,7 @@ func TestBeyondCapacityTheIntakeShedsAndLosesNothingItAccepted(t *testing.T) {
 				if res == nil {
 					return
 				}
-				if res.StatusCode != 200 && res.Header.Get("Retry-After") == "" {
+				if res.StatusCode != http.StatusOK && res.Header.Get("Retry-After") == "" {
 					t.Errorf("%d without a Retry-After", res.StatusCode)
 				}
 				mu.Lock()
@@ -97,7 +97,7 @@ func TestBeyondCapacityTheIntakeShedsAndLosesNothingItAccepted(t *testing.T) {
 		t.Errorf("the answers are %v", codes)
 	}
 	for i := range 20 {
-		if res := call(t, client, address, fmt.Sprintf(`{"after": %d}`, i)); res != nil && res.StatusCode != 200 {
+		if res := call(t, client, address, fmt.Sprintf(`{"after": %d}`, i)); res != nil && res.StatusCode != http.StatusOK {
 			t.Errorf("after the storm: %d", res.StatusCode)
 		}
 	}
@@ -125,7 +125,7 @@ func TestASlowSenderHoldsNoOtherUp(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	for i := range 50 {
-		if res := call(t, client, address, fmt.Sprintf(`{"n": %d}`, i)); res != nil && res.StatusCode != 200 {
+		if res := call(t, client, address, fmt.Sprintf(`{"n": %d}`, i)); res != nil && res.StatusCode != http.StatusOK {
 			t.Fatalf("request %d beside the slow ones: %d", i, res.StatusCode)
 		}
 	}

@@ -61,7 +61,7 @@ func (q queue[T]) take(tx *Tx, condition string, now time.Time, limit int, args 
 	bound[len(bound)-1] = min(limit, ClaimBatch)
 	taken, err := q.read(tx, fmt.Sprintf(`WITH mine AS MATERIALIZED (SELECT id%s AND `+freeClaim+`%s%s)
 		UPDATE %s SET claim = $%d WHERE id IN (SELECT id FROM mine) RETURNING due, id, %s`,
-		where, last, tx.lock(" FOR UPDATE SKIP LOCKED"), q.table, len(bound)+1, q.columns), append(bound[:len(bound):len(bound)], tx.epoch))
+		where, last, tx.lock(" FOR UPDATE SKIP LOCKED"), q.table, len(bound)+1, q.columns), append(slices.Clip(bound), tx.epoch))
 	if err != nil {
 		return nil, err
 	}

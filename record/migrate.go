@@ -32,8 +32,7 @@ func migrateOnce(ctx context.Context, s session, st store, o Options) error {
 	}
 	if err := bringUp(s, st, o); err != nil {
 		_ = s.rollback() // the first error says why
-		var broken *storageError
-		if errors.As(err, &broken) {
+		if _, broken := errors.AsType[*storageError](err); broken {
 			return unavailable("opening the book", err)
 		}
 		return err

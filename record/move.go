@@ -55,7 +55,7 @@ func Move(ctx context.Context, from, to string, o Options) (Moved, error) {
 
 // mover is a move under way.
 type mover struct {
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // of the one move it is made for
 	o     Options
 	old   *sqliteStore
 	fresh *postgresStore

@@ -40,13 +40,12 @@ type pgConn struct {
 	inTx   byte      // I idle, T in a transaction, E in one that failed
 	dead   error
 	used   time.Time
-	ctx    context.Context // of the read transaction under way
+	ctx    context.Context //nolint:containedctx // of the read transaction under way
 	forget func() bool
 
 	arena  []byte
 	params [][]byte
 	spare  *pgRows
-	oids   []uint32
 }
 
 // pgStatement is a statement as the server knows it.
@@ -79,7 +78,7 @@ func (c *pgConn) close() error {
 	}
 	err := c.conn.Close()
 	if errors.Is(err, net.ErrClosed) || c.dead != nil {
-		return nil
+		return nil //nolint:nilerr // it is closed, which is all that was wanted
 	}
 	return err
 }
@@ -423,7 +422,7 @@ func (c *pgConn) begin(ctx context.Context, write bool) error {
 		return c.die(err)
 	}
 	c.forget = context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
-	c.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", nil)
+	c.command("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", nil)
 	return nil
 }
 

@@ -146,8 +146,6 @@ func (tx *Tx) RunsOf(id waybill.EventID) ([]waybill.Run, error) {
 // holder, so that the primary key lets one run hold a lane, however many nodes write the book. Whoever comes in behind
 // it, or asks where somebody stands, locks that row first: a lane is handed on only to those who are in it by then.
 
-const holds = -1
-
 // inLane is the run of a lane's row.
 const inLane = "CASE WHEN at = -1 THEN holder ELSE run END"
 
@@ -182,8 +180,8 @@ func (tx *Tx) lockLane(lane string) (held bool, err error) {
 			return held, err
 		}
 		// It may have been handed on while its row was waited for.
-		_, any, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 LIMIT 1", text0, lane)
-		if err != nil || !any {
+		_, waiting, err := one(tx, "SELECT run FROM lanes WHERE lane = $1 LIMIT 1", text0, lane)
+		if err != nil || !waiting {
 			return false, err
 		}
 	}

@@ -50,8 +50,12 @@ func (l *loader) retention(raw rawRetention) Retention {
 		text source.Text
 		to   *time.Duration
 	}{
-		{raw.Bodies, &r.Bodies}, {raw.Exchanges, &r.Exchanges}, {raw.Journeys, &r.Journeys},
-		{raw.Rejections, &r.Rejections}, {raw.Figures, &r.Figures}, {raw.Audit, &r.Audit},
+		{raw.Bodies, &r.Bodies},
+		{raw.Exchanges, &r.Exchanges},
+		{raw.Journeys, &r.Journeys},
+		{raw.Rejections, &r.Rejections},
+		{raw.Figures, &r.Figures},
+		{raw.Audit, &r.Audit},
 	} {
 		switch part.text.Value {
 		case "":

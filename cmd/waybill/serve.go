@@ -256,7 +256,7 @@ func servingFile(p place) string { return p.beside + ".serve" }
 
 // announce writes the file and takes it away again.
 func (m *Main) announce(ctx context.Context, a *app, address string) (forget func(), err error) {
-	token, err := a.local(ctx)
+	token, err := a.local(context.WithoutCancel(ctx)) // one who is told to stop at once still says where he was
 	if err != nil {
 		return nil, err
 	}

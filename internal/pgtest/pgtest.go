@@ -26,31 +26,31 @@ const required = "WAYBILL_TEST_POSTGRES"
 // Database gives a test an empty place for a book on the process's server, and returns its address. It is a schema of its
 // own; what an earlier test left there was emptied, because a hundred tables and indexes take far longer to make. Where
 // there is no PostgreSQL the test is skipped, saying so; with WAYBILL_TEST_POSTGRES=required it fails.
-func Database(t testing.TB) string {
-	t.Helper()
-	s := shared(t)
+func Database(tb testing.TB) string {
+	tb.Helper()
+	s := shared(tb)
 	name := s.take()
 	if name == "" {
-		name = s.make(t)
+		name = s.make(tb)
 	}
-	t.Cleanup(func() { s.giveBack(name) })
+	tb.Cleanup(func() { s.giveBack(name) })
 	return s.place(name)
 }
 
 // Fresh is Database for a test that changes the schema: nobody used the place before, nobody will afterwards.
-func Fresh(t testing.TB) string {
-	t.Helper()
-	s := shared(t)
-	return s.place(s.make(t))
+func Fresh(tb testing.TB) string {
+	tb.Helper()
+	s := shared(tb)
+	return s.place(s.make(tb))
 }
 
-func (s *Server) make(t testing.TB) string {
-	t.Helper()
+func (s *Server) make(tb testing.TB) string {
+	tb.Helper()
 	s.mu.Lock()
 	s.n++
 	name := fmt.Sprintf("book%d", s.n)
 	s.mu.Unlock()
-	s.Exec(t, "CREATE SCHEMA "+name)
+	s.Exec(tb, "CREATE SCHEMA "+name)
 	return name
 }
 
@@ -88,9 +88,9 @@ func (s *Server) giveBack(name string) {
 }
 
 // Shared returns the process's server, to be asked about and disturbed.
-func Shared(t testing.TB) *Server {
-	t.Helper()
-	return shared(t)
+func Shared(tb testing.TB) *Server {
+	tb.Helper()
+	return shared(tb)
 }
 
 // started is the one server of a process.
@@ -100,14 +100,14 @@ var started struct { //nolint:gochecknoglobals // a test process has one server,
 	err    error
 }
 
-func shared(t testing.TB) *Server {
-	t.Helper()
+func shared(tb testing.TB) *Server {
+	tb.Helper()
 	started.once.Do(func() { started.server, started.err = start() })
 	if started.err != nil {
 		if os.Getenv(required) == "required" {
-			t.Fatalf("no PostgreSQL for the test: %v", started.err)
+			tb.Fatalf("no PostgreSQL for the test: %v", started.err)
 		}
-		t.Skipf("no PostgreSQL for the test: %v", started.err)
+		tb.Skipf("no PostgreSQL for the test: %v", started.err)
 	}
 	return started.server
 }
@@ -127,10 +127,10 @@ func (s *Server) DSN(database string) string {
 }
 
 // Exec runs statements as an administrator, outside any book.
-func (s *Server) Exec(t testing.TB, text string) {
-	t.Helper()
+func (s *Server) Exec(tb testing.TB, text string) {
+	tb.Helper()
 	if _, err := s.Query(context.Background(), "postgres", text); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -153,20 +153,20 @@ func (s *Server) Query(ctx context.Context, database, text string) ([]string, er
 }
 
 // Restart stops the server as a crash would, and starts it again.
-func (s *Server) Restart(t testing.TB) {
-	t.Helper()
-	s.Stop(t)
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	s.Stop(tb)
 	if err := s.run(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // Stop ends the server at once, as a crash would.
-func (s *Server) Stop(t testing.TB) {
-	t.Helper()
+func (s *Server) Stop(tb testing.TB) {
+	tb.Helper()
 	_, err := s.keeper.WriteString("stop\n")
 	if err := errors.Join(err, s.keeper.Close()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for range 200 {
 		if _, err := os.Stat(filepath.Join(s.dir, "ended")); err == nil {
@@ -174,14 +174,14 @@ func (s *Server) Stop(t testing.TB) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatal("the server does not stop")
+	tb.Fatal("the server does not stop")
 }
 
 // Start starts a server that was stopped.
-func (s *Server) Start(t testing.TB) {
-	t.Helper()
+func (s *Server) Start(tb testing.TB) {
+	tb.Helper()
 	if err := s.run(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,7 +13,7 @@ import (
 
 // unprivileged is a command for a user who is not root, whom PostgreSQL refuses.
 func (s *Server) unprivileged(name string, args ...string) *exec.Cmd {
-	c := exec.Command(name, args...) //nolint:gosec // of this package
+	c := exec.CommandContext(context.Background(), name, args...) // it ends with the server
 	c.Dir = s.dir
 	if uid, gid, ok := other(); ok {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}

@@ -286,6 +286,7 @@ func (d *Disk) xWrite(_ *libc.TLS, f, buf uintptr, n int32, off int64) int32 {
 		d.strike = nil
 		d.cut()
 		d.tellCut()
+	default: // the error below is all of it
 	}
 	return lib.SQLITE_IOERR_WRITE
 }

@@ -243,8 +243,10 @@ var effectCases = []testCase{
 	}},
 	{"a question has one answer", func(k *kit) {
 		ask := func(id waybill.AskID) *waybill.Question {
-			q := &waybill.Question{ID: id, Run: "run_1", Event: "evt_1", Flow: "a", Address: "ok", Question: "Shall we?", DueAt: k.now.Add(time.Hour),
-				For: []waybill.AskFor{{Address: "write", Inputs: []byte("{}"), Fingerprint: "f"}}, Who: []string{"ops"}}
+			q := &waybill.Question{
+				ID: id, Run: "run_1", Event: "evt_1", Flow: "a", Address: "ok", Question: "Shall we?", DueAt: k.now.Add(time.Hour),
+				For: []waybill.AskFor{{Address: "write", Inputs: []byte("{}"), Fingerprint: "f"}}, Who: []string{"ops"},
+			}
 			k.do(func(tx *record.Tx) error { return tx.PutAsk(q) })
 			return q
 		}
