@@ -27,9 +27,9 @@ const gatherSize = 28 * (pageSize + 24)
 
 // gatherer is the VFS. Its functions are kept here, for SQLite holds them by their bare addresses.
 type gatherer struct {
-	vfs     uintptr                 // in SQLite's own memory, for it stays in its list
-	methods lib.Tsqlite3_io_methods // of the log
-	system  uintptr                 // the system's VFS
+	vfs     uintptr // in SQLite's own memory, as all that it follows pointers into
+	methods uintptr // of the log, there too
+	system  uintptr // the system's VFS
 	name    uintptr
 
 	open  xOpen
@@ -75,12 +75,16 @@ func newGatherer(below string) (*gatherer, error) {
 		return nil, &waybill.Error{Kind: waybill.Internal, Message: "SQLite has no way to files on this system"}
 	}
 	vfs := libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(lib.Tsqlite3_vfs{})))
-	if vfs == 0 {
+	g.methods = libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(lib.Tsqlite3_io_methods{})))
+	if vfs == 0 || g.methods == 0 {
+		libc.Xfree(tls, vfs)
+		libc.Xfree(tls, g.methods)
 		return nil, &waybill.Error{Kind: waybill.Unavailable, Message: "no memory is left for opening the book"}
 	}
 	name, err := libc.CString(fmt.Sprintf("waybill-%x", vfs))
 	if err != nil {
 		libc.Xfree(tls, vfs)
+		libc.Xfree(tls, g.methods)
 		return nil, err
 	}
 	g.vfs, g.name = vfs, name
@@ -109,6 +113,7 @@ func (g *gatherer) forget() {
 	lib.Xsqlite3_vfs_unregister(tls, g.vfs)
 	libc.Xfree(tls, g.name)
 	libc.Xfree(tls, g.vfs)
+	libc.Xfree(tls, g.methods)
 }
 
 // by is how the file at path is opened by way of the VFS.
@@ -131,12 +136,13 @@ func (g *gatherer) take(file uintptr) {
 	defer g.mu.Unlock()
 	if g.below == nil {
 		g.below = there[lib.Tsqlite3_io_methods](*methods)
-		g.methods = *g.below
-		g.methods.FxClose, g.methods.FxRead, g.methods.FxWrite = address(g.close), address(g.read), address(g.write)
-		g.methods.FxTruncate, g.methods.FxSync, g.methods.FxFileSize = address(g.cut), address(g.sync), address(g.size)
+		own := there[lib.Tsqlite3_io_methods](g.methods)
+		*own = *g.below
+		own.FxClose, own.FxRead, own.FxWrite = address(g.close), address(g.read), address(g.write)
+		own.FxTruncate, own.FxSync, own.FxFileSize = address(g.cut), address(g.sync), address(g.size)
 	}
 	g.logs[file] = &gathered{}
-	*methods = uintptr(unsafe.Pointer(&g.methods))
+	*methods = g.methods
 }
 
 // log is what an open log has gathered.
