@@ -50,7 +50,7 @@ steps:
 title: One after another, for each sender
 owner: ops
 on: payment.succeeded
-lane: payment.id.substring(0, 9)
+lane: payment.id.substring(0, 6)
 steps:
   - id: keyed
     do: far.thing.keyed
