@@ -17,7 +17,7 @@ import (
 // TestKilledAtEveryLabelledStepNothingIsLostOrDoubled ends the process with SIGKILL at each labelled step of the engine, at the
 // first, third and seventh time it is passed (WAYBILL_STEPS times as often for a larger proof), under load.
 func TestKilledAtEveryLabelledStepNothingIsLostOrDoubled(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
 		t.Skip("killed in the full run")
 	}
 	p := newProvider(t, 11)
@@ -90,7 +90,7 @@ func (r *rig) dies(step string, nth, round int) []string {
 // TestASignalEndsTheServerOnlyAfterWhatIsUnderWay sends SIGTERM under load: the process ends by itself within 10 s and leaves no
 // effect whose outcome it did not wait for.
 func TestASignalEndsTheServerOnlyAfterWhatIsUnderWay(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
 		t.Skip("stopped in the full run")
 	}
 	stops, seed := number("WAYBILL_STOPS", 8), uint64(number("WAYBILL_SEED", 5))
@@ -137,7 +137,7 @@ const spine = "df4f443"
 // TestUpgradedUnderLoadNothingIsLostOrDoubled begins on the first version, under load, kills it, stops the next start as an
 // operator does, and goes on with this version on the same book.
 func TestUpgradedUnderLoadNothingIsLostOrDoubled(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
 		t.Skip("upgraded in the full run")
 	}
 	old := filepath.Join(t.TempDir(), "old")
