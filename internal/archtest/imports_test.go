@@ -44,7 +44,6 @@ var layers = map[string][]string{
 	"prove":             {"", "secret", "record", "record/faultdisk", "receive", "deliver", "simulator", "workspace", "engine"},
 	"cmd/waybill":       {"*"},
 	"bench":             {"*"},
-	"bench/*":           {"*"},
 	"internal/*":        {"*"},
 }
 
@@ -61,7 +60,7 @@ var exclusive = []struct {
 	{"github.com/jackc/pgx/v5/pgconn", "only record holds the book's SQL", []string{"record", "internal/*", "bench"}},
 	{"github.com/jackc/pgx/v5/pgproto3", "only record holds the book's SQL", []string{"record"}},
 	{"html/template", "only show writes HTML", []string{"show"}},
-	{"flag", "only cmd reads flags", []string{"cmd/waybill", "bench", "bench/*", "internal/*"}},
+	{"flag", "only cmd reads flags", []string{"cmd/waybill", "bench", "internal/*"}},
 	{"github.com/spf13/cobra", "only cmd reads flags", []string{"cmd/waybill"}},
 }
 
