@@ -288,8 +288,8 @@ func (r *recorded) standsInTheWay(p *flow.PlannedEffect, next *waybill.Effect, w
 		w.Class, w.Words = waybill.ClassNothing, "too late: it was good until "+until.UTC().Format(time.RFC3339)
 		return nil
 	}
-	if object, ordered := next.Writes(); ordered {
-		newest, by, err := r.tx.Stamp(object)
+	if _, ordered := next.Writes(); ordered {
+		newest, by, err := r.e.newestWritten(r.tx, next)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,11 @@ func (e *Engine) claimObject(tx *record.Tx, view *deliver.GateView, object waybi
 	if err != nil {
 		return err
 	}
+	if also, ok := e.alsoKept(view.Effect); ok && other == "" {
+		if other, err = tx.Writer(also); err != nil {
+			return err
+		}
+	}
 	if other != "" {
 		writing, err := tx.Effect(other)
 		if err != nil && waybill.KindOf(err) != waybill.NotFound {
@@ -24,8 +29,35 @@ func (e *Engine) claimObject(tx *record.Tx, view *deliver.GateView, object waybi
 			view.Writing = writing
 		}
 	}
-	view.Newest, view.NewestBy, err = tx.Stamp(object)
+	view.Newest, view.NewestBy, err = e.newestWritten(tx, view.Effect)
 	return err
+}
+
+// alsoKept is the other name that writes to an effect's object may be kept under; false when there is none. Until the account's
+// own id is known, that is the connection's name.
+func (e *Engine) alsoKept(eff *waybill.Effect) (object waybill.ObjectRef, ok bool) {
+	object, _ = eff.Writes()
+	if object.Account != eff.Connection {
+		object.Account = eff.Connection
+		return object, true
+	}
+	object.Account = e.account(eff.Connection)
+	return object, object.Account != "" && object.Account != eff.Connection
+}
+
+// newestWritten returns the stamp of the newest fact written to an effect's object, and the effect that wrote it.
+func (e *Engine) newestWritten(tx *record.Tx, eff *waybill.Effect) (waybill.Stamp, waybill.EffectID, error) {
+	object, _ := eff.Writes()
+	newest, by, err := tx.Stamp(object)
+	also, ok := e.alsoKept(eff)
+	if err != nil || !ok {
+		return newest, by, err
+	}
+	older, before, err := tx.Stamp(also)
+	if err == nil && before != "" && (by == "" || deliver.Older(newest, older)) {
+		return older, before, nil
+	}
+	return newest, by, err
 }
 
 // claimed keeps the claim of an effect that goes, and gives back that of one that does not. One that may go though another
@@ -51,7 +83,7 @@ func (e *Engine) noteWritten(tx *record.Tx, eff *waybill.Effect, object waybill.
 		if err != nil || mine {
 			return err
 		}
-		newest, _, err := tx.Stamp(object)
+		newest, _, err := e.newestWritten(tx, eff)
 		if err != nil || deliver.Older(eff.Order, newest) {
 			return err
 		}

@@ -104,11 +104,10 @@ func (e *Engine) judgePutBack(tx *record.Tx, job *waybill.Job, m *judged) error 
 
 // writtenSince is the effect that wrote to the same object after this one and was not put back; nil when none did.
 func (e *Engine) writtenSince(tx *record.Tx, eff *waybill.Effect) (*waybill.Effect, error) {
-	object, ordered := eff.Writes()
-	if !ordered {
+	if _, ordered := eff.Writes(); !ordered {
 		return nil, nil
 	}
-	_, by, err := tx.Stamp(object)
+	_, by, err := e.newestWritten(tx, eff)
 	if err != nil || by == "" || by == eff.ID {
 		return nil, err
 	}

@@ -43,6 +43,29 @@ func TestAnOlderFactThatArrivesLateDoesNotOverwriteANewerOne(t *testing.T) {
 	}
 }
 
+// TestWhatWasWrittenBeforeAnAccountWasKnownIsNotOverwrittenByAnOlderFact: until the first webhook of the CRM tells its account's
+// own id, writes are kept under the connection's name.
+func TestWhatWasWrittenBeforeAnAccountWasKnownIsNotOverwrittenByAnOlderFact(t *testing.T) {
+	r := newRig(t, oneStep(t, stateStep))
+	set := map[string]string{"order_id": "SO-1", "data.object.receipt_email": "asha@example.com"}
+	r.send("pay", "payment_intent.succeeded", set)
+	r.run(5 * time.Second)
+	r.send("crm", "contact.creation", nil)
+	r.run(5 * time.Second)
+	set["order_id"] = "SO-2"
+	for _, h := range r.hooks("pay", "payment_intent.succeeded", simulator.TriggerOptions{Set: set, Late: time.Hour}) {
+		r.insist(h)
+	}
+	r.run(5 * time.Second)
+	list := r.effects()
+	if len(list) != 2 || list[0].Account == list[1].Account {
+		t.Fatalf("%d effects, of one account: nothing is shown", len(list))
+	}
+	if late := r.newest("up"); late.State != waybill.EffectSkipped || !strings.HasPrefix(late.Reason, "late") {
+		t.Errorf("the older fact is %s: %s", late.State, late.Reason)
+	}
+}
+
 func TestTwoWritesToOneObjectAreNeverUnderWayTogether(t *testing.T) {
 	r := newRig(t, oneStep(t, stateStep))
 	r.world.Script(simulator.Fault{Connection: "crm", Kind: simulator.Slow, Delay: 5 * time.Second, Times: 4})

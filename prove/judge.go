@@ -238,13 +238,19 @@ func (w *world) judgeLists(b *book, say func(kind, format string, args ...any)) 
 	}
 }
 
-// judgeRest wants everything ended, or on a person's list. A run that waits for a time of its own is at rest until then.
+// judgeRest wants everything ended, or on a person's list, or waiting for something that is on one. A run that waits for a time
+// of its own is at rest until then.
 func judgeRest(b *book, now time.Time, say func(kind, format string, args ...any)) {
 	blocked := map[waybill.RunID]bool{}
 	for i := range b.runs {
+		blocked[b.runs[i].ID] = b.runs[i].State == waybill.RunBlocked
+	}
+	for id := range b.behind(blocked) {
+		blocked[id] = true
+	}
+	for i := range b.runs {
 		r := &b.runs[i]
-		blocked[r.ID] = r.State == waybill.RunBlocked
-		if !r.State.Ended() && r.State != waybill.RunBlocked && !far(r, now) {
+		if !r.State.Ended() && !blocked[r.ID] && !far(r, now) {
 			say(Lost, "a run of %s is left %s: %s", r.Flow, r.State, r.Reason)
 		}
 	}
@@ -259,6 +265,27 @@ func judgeRest(b *book, now time.Time, say func(kind, format string, args ...any
 			say(Lost, "an item of %s is left %s: %s", it.Type, it.State, it.Reason)
 		}
 	}
+}
+
+// behind are the runs whose next write is an older fact than one of which a person has to say whether it was written: only then
+// is it known whether the older may be written as well.
+func (b *book) behind(blocked map[waybill.RunID]bool) map[waybill.RunID]bool {
+	out := map[waybill.RunID]bool{}
+	for i := range b.effects {
+		doubted := &b.effects[i]
+		object, ordered := doubted.Writes()
+		if !ordered || doubted.State != waybill.EffectUnknown || !blocked[doubted.Run] {
+			continue
+		}
+		for k := range b.effects {
+			eff := &b.effects[k]
+			same, _ := eff.Writes()
+			if eff.State == waybill.EffectPlanned && same == object && deliver.Older(eff.Order, doubted.Order) {
+				out[eff.Run] = true
+			}
+		}
+	}
+	return out
 }
 
 func far(r *waybill.Run, now time.Time) bool {

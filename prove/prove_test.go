@@ -139,7 +139,7 @@ func seedsFrom(t *testing.T, usual int) (seeds int, first uint64) {
 
 // TestNothingIsLostOrDoubledInAnyWorld runs random worlds of the torture workspace and of the largest example.
 func TestNothingIsLostOrDoubledInAnyWorld(t *testing.T) {
-	for name, usual := range map[string]int{"torture": 60, "payment-to-crm": 60} {
+	for name, usual := range map[string]int{"torture": 200, "payment-to-crm": 100} {
 		t.Run(name, func(t *testing.T) {
 			seeds, first := seedsFrom(t, usual)
 			r, err := Run(t.Context(), example(t, name), Options{Seeds: seeds, Seed: first, NoCases: true, Dir: dirOf(name)})

@@ -15,7 +15,12 @@ func (tx *Tx) ClaimObject(o waybill.ObjectRef, by, instead waybill.EffectID) (ot
 	if err != nil || changed > 0 {
 		return "", err
 	}
-	writer, _, err := one(tx, "SELECT writer FROM stamps WHERE hash = $1", text0, hash)
+	return tx.Writer(o)
+}
+
+// Writer returns the effect that writes to an object now; empty when none does.
+func (tx *Tx) Writer(o waybill.ObjectRef) (waybill.EffectID, error) {
+	writer, _, err := one(tx, "SELECT writer FROM stamps WHERE hash = $1", text0, hash12(o.Account, o.Type, o.Key))
 	return waybill.EffectID(writer), err
 }
 
