@@ -104,6 +104,30 @@ func TestTheBookRefusesUntilItCouldBeOpenedAgain(t *testing.T) {
 	}
 }
 
+func TestTheBookIsReadyOnlyWhileItKeepsWhatIsWritten(t *testing.T) {
+	b := openFile(t)
+	if err := b.Ready(t.Context()); err != nil {
+		t.Fatalf("a new book: %v", err)
+	}
+	b.mu.Lock()
+	b.store = &failingStore{b.store, 3}
+	b.mu.Unlock()
+	oneCommit(b, func(session) error { return errDisk })
+	if _, err := take(b, "key 1"); waybill.KindOf(err) != waybill.Unavailable {
+		t.Fatalf("kept: %v", err)
+	}
+	for n := range 3 { // nothing comes in meanwhile: whoever asks finds out
+		if err := b.Ready(t.Context()); waybill.KindOf(err) != waybill.Unavailable {
+			t.Fatalf("ask %d: %v", n, err)
+		}
+	}
+	for range 2 {
+		if err := b.Ready(t.Context()); err != nil {
+			t.Fatalf("there is room again: %v", err)
+		}
+	}
+}
+
 func TestAFullDiskIsUnavailableAndNothingIsHalfWritten(t *testing.T) {
 	b := openFile(t)
 	b.mu.Lock()

@@ -77,6 +77,22 @@ func (b *Book) Do(ctx context.Context, do func(*Tx) error) error {
 	}
 }
 
+// Ready reports whether the book can be read and written now: nil, or why not (Unavailable). It reads, and when what was to be
+// written last failed, it tries whether a write is kept again; a book that works is not written to.
+func (b *Book) Ready(ctx context.Context) error {
+	err := b.View(ctx, func(tx *Tx) error {
+		_, _, err := one(tx, "SELECT value FROM book WHERE name = $1", text0, "environment")
+		return err
+	})
+	if err != nil || !b.failed.Load() {
+		return err
+	}
+	return b.Do(ctx, func(tx *Tx) error {
+		_, err := tx.exec("UPDATE book SET value = value WHERE name = $1", "environment")
+		return err
+	})
+}
+
 // write is the writer: it takes what is queued, runs it, commits, answers.
 func (b *Book) write() {
 	var batch []*act
@@ -139,6 +155,7 @@ func (b *Book) batch(batch *[]*act) {
 func (b *Book) run(batch *[]*act, more func(n int) *act) {
 	ctx := context.Background()
 	if err := b.beginWrite(ctx); err != nil {
+		b.failed.Store(true)
 		fail(*batch, unavailable("the book cannot be written now", err))
 		return
 	}
@@ -157,6 +174,7 @@ func (b *Book) run(batch *[]*act, more func(n int) *act) {
 		}
 	}
 	done = true
+	b.failed.Store(err != nil)
 	if err != nil {
 		b.breakDown()
 		fail(*batch, err)

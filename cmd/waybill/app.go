@@ -102,7 +102,7 @@ func (a *app) wire(s setup) (err error) {
 	a.show, err = show.New(show.Options{
 		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
 		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
-		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Paused: a.engine.Paused, Now: time.Now, Log: s.log,
+		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Ready: a.ready, Paused: a.engine.Paused, Now: time.Now, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -111,6 +111,13 @@ func (a *app) wire(s setup) (err error) {
 	a.mux.Handle("/in/", a.metrics.count(a.intake))
 	a.mux.Handle("/", a.show)
 	return nil
+}
+
+// ready says whether what is sent here can be kept: balancers ask before they send.
+func (a *app) ready(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	return a.opened.book.Ready(ctx)
 }
 
 // simulate opens an account at the simulated systems for every connection.
