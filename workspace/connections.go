@@ -76,9 +76,11 @@ func (l *loader) connection(n *source.Node) {
 	for env, block := range blocks {
 		if block != nil {
 			l.block(m, *block, raw.Node.Get(env))
+			l.address(raw.Common.merged(*block).Private, block.BaseURL)
 		}
 	}
 	l.block(m, raw.Common, raw.Node)
+	l.address(raw.Common.Private, raw.Common.BaseURL)
 	block := blocks[l.options.Environment]
 	if block == nil {
 		block = &rawBlock{}
@@ -124,7 +126,7 @@ func (b rawBlock) merged(over rawBlock) rawBlock {
 	return out
 }
 
-// block checks one block for names that the connector does not know and for unusable addresses.
+// block checks one block for names that the connector does not know and for unusable hosts.
 func (l *loader) block(m *connector.Manifest, b rawBlock, n *source.Node) {
 	l.names(m, "setting", sortedKeys(m.Settings), b.Settings, n.Get("settings"))
 	l.names(m, "secret", sortedKeys(m.Secrets), b.Secrets, n.Get("secrets"))
@@ -139,9 +141,6 @@ func (l *loader) block(m *connector.Manifest, b rawBlock, n *source.Node) {
 		if _, port, err := net.SplitHostPort(host.Value); err != nil || port == "" {
 			l.fault("E362", host.Span, fmt.Sprintf("%q is no host and port.", host.Value), "Write for example 10.0.0.5:8443.")
 		}
-	}
-	if b.BaseURL.Value != "" {
-		l.address(b)
 	}
 }
 
@@ -158,10 +157,14 @@ func (l *loader) names(m *connector.Manifest, what string, known []string, given
 	}
 }
 
-func (l *loader) address(b rawBlock) {
-	u, err := url.Parse(b.BaseURL.Value)
+// address checks a block's address; over plain http only the private hosts that are named for it may be called.
+func (l *loader) address(private []source.Text, base source.Text) {
+	if base.Value == "" {
+		return
+	}
+	u, err := url.Parse(base.Value)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil {
-		l.fault("E362", b.BaseURL.Span, fmt.Sprintf("%q is no absolute address.", b.BaseURL.Value), "Write for example https://erp.example.com/api.")
+		l.fault("E362", base.Span, fmt.Sprintf("%q is no absolute address.", base.Value), "Write for example https://erp.example.com/api.")
 		return
 	}
 	if u.Scheme == "https" {
@@ -171,12 +174,12 @@ func (l *loader) address(b rawBlock) {
 	if u.Port() == "" {
 		host += ":80"
 	}
-	for _, p := range b.Private {
+	for _, p := range private {
 		if p.Value == host {
 			return
 		}
 	}
-	l.fault("E362", b.BaseURL.Span, "Calls over plain http can be read on their way.",
+	l.fault("E362", base.Span, "Calls over plain http can be read on their way.",
 		fmt.Sprintf("Write https, or list the private host: private: [%q]", host))
 }
 

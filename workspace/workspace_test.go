@@ -174,6 +174,19 @@ production:
 	}
 }
 
+func TestAPrivateHostNamedForAllEnvironmentsHoldsInEach(t *testing.T) {
+	files := with(t, map[string]string{"connections/crm.yaml": `connection: crm
+connector: hubspot
+private: ["10.0.0.5:8080"]
+test: {base_url: "http://10.0.0.5:8080"}
+production: {base_url: "http://10.0.0.6:8080"}
+`})
+	_, faults := load(t, files)
+	if len(faults) != 1 || faults[0].Code != "E362" || faults[0].Span.Line != 5 {
+		t.Errorf("want one fault, of line 5, got:\n%s", listed(faults))
+	}
+}
+
 func TestAnEnvironmentWithoutABlockIsRefused(t *testing.T) {
 	files := with(t, map[string]string{"connections/crm.yaml": "connection: crm\nconnector: hubspot\n"})
 	if w, faults := load(t, files); w == nil {
