@@ -13,7 +13,8 @@ import (
 // comes again, so the caller remembers what it has in hand.
 
 // These are the conditions of the partial indexes, in the same words: only so does SQLite see that an index will do. (In
-// an index, IN would cost a little table for each row written.)
+// an index, IN would cost a little table for each row written.) Nor may the state asked for be a parameter: whether the index
+// will do depends then on what is bound, and SQLite plans the statement anew at every use.
 const (
 	openItem   = "(state = 'kept' OR state = 'fetching' OR state = 'blocked')"
 	openRun    = "state <> 'done'"
@@ -103,7 +104,7 @@ func things[T any](list []dated[T], err error) ([]T, error) {
 func (q queue[T]) due(tx *Tx, now time.Time, limit int, states ...string) ([]T, error) {
 	var all []dated[T]
 	for _, state := range states {
-		some, err := q.take(tx, "state = $2", now, limit, state)
+		some, err := q.take(tx, "state = '"+state+"'", now, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -211,13 +212,13 @@ func (tx *Tx) NextDue(after time.Time) (time.Time, error) {
 		}
 	}
 	for _, state := range []waybill.ItemState{waybill.ItemKept, waybill.ItemFetching} {
-		ask("SELECT min(due) FROM items WHERE "+openItem+" AND state = $2 AND due > $1", state)
+		ask("SELECT min(due) FROM items WHERE " + openItem + " AND state = '" + string(state) + "' AND due > $1")
 	}
 	for _, state := range []waybill.RunState{waybill.RunQueued, waybill.RunRunning, waybill.RunWaiting} {
-		ask("SELECT min(due) FROM runs WHERE "+openRun+" AND state = $2 AND due > $1", state)
+		ask("SELECT min(due) FROM runs WHERE " + openRun + " AND state = '" + string(state) + "' AND due > $1")
 	}
 	for _, state := range []waybill.EffectState{waybill.EffectSent, waybill.EffectUnknown} {
-		ask("SELECT min(due) FROM effects WHERE "+openEffect+" AND state = $2 AND due > $1", state)
+		ask("SELECT min(due) FROM effects WHERE " + openEffect + " AND state = '" + string(state) + "' AND due > $1")
 	}
 	for _, c := range busy {
 		flows, e := tx.BusyFlows(c)

@@ -3,10 +3,14 @@ package record
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"waybill"
 )
@@ -197,14 +201,9 @@ func (l *listening) exec(text string, args ...any) (int, error) {
 	return l.session.exec(text, args...)
 }
 
-// TestWorkIsFoundByAnIndexHoweverLongTheBook holds every statement that runs for each event, or to find work, to an index.
-func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
-	b := openFile(t)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l := &listening{b.w, map[string]bool{}}
-	tx := &Tx{s: l, book: b, now: time.Now()}
-	for _, ask := range []func() error{
+// hotQuestions are the statements that run for each event, or to find work.
+func hotQuestions(tx *Tx) []func() error {
+	return []func() error{
 		func() error { _, err := tx.DueItems(tx.now, 10); return err },
 		func() error { _, err := tx.DueRuns(tx.now, 10); return err },
 		func() error { _, err := tx.DueEffects("crm", "won", tx.now, 10); return err },
@@ -237,7 +236,17 @@ func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 		func() error { return tx.dropEvent(agedRow{seq: 1}) },
 		func() error { return tx.dropEffect(agedRow{id: "e", key: []any{int64(1)}}) },
 		func() error { return tx.dropItem(agedRow{id: "i"}) },
-	} {
+	}
+}
+
+// TestWorkIsFoundByAnIndexHoweverLongTheBook holds every statement that runs for each event, or to find work, to an index.
+func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
+	b := openFile(t)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &listening{b.w, map[string]bool{}}
+	tx := &Tx{s: l, book: b, now: time.Now()}
+	for _, ask := range hotQuestions(tx) {
 		if err := ask(); err != nil && waybill.KindOf(err) != waybill.NotFound {
 			t.Fatal(err)
 		}
@@ -255,6 +264,43 @@ func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 		})
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestAStatementIsPlannedOnce holds the same statements to the plan they were prepared with. SQLite plans one anew at every
+// use when its plan depends on what is bound: where the state of a partial index is a parameter, or the limit.
+func TestAStatementIsPlannedOnce(t *testing.T) {
+	b := openFile(t)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, ok := b.w.(*sqliteConn)
+	if !ok {
+		t.Fatal("not SQLite")
+	}
+	planned := 0
+	err := c.conn.SetAuthorizer(sqlite.AuthorizeFunc(func(sqlite.Action) sqlite.AuthResult { // asked while planning
+		planned++
+		return sqlite.AuthResultOK
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, epoch := range []int64{0, 1} {
+		tx := &Tx{s: c, book: b, now: time.Now(), epoch: epoch}
+		for i, ask := range hotQuestions(tx) {
+			var l *listening
+			for range 2 {
+				l = &listening{c, map[string]bool{}}
+				tx.s, planned = l, 0
+				err := errors.Join(c.begin(t.Context(), true), ask())
+				if err := errors.Join(err, c.rollback()); err != nil && waybill.KindOf(err) != waybill.NotFound {
+					t.Fatal(err)
+				}
+			}
+			if planned > 0 {
+				t.Errorf("epoch %d, question %d is planned anew, one of %q", epoch, i, slices.Collect(maps.Keys(l.texts)))
+			}
 		}
 	}
 }
