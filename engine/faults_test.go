@@ -43,7 +43,7 @@ func load(t *testing.T, fs fstest.MapFS) *workspace.Workspace {
 	if ws, ok := loaded.Load(key.String()); ok {
 		return ws.(*workspace.Workspace)
 	}
-	ws, faults := workspace.Load(fs, workspace.Options{Environment: "offline", Built: connectors.All()})
+	ws, faults := workspace.Load(fs, workspace.Options{Environment: "offline", Built: connectors.All(), Manifests: &manifests})
 	if ws == nil {
 		t.Fatalf("the workspace is refused: %+v", faults)
 	}
@@ -53,6 +53,9 @@ func load(t *testing.T, fs fstest.MapFS) *workspace.Workspace {
 
 // loaded are the workspaces tests share: they never change.
 var loaded sync.Map
+
+// manifests are those that their workspaces share.
+var manifests workspace.Manifests
 
 // grades are one action of each grade of repeat.
 var grades = []struct {

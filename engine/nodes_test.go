@@ -88,7 +88,7 @@ func (c *cluster) join(name string, skew time.Duration) *node {
 			if c.unreadable != nil {
 				return nil, c.unreadable
 			}
-			return workspace.FromBundle(content, workspace.Options{Environment: c.env, Built: connectors.All()})
+			return workspace.FromBundle(content, workspace.Options{Environment: c.env, Built: connectors.All(), Manifests: &manifests})
 		},
 		Secret: func(name string) (string, bool) { value, ok := c.secrets[name]; return value, ok },
 		Keep:   func(name, value string) error { c.secrets[name] = value; return nil },

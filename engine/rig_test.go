@@ -185,7 +185,7 @@ func (r *rig) start(ws *workspace.Workspace) {
 			if r.unreadable != nil {
 				return nil, r.unreadable
 			}
-			return workspace.FromBundle(content, workspace.Options{Environment: r.env, Built: connectors.All()})
+			return workspace.FromBundle(content, workspace.Options{Environment: r.env, Built: connectors.All(), Manifests: &manifests})
 		},
 		Secret: func(name string) (string, bool) { value, ok := r.secrets[name]; return value, ok },
 		Keep:   func(name, value string) error { r.secrets[name] = value; return nil },

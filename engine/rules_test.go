@@ -320,7 +320,7 @@ func TestATestEnvironmentReachesOnlyThoseOnItsList(t *testing.T) {
 	for _, name := range []string{"crm", "team", "rzp"} {
 		delete(fs, "connections/"+name+".yaml")
 	}
-	ws, faults := workspace.Load(fs, workspace.Options{Environment: "test", Built: connectors.All()})
+	ws, faults := workspace.Load(fs, workspace.Options{Environment: "test", Built: connectors.All(), Manifests: &manifests})
 	if ws == nil {
 		t.Fatal(faults)
 	}

@@ -28,8 +28,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func versions(t *testing.T, files fs.FS) []*workspace.Workspace {
 	t.Helper()
 	var out []*workspace.Workspace
+	o := workspace.Options{Environment: "offline", Built: connectors.All(), Manifests: &workspace.Manifests{}}
 	for _, f := range []fs.FS{files, NextVersion(files)} {
-		ws, faults := workspace.Load(f, workspace.Options{Environment: "offline", Built: connectors.All()})
+		ws, faults := workspace.Load(f, o)
 		if ws == nil {
 			t.Fatalf("the workspace is refused: %+v", faults)
 		}

@@ -20,6 +20,8 @@ import (
 type Options struct {
 	Environment string // offline, test, production
 	Built       fs.FS  // the built-in connectors
+	// Manifests, when set, spares the next load of the same process what this one compiled.
+	Manifests *Manifests
 }
 
 // The environments.
@@ -64,6 +66,7 @@ type loader struct {
 	w         *Workspace
 	faults    source.Faults
 	manifests map[string]*connector.Manifest // by name; nil for one with faults
+	language  string                         // all that makes the expressions of two workspaces the same language
 	told      map[string][]string            // the events a connection can tell
 	overrides []rawOverride                  // own mappings
 }
@@ -199,6 +202,7 @@ func (l *loader) environment(connections []*source.Node) bool {
 			cfg.Connections = append(cfg.Connections, t.Value)
 		}
 	}
+	l.language = fmt.Sprintf("%#v", cfg)
 	env, err := expr.NewEnv(cfg)
 	if err != nil {
 		l.fault("E351", at(settingsFile), "The expression language cannot be set up: "+err.Error()+".", "")
@@ -227,14 +231,17 @@ func (l *loader) manifest(name source.Text) *connector.Manifest {
 		l.manifests[name.Value] = nil
 		return nil
 	}
-	m, faults := connector.Load(fsys, name.Value, l.w.Env)
-	for i := range faults {
-		faults[i].Span.File = "connectors/" + faults[i].Span.File
-	}
+	m, faults := l.options.Manifests.get(fsys, name.Value, own, l.language, func() (*connector.Manifest, source.Faults) {
+		m, faults := connector.Load(fsys, name.Value, l.w.Env)
+		for i := range faults {
+			faults[i].Span.File = "connectors/" + faults[i].Span.File
+		}
+		if m != nil {
+			m.Built = !own
+		}
+		return m, faults
+	})
 	l.add(faults)
-	if m != nil {
-		m.Built = !own
-	}
 	if !own {
 		l.keepBuilt(name.Value)
 	}

@@ -82,8 +82,11 @@ func sound(tb testing.TB) fstest.MapFS {
 
 func load(tb testing.TB, fsys fs.FS) (*workspace.Workspace, source.Faults) {
 	tb.Helper()
-	return workspace.Load(fsys, workspace.Options{Environment: workspace.Offline, Built: connectors.All()})
+	return workspace.Load(fsys, workspace.Options{Environment: workspace.Offline, Built: connectors.All(), Manifests: &manifests})
 }
+
+// manifests are those of all these workspaces.
+var manifests workspace.Manifests
 
 func TestTheWorkspaceTheMistakesAreMadeInIsSound(t *testing.T) {
 	w, faults := load(t, sound(t))

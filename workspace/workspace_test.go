@@ -2,12 +2,14 @@ package workspace_test
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"waybill"
+	"waybill/connector"
 	"waybill/connectors"
 	"waybill/examples"
 	"waybill/workspace"
@@ -309,6 +311,41 @@ func TestAnOwnConnectorTakesThePlaceOfABuiltInOne(t *testing.T) {
 	again, err := workspace.FromBundle(w.Content, workspace.Options{Environment: workspace.Offline})
 	if err != nil || again.Connections["team"].Manifest.Title != "Our Slack" {
 		t.Errorf("the bundle lost it: %v", err)
+	}
+}
+
+func TestAManifestIsCompiledOnceAndAnewWhenAnythingOfItChanges(t *testing.T) {
+	manifest, err := fs.ReadFile(connectors.All(), "slack/manifest.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := map[string]string{
+		"connections/team.yaml": "connection: team\nconnector: slack\n",
+		"flows/tell.yaml":       "flow: tell\ntitle: Tell\non: payment.succeeded\nsteps:\n  - {id: a, do: team.message.post, with: {channel: C1, text: x}}\n",
+	}
+	slack := func(more map[string]string) *connector.Manifest {
+		files := maps.Clone(base)
+		maps.Copy(files, more)
+		w, faults := load(t, with(t, files))
+		if w == nil {
+			t.Fatalf("faults:\n%s", listed(faults))
+		}
+		return w.Connections["team"].Manifest
+	}
+	first := slack(nil)
+	if slack(map[string]string{"flows/tell.yaml": strings.Replace(base["flows/tell.yaml"], "text: x", "text: y", 1)}) != first {
+		t.Error("compiled anew though only a flow changed")
+	}
+	own := slack(map[string]string{"connectors/slack/manifest.yaml": string(manifest)})
+	if own == first || own.Built || !first.Built {
+		t.Error("the workspace's own connector passes for the built-in one")
+	}
+	changed := slack(map[string]string{"connectors/slack/manifest.yaml": strings.Replace(string(manifest), "title: Slack", "title: Our Slack", 1)})
+	if changed == own || changed.Title != "Our Slack" {
+		t.Error("an older text of the connector serves")
+	}
+	if slack(map[string]string{"tables/more.csv": "# otherwise: refuse\nkey,value\na,b\n"}) == first {
+		t.Error("compiled in a language without the new table")
 	}
 }
 

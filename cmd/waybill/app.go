@@ -52,6 +52,7 @@ type setup struct {
 	remote    func(*http.Request) string
 	deliver   func(context.Context, simulator.Webhook) int // how simulated webhooks leave; nil: to publicURL
 	passing   func(step string)                            // as Main.Passing
+	manifests *workspace.Manifests
 }
 
 // assemble opens the book and wires everything; start makes it work.
@@ -60,6 +61,7 @@ func (m *Main) assemble(ctx context.Context, s setup) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.manifests = &m.manifests
 	a := &app{place: s.place, env: s.env, publicURL: s.publicURL, opened: o, live: engine.NewLive(), log: s.log}
 	if err := a.wire(s); err != nil {
 		return nil, errors.Join(err, o.book.Close())
@@ -84,7 +86,7 @@ func (a *app) wire(s setup) (err error) {
 	a.engine, err = engine.New(engine.Options{
 		Book: a.opened.book, Dispatcher: a.live, IDs: a.opened.ids, Environment: s.env, Workspace: s.ws,
 		Load: func(content []byte) (*workspace.Workspace, error) {
-			return workspace.FromBundle(content, workspace.Options{Environment: s.env, Built: connectors.All()})
+			return workspace.FromBundle(content, workspace.Options{Environment: s.env, Built: connectors.All(), Manifests: s.manifests})
 		},
 		Secret: a.opened.secret,
 		Keep: func(name, value string) error {

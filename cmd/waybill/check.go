@@ -120,7 +120,7 @@ func (m *Main) load(dir, env string) (*workspace.Workspace, source.Faults, error
 			Hint: "write one with: waybill init " + dir,
 		}
 	}
-	ws, faults := workspace.Load(os.DirFS(dir), workspace.Options{Environment: env, Built: connectors.All()})
+	ws, faults := workspace.Load(os.DirFS(dir), workspace.Options{Environment: env, Built: connectors.All(), Manifests: &m.manifests})
 	return ws, faults, nil
 }
 

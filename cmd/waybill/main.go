@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill"
+	"waybill/workspace"
 )
 
 // Main is the program with its surroundings, so that tests run the real one.
@@ -26,6 +27,8 @@ type Main struct {
 	Dir    string // relative paths start here; the working directory when empty
 	// Passing hears of the engine's labelled steps; set only in a binary built for the proof (dieat.go).
 	Passing func(step string)
+
+	manifests workspace.Manifests // compiled once, for every load
 }
 
 // The exit codes of every command.

@@ -59,7 +59,7 @@ func (m *Main) runProof(c *cobra.Command, dir string, f proveFlags, single bool)
 		return m.refuse(dir, faults, m.Stderr)
 	}
 	bundles := []*workspace.Workspace{ws}
-	next, _ := workspace.Load(prove.NextVersion(os.DirFS(dir)), workspace.Options{Environment: "offline", Built: connectors.All()})
+	next, _ := workspace.Load(prove.NextVersion(os.DirFS(dir)), workspace.Options{Environment: "offline", Built: connectors.All(), Manifests: &m.manifests})
 	if next != nil {
 		bundles = append(bundles, next)
 	}

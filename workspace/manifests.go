@@ -1,0 +1,67 @@
+package workspace
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"waybill/connector"
+	"waybill/source"
+)
+
+// Manifests keeps compiled manifests from one load to the next: nearly all of what a load takes is compiling them, and
+// they seldom change. What it gives is shared and never changed. Its zero value is ready, and may be used by several at a
+// time.
+type Manifests struct {
+	mu   sync.Mutex
+	kept map[[sha256.Size]byte]compiled
+}
+
+// mostKept bounds what is kept: more than a workspace has connectors, so that one and its next version fit.
+const mostKept = 64
+
+type compiled struct {
+	manifest *connector.Manifest
+	warnings source.Faults
+}
+
+// get returns the manifest of a connector as compile makes it, from what is kept if its files and the language of its
+// expressions are the same. One with errors is not kept, and nothing by a nil receiver.
+func (k *Manifests) get(fsys fs.FS, name string, own bool, language string,
+	compile func() (*connector.Manifest, source.Faults),
+) (*connector.Manifest, source.Faults) {
+	if k == nil {
+		return compile()
+	}
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%q %t %q", name, own, language) // a hash takes everything
+	for _, file := range manifestFiles {
+		text, err := fs.ReadFile(fsys, name+"/"+file)
+		_, _ = fmt.Fprintf(h, " %t %q", err == nil, text)
+	}
+	key := [sha256.Size]byte(h.Sum(nil))
+	k.mu.Lock()
+	found, ok := k.kept[key]
+	k.mu.Unlock()
+	if ok {
+		return found.manifest, found.warnings
+	}
+	m, faults := compile()
+	if m == nil || faults.Bad() {
+		return m, faults
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil {
+		k.kept = map[[sha256.Size]byte]compiled{}
+	}
+	for old := range k.kept {
+		if len(k.kept) < mostKept {
+			break
+		}
+		delete(k.kept, old)
+	}
+	k.kept[key] = compiled{m, faults}
+	return m, faults
+}
