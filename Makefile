@@ -19,8 +19,8 @@ demo: ## run the demo: example workspace, simulators and server on loopback
 test: ## run all tests; installs what they need (Chromium, PostgreSQL) from the distribution's packages
 	./internal/ci/test.sh
 
-race: ## run the tests under the race detector; prove's worlds run one piece of work at a time, so there is nothing to race
-	$(GO) test -race -short -timeout 30m $$($(GO) list ./... | grep -v /prove)
+race: ## run the tests under the race detector
+	./internal/ci/race.sh
 
 lint: ## golangci-lint, gofumpt, go vet
 	./internal/ci/lint.sh
