@@ -14,6 +14,9 @@ import (
 
 // Choices says what a person may do with an object (an item, run, effect, problem or connection), and how safe each is.
 func (e *Engine) Choices(ctx context.Context, object string) ([]waybill.Choice, error) {
+	if err := e.lookFirst(); err != nil {
+		return nil, err
+	}
 	var list []waybill.Choice
 	err := e.book.View(ctx, func(tx *record.Tx) (err error) {
 		list, err = e.choices(tx, object)

@@ -14,6 +14,9 @@ import (
 // Act does what a person chose, writes it to the audit, and says in a sentence what happened. A choice that is not
 // offered (any more) is a Conflict.
 func (e *Engine) Act(ctx context.Context, a waybill.Act) (string, error) {
+	if err := e.lookFirst(); err != nil {
+		return "", err
+	}
 	switch kind, _, _ := strings.Cut(a.Object, "_"); kind {
 	case "eff", "run":
 		return e.actOnRun(ctx, a)

@@ -116,11 +116,12 @@ type Engine struct {
 	paced    map[string]time.Time       // until when jobs leave a connection to live work
 	random   *rand.Rand
 	keeping  keeping
-	restored *waybill.Restored // nil when the book never was
+	restored *waybill.Restored // nil when the book never was, and before the start
 	stopping bool
 	idle     func() // cancels the next sweep
 	next     func() // cancels the next beat
 
+	launch *launch          // holds everything back until the start
 	member *member          // nil on a book of one process
 	parts  map[string]*part // of the limits of connections, by name; under mu
 	taking atomic.Int32     // arrivals on their way into the book
@@ -131,7 +132,8 @@ type Engine struct {
 	runs   *crew[waybill.RunID]
 }
 
-// New returns an engine over an open book; Start makes it work.
+// New returns an engine over an open book; Start makes it work. Until then it answers questions and does people's acts on
+// the book, and hands out nothing: no call is made, no run goes on.
 func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -149,7 +151,7 @@ func New(o Options) (*Engine, error) {
 		o.Random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) // jitter needs no secrecy
 	}
 	e := &Engine{
-		o: o, book: o.Book, d: o.Dispatcher, ids: o.IDs, log: o.Log,
+		o: o, book: o.Book, launch: &launch{Dispatcher: o.Dispatcher}, ids: o.IDs, log: o.Log,
 		versions: map[waybill.BundleID]*version{},
 		senders:  map[string]*sender{},
 		busy:     map[string]int{},
@@ -162,6 +164,7 @@ func New(o Options) (*Engine, error) {
 		claims:   newClaims(),
 		rules:    deliver.Rules(),
 	}
+	e.d = e.launch
 	e.waits.Store(&awaiting{})
 	if o.Workspace != nil { // served from the start on; Start publishes it
 		e.current = e.learn(newVersion(o.Workspace.Bundle, o.Workspace))
@@ -204,6 +207,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.afterRestore(); err != nil {
 		return fmt.Errorf("look at what a restore leaves open: %w", err)
 	}
+	e.launch.open()
 	if e.member == nil {
 		if err := e.recover(); err != nil {
 			return fmt.Errorf("recover what was under way: %w", err)

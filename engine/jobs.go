@@ -50,6 +50,9 @@ func cannot(hint, format string, args ...any) error {
 // PlanJob makes a job and plans it: nothing of it happens. A large one is still being planned when this returns. Errors:
 // Invalid for a filter that chooses nothing in particular, or names what does not exist.
 func (e *Engine) PlanJob(ctx context.Context, want *waybill.Job) (*waybill.Job, error) {
+	if err := e.lookFirst(); err != nil {
+		return nil, err
+	}
 	job := *want
 	job.Name, job.Why = strings.TrimSpace(job.Name), strings.TrimSpace(job.Why)
 	if err := e.checkJob(&job); err != nil {
@@ -324,6 +327,9 @@ func (e *Engine) secondsFor(j *waybill.Job, name string, n int) int {
 // ActOnJob does what a person chose for a job and writes it to the audit. Errors: Conflict when the job does not stand
 // where this is possible, Invalid for a number that is not the plan's.
 func (e *Engine) ActOnJob(ctx context.Context, a waybill.JobAct) (*waybill.Job, error) {
+	if err := e.lookFirst(); err != nil {
+		return nil, err
+	}
 	err := e.book.Do(ctx, func(tx *record.Tx) error {
 		j, err := tx.Job(a.Job)
 		if err != nil {

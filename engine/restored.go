@@ -144,9 +144,9 @@ func (e *Engine) moveUnknown(tx *record.Tx, eff *waybill.Effect, dec deliver.Dec
 // doubtFor says how an effect about to be planned stands after a restore. It costs nothing where the book never was
 // restored.
 func (e *Engine) doubtFor(tx *record.Tx, a *advance, eff *waybill.Effect) (deliver.Restoring, error) {
-	r := e.wasRestored()
-	if r == nil {
-		return deliver.Restoring{}, nil
+	r, err := e.restoredNow(tx)
+	if err != nil || r == nil {
+		return deliver.Restoring{}, err
 	}
 	ev, d := a.b.event, doubtOf(r)
 	occurred, err := e.occurred(tx, ev)
@@ -160,6 +160,19 @@ func (e *Engine) doubtFor(tx *record.Tx, a *advance, eff *waybill.Effect) (deliv
 		eff.Doubted, eff.KeyUntil = true, out.KeyUntil
 	}
 	return out, nil
+}
+
+// restoredNow is what the book remembers of a restore, as far as it says what to doubt: an engine that was not started asks
+// the book, and leaves what is planned before the first start to that.
+func (e *Engine) restoredNow(tx *record.Tx) (*waybill.Restored, error) {
+	if e.launch.gone.Load() {
+		return e.wasRestored(), nil
+	}
+	r, err := tx.Restored()
+	if err != nil || r == nil || r.StartedAt.IsZero() {
+		return nil, err
+	}
+	return r, nil
 }
 
 // occurred is when a fact happened by its provider's clock, zero when it gave no time. A form is sent once, by a person who

@@ -176,6 +176,15 @@ func address(t *testing.T) string {
 // start begins a process over the book.
 func (r *rig) start(ws *workspace.Workspace) {
 	r.t.Helper()
+	r.open(ws)
+	if err := r.engine.Start(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// open begins a process that looks at the book and acts on it, and does not serve it.
+func (r *rig) open(ws *workspace.Workspace) {
+	r.t.Helper()
 	r.life = &life{v: r.v}
 	redact := secret.NewRedactor()
 	var err error
@@ -196,9 +205,6 @@ func (r *rig) start(ws *workspace.Workspace) {
 		r.t.Fatal(err)
 	}
 	r.intake = receive.New(receive.Config{Directory: r.engine.Doors("https://waybill.example"), Recorder: r.engine, Now: r.v.Now, Redact: redact})
-	if err := r.engine.Start(context.Background()); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 // kill ends the process as SIGKILL does: what it has in hand is gone, what is in the book stays.

@@ -84,7 +84,7 @@ func (e *Engine) reserve(a *advance) {
 	if eff == nil || eff.Repeat != waybill.RepeatKey && eff.Repeat != waybill.RepeatNatural || needsBefore(eff, a.action) {
 		return
 	}
-	if !e.mayBegin(e.today().longest) {
+	if !e.launch.gone.Load() || !e.mayBegin(e.today().longest) {
 		return
 	}
 	limits := e.limits(eff.Connection)

@@ -235,9 +235,11 @@ func (m *Main) printJob(ctx context.Context, l *line, j *toldJob, asJSON bool) e
 	if err := m.printMembers(ctx, l, j.ID, url.Values{"limit": {"10"}}); err != nil {
 		return err
 	}
-	if !l.live && (j.State == string(waybill.JobRunning) || j.State == string(waybill.JobPlanning)) {
-		fmt.Fprintln(m.Stdout, "\nNothing serves this book now: it goes on when waybill serve runs.")
-		return nil
+	if j.State == string(waybill.JobRunning) || j.State == string(waybill.JobPlanning) {
+		fmt.Fprintf(m.Stdout, "\n%s\n", l.whenItHappens())
+		if !l.live {
+			return nil
+		}
 	}
 	if len(j.Next) > 0 {
 		fmt.Fprintln(m.Stdout)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"waybill"
@@ -139,7 +140,7 @@ type line struct {
 	client *http.Client
 	base   string
 	token  string
-	live   bool // a serve runs, and works
+	live   bool // somebody serves the book, and carries on what is begun here
 	close  func() error
 }
 
@@ -200,9 +201,35 @@ func (m *Main) open(ctx context.Context, p place, dir, env string) (*line, error
 	if err != nil {
 		return nil, errors.Join(err, a.opened.book.Close())
 	}
-	return &line{client: &http.Client{Transport: inProcess{a.mux}}, base: "http://local", token: token, close: func() error {
+	return &line{client: &http.Client{Transport: inProcess{a.mux}}, base: "http://local", token: token, live: a.opened.served(ctx), close: func() error {
 		return errors.Join(a.show.Access().Remove(context.WithoutCancel(ctx), commandLine), a.opened.book.Close())
 	}}, nil
+}
+
+// served reports whether nodes on other machines serve the book; a book in a file is opened only when nobody does.
+func (o *opened) served(ctx context.Context) bool {
+	if !o.shared {
+		return false
+	}
+	found := false
+	err := o.book.View(ctx, func(tx *record.Tx) error {
+		now, err := tx.Clock()
+		if err != nil {
+			return err
+		}
+		list, err := tx.Nodes()
+		found = slices.ContainsFunc(list, func(n waybill.Node) bool { return n.State() == "working" && n.Until.After(now) })
+		return err
+	})
+	return err == nil && found
+}
+
+// whenItHappens says when what was begun here is carried on: this command itself does nothing but note it.
+func (l *line) whenItHappens() string {
+	if l.live {
+		return "The waybill that serves this book carries it on."
+	}
+	return "Nothing serves this book now: it goes on when waybill serve runs. Nothing is sent before."
 }
 
 // act does one of the owner's acts.

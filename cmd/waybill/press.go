@@ -69,6 +69,9 @@ func (m *Main) runPress(ctx context.Context, where bookFlags, act waybill.Act) (
 	for _, line := range said {
 		fmt.Fprintln(m.Stdout, line)
 	}
+	if err == nil && !l.live {
+		fmt.Fprintln(m.Stdout, l.whenItHappens())
+	}
 	return err
 }
 
