@@ -22,7 +22,8 @@ type PersonFound struct {
 	Effects  []EffectID   `json:"effects,omitempty"`
 	Fetches  []FetchID    `json:"fetches,omitempty"`
 	Runs     []RunID      `json:"runs,omitempty"`
-	Notes    int          `json:"notes,omitzero"` // details of problems, reasons of acts, samples of what was turned away
+	Asks     []AskID      `json:"asks,omitempty"`
+	Notes    int          `json:"notes,omitzero"` // details of problems, reasons of acts, bulk work, samples of what was turned away
 	Kept     []PersonKept `json:"kept,omitempty"` // what has to stay, and why
 }
 
@@ -39,4 +40,11 @@ type Erasure struct {
 	Who    string    `json:"who"`
 	Salt   []byte    `json:"salt"`
 	Hashes []string  `json:"hashes"`
+}
+
+// ErasedAgain is what came of erasing again, in a book restored from a backup, whom a list of erasures names.
+type ErasedAgain struct {
+	Unknown int          `json:"unknown"` // erasures of the list that the book did not know
+	People  int          `json:"people"`  // of those, people the book held
+	Kept    []PersonKept `json:"kept,omitempty"`
 }

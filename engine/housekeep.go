@@ -33,6 +33,8 @@ func agedBy(r workspace.Retention) []aged {
 		{record.AgedReads, r.Exchanges},
 		{record.AgedEvents, r.Journeys},
 		{record.AgedItems, r.Journeys},
+		{record.AgedTold, r.Journeys},
+		{record.AgedNewest, r.Journeys},
 		{record.AgedJobs, r.Journeys},
 		{record.AgedProblems, r.Journeys},
 		{record.AgedRejections, r.Rejections},

@@ -3,8 +3,10 @@ package record
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,23 +53,98 @@ func (b *Book) ErasePerson(ctx context.Context, f *waybill.PersonFound, who stri
 	if err != nil {
 		return "", err
 	}
+	return id, b.eraseFound(ctx, f)
+}
+
+// EraseAgain erases whom a list of erasures names that this book does not know of, because it is older: it was restored from
+// a backup. It may be cut off anywhere and begun again; what it finished is not looked for a second time.
+func (b *Book) EraseAgain(ctx context.Context, list []waybill.Erasure, who string) (*waybill.ErasedAgain, error) {
+	out := &waybill.ErasedAgain{}
+	var known []waybill.Erasure
+	if err := b.View(ctx, func(tx *Tx) (err error) { known, err = tx.Erasures(); return err }); err != nil {
+		return nil, err
+	}
+	fresh := slices.DeleteFunc(slices.Clone(list), func(e waybill.Erasure) bool {
+		return slices.ContainsFunc(known, func(k waybill.Erasure) bool { return k.ID == e.ID })
+	})
+	if out.Unknown = len(fresh); len(fresh) == 0 {
+		return out, nil
+	}
+	people, err := b.Known(ctx, fresh)
+	if err != nil {
+		return nil, err
+	}
+	if out.People = len(people); len(people) > 0 {
+		var all waybill.Person // one reading of the book for all of them
+		for _, p := range people {
+			all.Emails, all.Phones, all.IDs = append(all.Emails, p.Emails...), append(all.Phones, p.Phones...), append(all.IDs, p.IDs...)
+		}
+		f, err := b.FindPerson(ctx, all)
+		if err != nil {
+			return nil, err
+		}
+		out.Kept = f.Kept
+		if err := b.eraseFound(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	return out, b.Do(ctx, func(tx *Tx) error {
+		for _, e := range fresh {
+			if err := tx.putErasure(e); err != nil {
+				return err
+			}
+			if err := tx.Audit(&waybill.Audited{Who: who, Action: "erase a person again", Object: e.ID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eraseFound erases what was found.
+func (b *Book) eraseFound(ctx context.Context, f *waybill.PersonFound) error {
 	m := mentionsOf(f.Person)
-	steps := []func() error{
+	for _, step := range []func() error{
 		func() error { return eraseEach(ctx, b, f.Arrivals, m, (*Tx).eraseArrival) },
 		func() error { return eraseEach(ctx, b, f.Items, m, (*Tx).eraseItem) },
 		func() error { return eraseEach(ctx, b, f.Effects, m, (*Tx).eraseEffect) },
 		func() error { return eraseEach(ctx, b, f.Fetches, m, (*Tx).eraseFetch) },
+		func() error { return eraseEach(ctx, b, f.Asks, m, (*Tx).eraseAsk) },
 		func() error { return eraseEach(ctx, b, f.Runs, m, (*Tx).eraseRun) },
 		func() error { return eraseEach(ctx, b, f.Events, m, (*Tx).eraseEvent) },
+		func() error { return b.forgetTold(ctx, f.Events) },
 		func() error { return eraseEach(ctx, b, f.Subjects, m, (*Tx).eraseSubject) },
 		func() error { return b.wiped(ctx, func(tx *Tx) error { return tx.eraseNotes(m) }) },
-	}
-	for _, step := range steps {
+	} {
 		if err := step(); err != nil {
-			return id, err
+			return err
 		}
 	}
-	return id, nil
+	return nil
+}
+
+// forgetTold forgets what events were found by in other runs' waits: hashes, by which an address could be tried out.
+func (b *Book) forgetTold(ctx context.Context, events []waybill.EventID) error {
+	for some := range slices.Chunk(events, personStep) {
+		names := make([]string, len(some))
+		args := make([]any, len(some))
+		for i, id := range some {
+			names[i], args[i] = "$"+strconv.Itoa(i+1), id
+		}
+		in := " WHERE event IN (" + strings.Join(names, ", ") + ")"
+		err := b.wiped(ctx, func(tx *Tx) error {
+			for _, table := range []string{"told", "newest", "wait_hits"} {
+				if _, err := tx.exec("DELETE FROM "+table+in, args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func eraseEach[T any](ctx context.Context, b *Book, ids []T, m mentions, erase func(*Tx, T, mentions) error) error {
@@ -116,10 +193,11 @@ func (tx *Tx) eraseArrival(id waybill.ArrivalID, _ mentions) error {
 
 func (tx *Tx) eraseItem(id waybill.ItemID, m mentions) error {
 	it, err := tx.Item(id)
-	if err != nil || !m.any(it.Reason) {
+	if err != nil || !m.any(it.Reason, it.Pointer, it.DeliveryKey) {
 		return err
 	}
-	_, err = tx.exec("UPDATE items SET reason = $2 WHERE id = $1", id, erasedText)
+	_, err = tx.exec("UPDATE items SET reason = $2, pointer = $3, delivery_key = $4 WHERE id = $1",
+		id, m.left(it.Reason), m.left(it.Pointer), m.left(it.DeliveryKey))
 	return err
 }
 
@@ -133,6 +211,9 @@ func (tx *Tx) eraseEffect(id waybill.EffectID, m mentions) error {
 	}
 	e.Inputs, e.Answer, e.Before, e.Request = nil, nil, nil, waybill.Request{Method: e.Request.Method}
 	e.Reason, e.Proof, e.Object.Key, e.Object.ID = m.left(e.Reason), m.left(e.Proof), m.left(e.Object.Key), m.left(e.Object.ID)
+	for i := range e.Gate {
+		e.Gate[i].Reason = m.left(e.Gate[i].Reason)
+	}
 	frozen, err := frozenOf(e)
 	if err != nil {
 		return err
@@ -141,7 +222,11 @@ func (tx *Tx) eraseEffect(id waybill.EffectID, m mentions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec("UPDATE effects SET frozen = $2, doc = $3 WHERE id = $1", id, frozen, text); err != nil {
+	address := e.Address
+	if m.any(address) { // of an item that is told apart by what names somebody
+		address = erasedText + " " + string(id)
+	}
+	if _, err := tx.exec("UPDATE effects SET frozen = $2, doc = $3, address = $4 WHERE id = $1", id, frozen, text, address); err != nil {
 		return err
 	}
 	if _, err := tx.exec("UPDATE messages SET recipient = $2, reason = '' WHERE effect = $1", id, erasedText); err != nil {
@@ -182,7 +267,7 @@ func (tx *Tx) eraseFetch(id waybill.FetchID, m mentions) error {
 		return err
 	}
 	f.Answer, f.Reason = nil, m.left(f.Reason)
-	frozen, err := doc(fetchFrozen{Address: f.Address, Request: waybill.Request{Method: f.Request.Method}})
+	frozen, err := doc(fetchFrozen{Address: m.left(f.Address), Request: waybill.Request{Method: f.Request.Method}})
 	if err != nil {
 		return err
 	}
@@ -201,7 +286,26 @@ func (tx *Tx) eraseRun(id waybill.RunID, m mentions) error {
 	if err != nil || !r.State.Ended() {
 		return err
 	}
-	_, err = tx.exec("UPDATE runs SET progress = $2, reason = $3 WHERE id = $1", id, []byte("{}"), m.left(r.Reason))
+	_, err = tx.exec("UPDATE runs SET progress = $2, reason = $3, lane = $4 WHERE id = $1", id, []byte("{}"), m.left(r.Reason), m.left(r.Lane))
+	return err
+}
+
+// eraseAsk takes out of a question what was asked about and what was answered; that it was, by whom and when, stays.
+func (tx *Tx) eraseAsk(id waybill.AskID, m mentions) error {
+	a, err := tx.Ask(id)
+	if err != nil || a.State == waybill.AskOpen {
+		return err
+	}
+	a.Question, a.Show, a.Change, a.Values = erasedText, nil, nil, nil
+	a.Reason, a.Address = m.left(a.Reason), m.left(a.Address)
+	for i := range a.For {
+		a.For[i].Inputs, a.For[i].Address = nil, m.left(a.For[i].Address)
+	}
+	text, err := askText(a)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("UPDATE asks SET doc = $2 WHERE id = $1", id, text)
 	return err
 }
 
@@ -228,7 +332,8 @@ func (tx *Tx) eraseEvent(id waybill.EventID, m mentions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec("UPDATE events SET subject = $2, data = $3, considered = '', doc = $4 WHERE id = $1", id, e.Subject, e.Data, text); err != nil {
+	if _, err := tx.exec("UPDATE events SET subject = $2, data = $3, considered = '', doc = $4, fact_key = $5 WHERE id = $1",
+		id, e.Subject, e.Data, text, m.left(e.FactKey)); err != nil {
 		return err
 	}
 	kept := eventHashes(e)
@@ -265,53 +370,102 @@ func (tx *Tx) eraseSubject(id waybill.SubjectID, _ mentions) error {
 // eraseNotes takes the person out of words beside everything else. Audit rows keep who did what to which id, and when.
 func (tx *Tx) eraseNotes(m mentions) error {
 	for _, t := range noteTables {
-		type note struct{ id, doc string }
+		type note struct {
+			id  any
+			doc string
+		}
 		all, err := list(tx, "SELECT "+t.id+", doc FROM "+t.name, func(r row) (note, error) {
+			if t.id == "seq" {
+				return note{r.num(0), r.text(1)}, nil
+			}
 			return note{r.text(0), r.text(1)}, nil
 		})
 		if err != nil {
 			return err
 		}
 		for _, n := range all {
-			if !m.any(n.doc) {
+			text, changed := m.without(n.doc)
+			if !changed {
 				continue
 			}
-			var words map[string]any
-			if err := json.Unmarshal([]byte(n.doc), &words); err != nil {
-				return err
-			}
-			text, err := json.Marshal(mentioned(words, m))
-			if err != nil {
-				return err
-			}
-			if t.id == "seq" {
-				_, err = tx.exec("DELETE FROM rejection_samples WHERE doc = $1", n.doc)
+			if t.gone {
+				_, err = tx.exec("DELETE FROM "+t.name+" WHERE "+t.id+" = $1", n.id)
 			} else {
-				_, err = tx.exec("UPDATE "+t.name+" SET doc = $2 WHERE "+t.id+" = $1", n.id, string(text))
+				_, err = tx.exec("UPDATE "+t.name+" SET doc = $2 WHERE "+t.id+" = $1 AND doc = $3", n.id, text, n.doc)
 			}
 			if err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return tx.eraseProblemKeys(m)
+}
+
+// eraseProblemKeys takes the person out of the keys by which problems gather what has one cause.
+func (tx *Tx) eraseProblemKeys(m mentions) error {
+	keys, err := list(tx, "SELECT id, key FROM problems", func(r row) ([2]string, error) { return [2]string{r.text(0), r.text(1)}, nil })
+	for _, k := range keys {
+		if err == nil && m.any(k[1]) {
+			_, err = tx.exec("UPDATE problems SET key = $2 WHERE id = $1", k[0], erasedText+" "+k[0])
+		}
+	}
+	return err
+}
+
+// without is a document without the texts that mention a person, also where these stand as bytes; false when none does.
+func (m mentions) without(text string) (string, bool) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return "{}", m.any(text) // what cannot be read cannot be kept in part
+	}
+	changed := false
+	v = m.mentioned(v, &changed)
+	if !changed {
+		return text, false
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return "{}", true
+	}
+	return string(out), true
 }
 
 // mentioned is a value without the texts that mention a person.
-func mentioned(v any, m mentions) any {
+func (m mentions) mentioned(v any, changed *bool) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {
-			v[k] = mentioned(inner, m)
+			inner = m.mentioned(inner, changed)
+			if m.any(k) {
+				delete(v, k)
+				k, *changed = erasedText, true
+			}
+			v[k] = inner
 		}
 		return v
 	case []any:
 		for i, inner := range v {
-			v[i] = mentioned(inner, m)
+			v[i] = m.mentioned(inner, changed)
 		}
 		return v
 	case string:
-		return m.left(v)
+		if m.any(v) {
+			*changed = true
+			return erasedText
+		}
+		if b, err := base64.StdEncoding.DecodeString(v); err == nil && m.in(b) {
+			*changed = true
+			return ""
+		}
+		return v
+	case json.Number:
+		if m.any(v.String()) {
+			*changed = true
+			return json.Number("0")
+		}
+		return v
 	default:
 		return v
 	}

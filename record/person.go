@@ -77,11 +77,11 @@ func (m mentions) inHeaders(list []waybill.Header) bool {
 }
 
 func (m mentions) inEffect(e *waybill.Effect) bool {
-	return m.in(e.Inputs) || m.in(e.Answer) || m.in(e.Before) || m.inRequest(e.Request) || m.any(e.Reason, e.Proof, e.Object.Key, e.Object.ID)
+	return m.in(e.Inputs) || m.in(e.Answer) || m.in(e.Before) || m.inRequest(e.Request) || m.any(e.Reason, e.Proof, e.Object.Key, e.Object.ID, e.Address)
 }
 
 func (m mentions) inFetch(f *waybill.Fetch) bool {
-	return m.in(f.Inputs) || m.in(f.Answer) || m.inRequest(f.Request) || m.any(f.Reason)
+	return m.in(f.Inputs) || m.in(f.Answer) || m.inRequest(f.Request) || m.any(f.Reason, f.Address)
 }
 
 // FindPerson reads the whole book for what it holds of a person, a step at a time. It keeps no writer.
@@ -90,7 +90,7 @@ func (b *Book) FindPerson(ctx context.Context, p waybill.Person) (*waybill.Perso
 		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "nobody is named", Hint: "give an e-mail address, a phone number or an id"}
 	}
 	s := &search{book: b, found: &waybill.PersonFound{Person: p}, owners: map[string]bool{}, events: map[waybill.EventID]bool{}, arrivals: map[waybill.ArrivalID]bool{}}
-	for _, part := range []func(context.Context) error{s.subjects, s.readEvents, s.readArrivals, s.readEffects, s.readFetches, s.readAttempts, s.notes} {
+	for _, part := range []func(context.Context) error{s.subjects, s.readEvents, s.readArrivals, s.readEffects, s.readFetches, s.readAttempts, s.readAsks, s.notes} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -208,7 +208,7 @@ func (s *search) walkSubjects(ctx context.Context, each func(waybill.Subject)) e
 
 func (s *search) readEvents(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, "+eventColumns+" FROM events", scanEvent, func(tx *Tx, e waybill.Event) error {
-		hit := s.m.in(e.Data) || s.m.any(e.Subject) ||
+		hit := s.m.in(e.Data) || s.m.any(e.Subject, e.FactKey) ||
 			slices.ContainsFunc(e.Search, func(k waybill.SearchKey) bool { return s.m.any(k.Value) }) ||
 			slices.ContainsFunc(e.Mapping, func(f waybill.MappedField) bool { return s.m.any(f.Value, f.From) })
 		if !hit {
@@ -324,9 +324,17 @@ func (s *search) readAttempts(ctx context.Context) error {
 	})
 }
 
-// noteTables are those whose words may mention a person beside everything else.
-var noteTables = []struct{ name, id string }{ // a table that nothing changes
-	{"problems", "id"}, {"audit", "id"}, {"job_members", "object"}, {"rejection_samples", "seq"},
+// noteTables are those whose words may mention a person beside everything else. Of some the whole row goes.
+var noteTables = []struct { // a table that nothing changes
+	name, id string
+	gone     bool
+}{
+	{"problems", "id", false},
+	{"audit", "id", false},
+	{"jobs", "id", false},
+	{"job_members", "object", false},
+	{"connection_states", "connection", false},
+	{"rejection_samples", "seq", true},
 }
 
 func (s *search) notes(ctx context.Context) error {
@@ -337,13 +345,28 @@ func (s *search) notes(ctx context.Context) error {
 				return err
 			}
 			for _, d := range docs {
-				if s.m.any(d) {
+				if _, hit := s.m.without(d); hit {
 					s.found.Notes++
 				}
 			}
 		}
 		return nil
 	})
+}
+
+// readAsks finds the questions of the person's runs, and others that mention the person. Open ones stay with their run.
+func (s *search) readAsks(ctx context.Context) error {
+	return walk(ctx, s.book, "SELECT seq, "+askColumns+" FROM asks", scanAsk, func(_ *Tx, a waybill.Question) error {
+		if a.State != waybill.AskOpen && (s.owners[string(a.Run)] || s.m.inAsk(&a)) {
+			s.found.Asks = append(s.found.Asks, a.ID)
+		}
+		return nil
+	})
+}
+
+func (m mentions) inAsk(a *waybill.Question) bool {
+	return m.in(a.Show) || m.in(a.Change) || m.in(a.Values) || m.any(a.Question, a.Reason, a.Address) ||
+		slices.ContainsFunc(a.For, func(f waybill.AskFor) bool { return m.in(f.Inputs) || m.any(f.Address) })
 }
 
 // --- the list of who was erased ---

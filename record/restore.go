@@ -22,13 +22,23 @@ type Restoring struct {
 	// At is the moment of a backup that does not say it itself: a copy of the file made by other means.
 	At  time.Time
 	Now func() time.Time
+	// Erased is the list of who was erased, as it is kept apart from backups: whom the backup still holds is erased again
+	// before there is a book. Nil: there is no list, and a backup of a book that erased people before is refused.
+	Erased []waybill.Erasure
+}
+
+// RestoredBook is what Restore made.
+type RestoredBook struct {
+	waybill.Restored
+	Erased waybill.ErasedAgain
 }
 
 // Restore makes a book of a backup, marked so that its first start doubts what may have been sent after the backup and
 // sends nothing until a person has looked. The file is whole and on stable storage at its place, or not there. It overwrites
-// nothing. Errors: Conflict when there is something, Invalid for a file that is no book, of another environment, or written
-// by a newer Waybill.
-func Restore(ctx context.Context, r Restoring) (*waybill.Restored, error) {
+// nothing. Who was erased after the backup is erased again, and no page of the new file has anything of them. Errors: Conflict
+// when there is something, Invalid for a file that is no book, of another environment, written by a newer Waybill, or whose
+// book erased people when no list says whom.
+func Restore(ctx context.Context, r Restoring) (*RestoredBook, error) {
 	path, ok := strings.CutPrefix(r.To, "sqlite:")
 	if !ok || path == "" || path == ":memory:" {
 		return nil, &waybill.Error{
@@ -56,7 +66,7 @@ func Restore(ctx context.Context, r Restoring) (*waybill.Restored, error) {
 	if err := makeFile(part); err != nil {
 		return nil, err
 	}
-	mark := &waybill.Restored{BackupAt: m.At, RestoredAt: r.Now().UTC().Truncate(time.Millisecond)}
+	done := &RestoredBook{Restored: waybill.Restored{BackupAt: m.At, RestoredAt: r.Now().UTC().Truncate(time.Millisecond)}}
 	if err := copyFile(ctx, r.From, part); err != nil {
 		return nil, errors.Join(unavailable("copying the backup", err), removeBook(part))
 	}
@@ -64,15 +74,40 @@ func Restore(ctx context.Context, r Restoring) (*waybill.Restored, error) {
 		if err := sound(c); err != nil {
 			return err
 		}
-		return markRestored(&Tx{s: c}, mark)
+		return markRestored(&Tx{s: c}, &done.Restored)
 	})
+	if err == nil {
+		err = eraseBeforeServing(ctx, part, r, &done.Erased)
+	}
 	if err == nil {
 		err = settle(part, path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, removeBook(part))
 	}
-	return mark, nil
+	return done, nil
+}
+
+// eraseBeforeServing erases in a file that nobody has yet whom a list names, and builds the file anew without what erased
+// rows leave behind in its pages.
+func eraseBeforeServing(ctx context.Context, part string, r Restoring, done *waybill.ErasedAgain) error {
+	if len(r.Erased) == 0 {
+		return nil
+	}
+	b, err := Open(ctx, "sqlite:"+part, Options{Now: r.Now, Inline: true})
+	if err != nil {
+		return err
+	}
+	again, err := b.EraseAgain(ctx, r.Erased, "Waybill, restoring")
+	if err = errors.Join(err, b.Close()); err != nil {
+		return fmt.Errorf("erase again who was erased after the backup: %w", err)
+	}
+	*done = *again
+	err = withFile(part, false, func(c *sqliteConn) error {
+		_, err := c.exec("VACUUM")
+		return err
+	})
+	return errors.Join(err, os.Remove(part+".lock"))
 }
 
 // markRestored writes into a book that it was restored. Of two restores the earlier backup counts: what any lost process
@@ -100,7 +135,7 @@ func inspect(r Restoring) (*waybill.Backup, error) {
 	if _, err := os.Stat(r.From); errors.Is(err, fs.ErrNotExist) {
 		return nil, &waybill.Error{Kind: waybill.NotFound, Message: "there is no backup at " + r.From, Hint: "name the file that waybill backup wrote"}
 	}
-	m := &waybill.Backup{}
+	m, erased := &waybill.Backup{}, 0
 	err := withFile(r.From, true, func(c *sqliteConn) error {
 		tx := &Tx{s: c}
 		text, _, err := one(tx, "SELECT value FROM book WHERE name = 'backup'", text0)
@@ -115,6 +150,11 @@ func inspect(r Restoring) (*waybill.Backup, error) {
 		}
 		version, _, err := one(tx, "SELECT max(version) FROM migrations", num0)
 		m.Schema = int(version)
+		if err != nil || r.Erased != nil || m.Schema < 6 { // before there were erasures
+			return err
+		}
+		list, err := tx.Erasures()
+		erased = len(list)
 		return err
 	})
 	if err != nil {
@@ -131,6 +171,12 @@ func inspect(r Restoring) (*waybill.Backup, error) {
 		return nil, newerBook(int64(m.Schema), newest)
 	case r.Environment != "" && r.Environment != m.Environment:
 		return nil, otherEnvironment(m.Environment, r.Environment)
+	case erased > 0:
+		return nil, &waybill.Error{
+			Kind:    waybill.Invalid,
+			Message: fmt.Sprintf("this book had erased people %d times when it was backed up, so others may have been erased since, and there is no list of them", erased),
+			Hint:    "name the list that is kept beside the key file, or that waybill person erasures printed: --erasures FILE; or say that nobody was erased since: --erasures none",
+		}
 	case m.At.IsZero():
 		return nil, &waybill.Error{
 			Kind: waybill.Invalid, Message: r.From + " does not say of which moment it is: it was not made by waybill backup",

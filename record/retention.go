@@ -16,6 +16,8 @@ const (
 	AgedReads      Aged = "reads"      // fetches that are over, with what they brought
 	AgedEvents     Aged = "events"     // events with their runs, effects and messages
 	AgedItems      Aged = "items"      // items none of whose events is kept
+	AgedTold       Aged = "told"       // by what events were found by runs that wait, once no run can look back to it
+	AgedNewest     Aged = "newest"     // which event was the newest of an object, once that is forgotten
 	AgedJobs       Aged = "jobs"       // bulk work that has ended, with its members
 	AgedProblems   Aged = "problems"   // fixed ones
 	AgedRejections Aged = "rejections" // counts by hour, and samples
@@ -94,6 +96,8 @@ var agings = map[Aged]aging{ // a table that nothing changes
 		keys: keysOf(`SELECT id FROM problems WHERE state = 'fixed' AND fixed_at > 0 AND fixed_at < $1 ORDER BY id LIMIT $2`, 1),
 		drop: dropByKey("DELETE FROM problems WHERE id = $1 AND state = 'fixed'"),
 	},
+	AgedTold:       {keys: (*Tx).oldTold, drop: dropByKey("DELETE FROM told WHERE hash = $1 AND accepted_at = $2 AND event = $3")},
+	AgedNewest:     {keys: (*Tx).oldNewest, drop: dropByKey("DELETE FROM newest WHERE hash = $1 AND event = $2")},
 	AgedJobs:       {keys: (*Tx).oldJobs, drop: (*Tx).dropJob},
 	AgedRejections: {keys: (*Tx).oldRejections, drop: (*Tx).dropRejection},
 	AgedMinutes:    {keys: oldFigures(minute), drop: (*Tx).dropFigure},
@@ -346,8 +350,9 @@ func (tx *Tx) dropEvent(r agedRow) error {
 			return err
 		}
 	}
-	effects, err := list(tx, "SELECT seq, id, connection, key FROM effects WHERE event = $1", func(r row) (agedRow, error) {
-		return agedRow{seq: r.num(0), id: r.text(1), key: []any{hash8(r.text(2), r.text(3))}}, nil
+	effects, err := list(tx, "SELECT seq, "+effectColumns+" FROM effects WHERE event = $1", func(r row) (agedRow, error) {
+		x, err := scanEffect(skipped{r, 1})
+		return agedRow{seq: r.num(0), id: string(x.ID), key: []any{hash8(x.Connection, x.Key), approvalHash(&x)}}, err
 	}, e.ID)
 	if err != nil {
 		return err
@@ -365,6 +370,9 @@ func (tx *Tx) dropEvent(r agedRow) error {
 		if err := tx.dropFetches("SELECT id FROM fetches WHERE run <> '' AND run = $1", id); err != nil {
 			return err
 		}
+		if err := tx.dropAll(id, "DELETE FROM asks WHERE run = $1"); err != nil {
+			return err
+		}
 	}
 	return tx.dropAll(e.ID, "DELETE FROM runs WHERE event = $1", "DELETE FROM evidence WHERE event = $1", "DELETE FROM events WHERE id = $1")
 }
@@ -374,6 +382,9 @@ func (tx *Tx) dropEffect(x agedRow) error {
 		return err
 	}
 	if _, err := tx.exec("DELETE FROM effect_keys WHERE era = $1 AND hash = $2 AND seq = $3", x.seq>>keyEra, x.key[0], x.seq); err != nil {
+		return err
+	}
+	if err := tx.dropAll(x.key[1], "DELETE FROM approvals WHERE hash = $1"); err != nil {
 		return err
 	}
 	return tx.dropAll(x.id, "DELETE FROM attempts WHERE owner = $1", "DELETE FROM messages WHERE effect = $1", "DELETE FROM effects WHERE id = $1")
@@ -428,6 +439,32 @@ func (tx *Tx) dropJob(r agedRow) error {
 		"jobs":        "DELETE FROM jobs WHERE id = $1",
 	}[r.about]
 	_, err := tx.exec(text, r.key...)
+	return err
+}
+
+// oldTold finds what was told before a time to which no open run can look back. A run looks no further than to its own event.
+func (tx *Tx) oldTold(o *Old, limit int) error {
+	oldest, found, err := one(tx, `SELECT created_at FROM runs WHERE `+openRun+`
+		AND (state = 'queued' OR state = 'running' OR state = 'waiting' OR state = 'blocked') ORDER BY created_at LIMIT 1`, num0)
+	if err != nil {
+		return err
+	}
+	before := ms(o.Before)
+	if found {
+		before = min(before, oldest-hour)
+	}
+	o.rows, err = list(tx, "SELECT hash, accepted_at, event FROM told WHERE accepted_at < $1 LIMIT $2", func(r row) (agedRow, error) {
+		return agedRow{key: []any{r.bytes(0), r.num(1), r.text(2)}}, nil
+	}, before, limit)
+	return err
+}
+
+// oldNewest finds the notes of which event was the newest of an object whose event is forgotten.
+func (tx *Tx) oldNewest(o *Old, limit int) (err error) {
+	o.rows, err = list(tx, `SELECT hash, event FROM newest
+		WHERE occurred_at < $1 AND NOT EXISTS (SELECT 1 FROM events WHERE events.id = newest.event) LIMIT $2`, func(r row) (agedRow, error) {
+		return agedRow{key: []any{r.bytes(0), r.text(1)}}, nil
+	}, o.Before, limit)
 	return err
 }
 

@@ -35,6 +35,7 @@ type app struct {
 	metrics   *metrics
 	log       *slog.Logger
 	mux       *http.ServeMux
+	serving   bool // it was started: others wait while the book is kept from them
 }
 
 // setup says how an app is put together.
@@ -178,6 +179,7 @@ func (a *app) start(ctx context.Context) error {
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
+	a.serving = true
 	a.flush()
 	return nil
 }

@@ -58,13 +58,16 @@ func (m *Main) path(name string) string {
 
 func (m *Main) restore() *cobra.Command {
 	var where bookFlags
-	var at, reason string
+	var at, reason, erased string
 	var mark bool
 	c := &cobra.Command{
 		Use: "restore FILE", Short: "make a book of a backup", Args: cobra.MaximumNArgs(1),
 		Long: `restore makes a book of a backup, in a place where there is none. It refuses a backup of another environment and one
 that a newer Waybill wrote; one of an older Waybill is brought up to date when it is first served. Put the key file back,
 too: the secrets are sealed with it.
+
+Who was erased after the backup is erased again before there is a book. The list of erasures is kept beside the key file, as
+NAME.erased; put both back, or name it with --erasures. Where a backup's book erased people and there is no list, it is refused.
 
 What was sent between the backup and the first start is not known to the book. So effects that cannot be repeated without
 harm start as unknown, also for what arrives again: they are looked for, or you are asked. Nothing at all is sent until
@@ -90,10 +93,11 @@ backup is: waybill restore --mark --at 2026-03-01T10:00:00Z --database postgres:
 			if len(args) != 1 {
 				return usage{errors.New("name the file that waybill backup wrote")}
 			}
-			return m.runRestore(c.Context(), where, m.path(args[0]), moment)
+			return m.runRestore(c.Context(), where, m.path(args[0]), moment, erased)
 		},
 	}
 	c.Flags().StringVar(&at, "at", "", "of which moment the backup is, when it does not say so itself")
+	c.Flags().StringVar(&erased, "erasures", "", "the list of who was erased; the one beside the key file when empty; none: nobody was since the backup")
 	c.Flags().BoolVar(&mark, "mark", false, "the book was restored by its database's own tools: only mark it so")
 	where.add(m, c)
 	confirm := &cobra.Command{
@@ -116,7 +120,7 @@ backup is: waybill restore --mark --at 2026-03-01T10:00:00Z --database postgres:
 	return c
 }
 
-func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at time.Time) error {
+func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at time.Time, erased string) error {
 	p, err := m.place(m.dir([]string{where.dir}), where.database)
 	if err != nil {
 		return err
@@ -124,12 +128,19 @@ func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at 
 	if _, ok := m.running(ctx, p); ok {
 		return &waybill.Error{Kind: waybill.Conflict, Message: "a waybill is serving that place", Hint: "stop it first, and move its book away: nothing is overwritten"}
 	}
-	r := record.Restoring{From: file, To: p.database, Environment: where.env, At: at, Now: time.Now}
+	list, err := m.erasedFor(p, erased)
+	if err != nil {
+		return err
+	}
+	r := record.Restoring{From: file, To: p.database, Environment: where.env, At: at, Now: time.Now, Erased: list}
 	done, err := record.Restore(ctx, r)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(m.Stdout, "The book is at %s, as it stood %s.\n", p.file(), done.BackupAt.Local().Format(time.RFC1123))
+	for _, line := range erasedWords(list, p, done.Erased) {
+		fmt.Fprintln(m.Stdout, line)
+	}
 	if _, err := os.Stat(p.keyFile); err != nil {
 		fmt.Fprintf(m.Stdout, "Put its key file back at %s: its secrets are sealed with it.\n", p.keyFile)
 	}

@@ -77,6 +77,8 @@ type opened struct {
 	keys    *secret.Keyring
 	ids     *waybill.IDs
 	redact  *secret.Redactor
+	erased  string // the file of its erasures, written under erasing
+	erasing sync.Mutex
 	newKey  bool // the key file was created just now
 	mu      sync.Mutex
 	secrets map[string]string // sealed name -> clear value, as far as they were read
@@ -95,7 +97,7 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	if err := os.MkdirAll(filepath.Dir(p.beside), 0o700); err != nil {
 		return nil, fmt.Errorf("make the book's folder: %w", err)
 	}
-	o := &opened{redact: secret.NewRedactor(), secrets: map[string]string{}}
+	o := &opened{redact: secret.NewRedactor(), secrets: map[string]string{}, erased: p.erasedFile()}
 	o.ids = waybill.NewIDs(time.Now, nil)
 	key, err := os.ReadFile(p.keyFile)
 	switch {
@@ -120,7 +122,13 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	}
 	o.shared = p.file() == ""
 	o.book, err = record.Open(ctx, p.database, record.Options{Now: time.Now, IDs: o.ids, Environment: env, Listen: p.listen})
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	if err := o.keepErased(ctx); err != nil {
+		return nil, errors.Join(err, o.book.Close())
+	}
+	return o, nil
 }
 
 // writeKey writes a key so that a crash leaves none or a whole one.

@@ -111,7 +111,7 @@ func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, 
 		if err != nil {
 			return nil, err
 		}
-		return a.opened.erasePerson(ctx, p)
+		return a.erasePersonHere(ctx, p)
 	case "erasures":
 		return a.opened.erasures(ctx)
 	case "erase-again":

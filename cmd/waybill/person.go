@@ -154,26 +154,45 @@ func (o *opened) findPerson(ctx context.Context, in localAct) ([]string, error) 
 }
 
 func foundWords(what string, f *waybill.PersonFound) []string {
-	lines := []string{fmt.Sprintf("%s: %s, %s, %s, %s, %s, %s, %s.", what,
+	lines := []string{fmt.Sprintf("%s: %s, %s, %s, %s, %s, %s, %s, %s.", what,
 		count(len(f.Events), "event", "events"), count(len(f.Arrivals), "arrival with its bytes", "arrivals with their bytes"),
 		count(len(f.Runs), "run", "runs"), count(len(f.Effects), "effect", "effects"), count(len(f.Fetches), "read", "reads"),
+		count(len(f.Asks), "question", "questions"),
 		count(len(f.Subjects), "subject", "subjects"), count(f.Notes, "note", "notes"))}
-	for _, k := range f.Kept {
-		lines = append(lines, fmt.Sprintf("Stays: %s %s", k.Event, k.Why))
-	}
-	return append(lines, "Ids, keys, states, times and amounts stay in any case: accounts are kept by them.")
+	return append(append(lines, staysWords(f.Kept)...), "Ids, keys, states, times and amounts stay in any case: accounts are kept by them.")
 }
 
-func (o *opened) erasePerson(ctx context.Context, p waybill.Person) ([]string, error) {
+func (o *opened) erasePerson(ctx context.Context, p waybill.Person, who string) (string, *waybill.PersonFound, error) {
 	f, err := o.book.FindPerson(ctx, p)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	id, err := o.book.ErasePerson(ctx, f, owner)
+	id, err := o.book.ErasePerson(ctx, f, who)
+	if err != nil {
+		return id, nil, err
+	}
+	return id, f, o.keepErased(ctx)
+}
+
+// erasePersonHere erases, and says what went. A book that nobody serves is then built anew, so that no unused part of its file
+// holds what was erased.
+func (a *app) erasePersonHere(ctx context.Context, p waybill.Person) ([]string, error) {
+	o := a.opened
+	id, f, err := o.erasePerson(ctx, p, owner)
 	if err != nil {
 		return nil, err
 	}
-	return append(foundWords("Erased, as "+id, f), "Backups made before still hold it: keep the list of waybill person erasures apart from them."), nil
+	lines := append(foundWords("Erased, as "+id, f),
+		"Backups made before still hold it. When one is restored it is erased again, by the list at "+o.erased+": keep a copy of that with the key file.")
+	switch {
+	case o.shared:
+		lines = append(lines, "PostgreSQL keeps dead rows until its next VACUUM.")
+	case a.serving:
+		lines = append(lines, "Unused parts of the book's file may hold some of it until they are written over. To have them gone now, stop serve and run this again.")
+	default:
+		err = o.book.Compact(ctx)
+	}
+	return lines, err
 }
 
 func (o *opened) erasures(ctx context.Context) ([]string, error) {
@@ -186,23 +205,17 @@ func (o *opened) erasures(ctx context.Context) ([]string, error) {
 	return []string{string(text)}, err
 }
 
-// eraseAgain erases whom a list names by hashes, in a book restored from an older backup.
+// eraseAgain erases whom a list names by hashes, in a book that does not know of it because it is older.
 func (o *opened) eraseAgain(ctx context.Context, text string) ([]string, error) {
-	var list []waybill.Erasure
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "this is no list of erasures", Hint: "give the file that waybill person erasures printed", Err: err}
-	}
-	people, err := o.book.Known(ctx, list)
+	list, err := parseErased(text)
 	if err != nil {
 		return nil, err
 	}
-	lines := []string{fmt.Sprintf("%s of the list %s in this book.", count(len(people), "person", "people"), map[bool]string{true: "was", false: "were"}[len(people) == 1])}
-	for _, p := range people {
-		more, err := o.erasePerson(ctx, p)
-		if err != nil {
-			return lines, err
-		}
-		lines = append(lines, more[0])
+	done, err := o.book.EraseAgain(ctx, list, owner)
+	if err != nil {
+		return nil, err
 	}
-	return lines, nil
+	lines := []string{fmt.Sprintf("%s new to this book; %s in it, and erased again.",
+		count(done.Unknown, "erasure of the list is", "erasures of the list are"), count(done.People, "of these people was", "of these people were"))}
+	return append(lines, staysWords(done.Kept)...), o.keepErased(ctx)
 }

@@ -189,6 +189,56 @@ var retentionCases = []testCase{
 		k.forgetAll(k.now.Add(time.Hour))
 		same(k, "what it was about", k.gone(string(planned.event)), true)
 	}},
+	{"by what events were found by runs that wait goes, unless an open run may look back to it", func(k *kit) {
+		key := record.WaitKey{Type: "payment.succeeded", Shape: "order_id", Value: "SO-1"}
+		k.tell(k.later(-time.Hour), key)
+		open := k.waiting()
+		month, before := k.now.Add(30*24*time.Hour), k.later(-2*time.Hour)
+		k.do(func(tx *record.Tx) error {
+			_, err := tx.Renew(before, key)
+			return err
+		})
+		k.tell(before, key)
+		same(k, "only what no open run looks back to", k.forget(record.AgedTold, month, 7), 1)
+		k.moveRun(open.ID, waybill.RunDone)
+		same(k, "what is young", k.forget(record.AgedTold, k.now.Add(-24*time.Hour), 7), 0)
+		same(k, "the rest", k.forget(record.AgedTold, month, 1), 1)
+		same(k, "the newest of an event that is gone", k.forget(record.AgedNewest, month, 7), 1)
+		kept := k.fact("kept")
+		k.put(kept)
+		k.do(func(tx *record.Tx) error {
+			_, err := tx.Renew(kept, key)
+			return err
+		})
+		same(k, "the newest of one that is kept", k.forget(record.AgedNewest, month, 7), 0)
+	}},
+	{"questions and approvals go with their journey", func(k *kit) {
+		old := k.live(k.long(), "old", waybill.EffectConfirmed, waybill.RunDone)
+		k.newest()
+		ask := &waybill.Question{ID: "ask_1", Run: old.run, Event: old.event, Flow: "payment-to-crm", Question: "Refund?"}
+		var eff *waybill.Effect
+		k.do(func(tx *record.Tx) (err error) {
+			if err := tx.PutAsk(ask); err != nil {
+				return err
+			}
+			ask.State = waybill.AskApproved
+			if err := tx.CloseAsk(ask); err != nil {
+				return err
+			}
+			if eff, err = tx.Effect(old.effect); err != nil {
+				return err
+			}
+			return tx.Approve(eff, "asha")
+		})
+		k.forgetAll(k.now.Add(time.Hour))
+		asks := must[[]waybill.Question](k)(page1(k.book.Asks(k.Context(), waybill.ListFilter{})))
+		same(k, "questions", len(asks), 0)
+		k.read(func(tx *record.Tx) error {
+			who, _, err := tx.ApprovedBy(eff)
+			same(k, "approved by", who, "")
+			return err
+		})
+	}},
 	{"what was opened between looking and forgetting stays", func(k *kit) {
 		old := k.live(k.long(), "old", waybill.EffectConfirmed, waybill.RunDone)
 		k.newest()
