@@ -48,3 +48,19 @@ type ErasedAgain struct {
 	People  int          `json:"people"`  // of those, people the book held
 	Kept    []PersonKept `json:"kept,omitempty"`
 }
+
+// PersonExport is what the book holds of a person beside the journeys of what was found.
+type PersonExport struct {
+	Found    PersonFound
+	Subjects []Subject
+	Asks     []Question
+	Notes    []PersonNote
+}
+
+// PersonNote is a row beside everything else whose words mention a person: of a problem, an act, bulk work, something that was
+// turned away.
+type PersonNote struct {
+	Table string `json:"table"`
+	ID    string `json:"id"`
+	Doc   []byte `json:"doc"` // JSON, as it is kept
+}

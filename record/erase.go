@@ -348,9 +348,19 @@ func (tx *Tx) eraseEvent(id waybill.EventID, m mentions) error {
 	return nil
 }
 
-func (tx *Tx) eraseSubject(id waybill.SubjectID, _ mentions) error {
+// eraseSubject forgets a person's own subject. Another one that tells of the person stays what it is: an order keeps its
+// number and amounts.
+func (tx *Tx) eraseSubject(id waybill.SubjectID, m mentions) error {
 	s, err := tx.Subject(id)
 	if err != nil {
+		return err
+	}
+	if !named(m.person, s.Aliases) {
+		fields, err := scrubbed(s.Fields, m)
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec("UPDATE subjects SET name = $2, fields = $3 WHERE id = $1", s.ID, m.left(s.Name), fields)
 		return err
 	}
 	for _, a := range s.Aliases {

@@ -234,7 +234,7 @@ func hotQuestions(tx *Tx) []func() error {
 		func() error { _, err := tx.eventNeeded("e", 1); return err },
 		func() error { _, err := tx.ownerNeeded(agedRow{id: "e"}); return err },
 		func() error { return tx.dropEvent(agedRow{seq: 1}) },
-		func() error { return tx.dropEffect(agedRow{id: "e", key: []any{int64(1)}}) },
+		func() error { return tx.dropEffect(agedRow{id: "e", key: []any{int64(1), []byte{1}}}) },
 		func() error { return tx.dropItem(agedRow{id: "i"}) },
 	}
 }

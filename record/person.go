@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"waybill"
@@ -28,10 +30,13 @@ const (
 )
 
 // mentions finds a person's values in text.
-type mentions struct{ texts [][]byte }
+type mentions struct {
+	person waybill.Person
+	texts  [][]byte
+}
 
 func mentionsOf(p waybill.Person) mentions {
-	var m mentions
+	m := mentions{person: p}
 	add := func(text string) {
 		if text != "" {
 			m.texts = append(m.texts, []byte(strings.ToLower(text)))
@@ -149,11 +154,13 @@ func (s *search) subjects(ctx context.Context) error {
 		s.m = mentionsOf(s.found.Person)
 		s.found.Subjects = nil
 		err := s.walkSubjects(ctx, func(sub waybill.Subject) {
-			named := slices.ContainsFunc(sub.Aliases, func(a waybill.Alias) bool { return s.names(a) })
+			named := named(s.found.Person, sub.Aliases)
+			if named || s.m.in(sub.Fields) || s.m.any(sub.Name) { // an order of the person's, say
+				s.found.Subjects = append(s.found.Subjects, sub.ID)
+			}
 			if !named {
 				return
 			}
-			s.found.Subjects = append(s.found.Subjects, sub.ID)
 			for _, a := range sub.Aliases {
 				switch a.Kind {
 				case "email":
@@ -171,12 +178,13 @@ func (s *search) subjects(ctx context.Context) error {
 	return nil
 }
 
-// names reports whether an alias is one of the person's values.
-func (s *search) names(a waybill.Alias) bool {
-	p := s.found.Person
-	return a.Kind == "email" && slices.ContainsFunc(p.Emails, func(v string) bool { return plain(v) == plain(a.Value) }) ||
-		a.Kind == "phone" && slices.ContainsFunc(p.Phones, func(v string) bool { return digits(v) == digits(a.Value) }) ||
-		slices.Contains(p.IDs, a.Value)
+// named reports whether one of a subject's aliases is one of a person's values: it is the person's own.
+func named(p waybill.Person, aliases []waybill.Alias) bool {
+	return slices.ContainsFunc(aliases, func(a waybill.Alias) bool {
+		return a.Kind == "email" && slices.ContainsFunc(p.Emails, func(v string) bool { return plain(v) == plain(a.Value) }) ||
+			a.Kind == "phone" && slices.ContainsFunc(p.Phones, func(v string) bool { return digits(v) == digits(a.Value) }) ||
+			slices.Contains(p.IDs, a.Value)
+	})
 }
 
 func addText(list []string, v string) []string {
@@ -338,19 +346,75 @@ var noteTables = []struct { // a table that nothing changes
 }
 
 func (s *search) notes(ctx context.Context) error {
-	return s.book.View(ctx, func(tx *Tx) error {
+	list, err := s.book.personNotes(ctx, s.m)
+	s.found.Notes = len(list)
+	return err
+}
+
+func (b *Book) personNotes(ctx context.Context, m mentions) (found []waybill.PersonNote, err error) {
+	err = b.View(ctx, func(tx *Tx) error {
+		found = nil
 		for _, t := range noteTables {
-			docs, err := list(tx, "SELECT doc FROM "+t.name, text0)
+			rows, err := list(tx, "SELECT "+t.id+", doc FROM "+t.name, func(r row) (waybill.PersonNote, error) {
+				n := waybill.PersonNote{Table: t.name, Doc: []byte(r.text(1))}
+				if t.id == "seq" {
+					n.ID = strconv.FormatInt(r.num(0), 10)
+				} else {
+					n.ID = r.text(0)
+				}
+				return n, nil
+			})
 			if err != nil {
 				return err
 			}
-			for _, d := range docs {
-				if _, hit := s.m.without(d); hit {
-					s.found.Notes++
+			for _, n := range rows {
+				if _, hit := m.without(string(n.Doc)); hit {
+					found = append(found, n)
 				}
 			}
 		}
 		return nil
+	})
+	return found, err
+}
+
+// ExportPerson finds what the book holds of a person and reads what stands beside journeys. The audit says that who did, and
+// how much it was.
+func (b *Book) ExportPerson(ctx context.Context, p waybill.Person, who string) (*waybill.PersonExport, error) {
+	f, err := b.FindPerson(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	out := &waybill.PersonExport{Found: *f}
+	if out.Notes, err = b.personNotes(ctx, mentionsOf(f.Person)); err != nil {
+		return nil, err
+	}
+	err = b.View(ctx, func(tx *Tx) error {
+		out.Subjects, out.Asks = nil, nil
+		for _, id := range f.Subjects {
+			s, err := tx.Subject(id)
+			if err != nil {
+				return err
+			}
+			out.Subjects = append(out.Subjects, *s)
+		}
+		for _, id := range f.Asks {
+			a, err := tx.Ask(id)
+			if err != nil {
+				return err
+			}
+			out.Asks = append(out.Asks, *a)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, b.Do(ctx, func(tx *Tx) error {
+		return tx.Audit(&waybill.Audited{
+			Who: who, Action: "export a person", Object: tx.book.o.IDs.New("exp"),
+			After: fmt.Sprintf("%d events, %d effects, %d questions, %d notes", len(f.Events)+len(f.Kept), len(f.Effects), len(f.Asks), len(out.Notes)),
+		})
 	})
 }
 
@@ -449,6 +513,19 @@ func (b *Book) Known(ctx context.Context, erased []waybill.Erasure) ([]waybill.P
 			note(a.Kind, a.Value)
 		}
 	})
+	if err == nil {
+		err = b.View(ctx, func(tx *Tx) error {
+			to, err := list(tx, "SELECT DISTINCT recipient FROM messages", text0)
+			for _, value := range to {
+				kind := "phone"
+				if strings.Contains(value, "@") {
+					kind = "email"
+				}
+				note(kind, value)
+			}
+			return err
+		})
+	}
 	if err == nil {
 		err = walk(ctx, b, "SELECT seq, "+eventColumns+" FROM events", scanEvent, func(_ *Tx, e waybill.Event) error {
 			for _, k := range e.Search {

@@ -48,6 +48,7 @@ func (s *Server) newAPI() *api {
 	})
 	a.reads()
 	a.jobRoutes()
+	a.personRoutes()
 	huma.Register(h, huma.Operation{
 		OperationID: "act", Method: http.MethodPost, Path: "/api/v1/acts", Summary: "Press a button",
 		Description: "Does what a button on a page does. Ask for the choices of an object first: only these are possible.", Tags: []string{"desk"},

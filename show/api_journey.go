@@ -182,11 +182,8 @@ func apiJourneyOf(j *waybill.Journey) *apiJourney {
 	if j.Event != nil {
 		out.Event = apiEventOf(j.Event)
 	}
-	if s := j.Subject; s != nil {
-		out.Subject = &apiSubject{ID: string(s.ID), Type: s.Type, Name: s.Name, Fields: rawJSON(s.Fields)}
-		for _, a := range s.Aliases {
-			out.Subject.Aliases = append(out.Subject.Aliases, apiAlias(a))
-		}
+	if j.Subject != nil {
+		out.Subject = apiSubjectOf(j.Subject)
 	}
 	for _, e := range j.Evidence {
 		out.Evidence = append(out.Evidence, apiEvidence{string(e.Item), e.Type, e.At})
@@ -208,6 +205,14 @@ func apiJourneyOf(j *waybill.Journey) *apiJourney {
 	}
 	for _, a := range j.Audit {
 		out.Audit = append(out.Audit, apiAuditOf(a))
+	}
+	return out
+}
+
+func apiSubjectOf(s *waybill.Subject) *apiSubject {
+	out := &apiSubject{ID: string(s.ID), Type: s.Type, Name: s.Name, Fields: rawJSON(s.Fields)}
+	for _, a := range s.Aliases {
+		out.Aliases = append(out.Aliases, apiAlias(a))
 	}
 	return out
 }

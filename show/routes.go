@@ -51,6 +51,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/openapi.json", public, s.api.serve},
 		{"GET /api/v1/", Viewer, s.api.serve},
 		{"POST /api/v1/", Operator, s.api.serve},
+		{"GET /api/v1/persons/", Admin, s.api.serve},
+		{"POST /api/v1/persons/", Admin, s.api.serve},
 		{"GET /metrics", public, s.serveMetrics}, // guarded by itself: a scraper on this machine needs no token
 		{"GET /healthz", public, s.healthy},
 		{"GET /readyz", public, s.isReady},

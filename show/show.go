@@ -59,7 +59,9 @@ type Options struct {
 	Lists  Lists
 	Desk   Desk
 	// Jobs is where bulk work is planned and let go; nil serves none of it.
-	Jobs    Jobs
+	Jobs Jobs
+	// Persons is where one person is found, exported and erased; nil serves none of it.
+	Persons Persons
 	Names   Names
 	Store   Store
 	Changes Changes
@@ -87,6 +89,7 @@ type Server struct {
 	lists   Lists
 	desk    Desk
 	jobs    Jobs
+	persons Persons
 	names   Names
 	changes Changes
 	access  *Access
@@ -116,7 +119,7 @@ func New(o Options) (*Server, error) {
 	}
 	https := strings.HasPrefix(o.PublicURL, "https://")
 	s := &Server{
-		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, names: &remembered{Names: o.Names}, changes: o.Changes,
+		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, persons: o.Persons, names: &remembered{Names: o.Names}, changes: o.Changes,
 		access: newAccess(o, https), ready: o.Ready, paused: o.Paused, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
 		stop: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}

@@ -103,7 +103,7 @@ func (a *app) wire(s setup) (err error) {
 		Directory: a.engine.Doors(s.publicURL), Recorder: a.engine, Now: a.engine.Now, Redact: a.opened.redact, Remote: s.remote, Log: s.log,
 	})
 	a.show, err = show.New(show.Options{
-		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Changes: a.opened.book, Store: store{a.opened.book},
+		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Persons: persons{a.opened}, Changes: a.opened.book, Store: store{a.opened.book},
 		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
 		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Ready: a.ready, Paused: a.engine.Paused, Now: time.Now, Log: s.log,
 	})

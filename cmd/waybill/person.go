@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -89,46 +88,31 @@ func (m *Main) exportPerson(ctx context.Context, where bookFlags, who waybill.Pe
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	text, err := json.Marshal(who)
-	if err != nil {
-		return err
-	}
-	lines, err := l.patiently().act(ctx, "person-find", localAct{Value: string(text), Keep: true})
-	if err != nil {
-		return err
-	}
-	var found waybill.PersonFound
-	if err := json.Unmarshal([]byte(lines[0]), &found); err != nil {
-		return err
-	}
-	out := struct {
-		Found    waybill.PersonFound        `json:"found"`
-		Journeys map[string]json.RawMessage `json:"journeys"`
-	}{found, map[string]json.RawMessage{}}
-	ids := []string{}
-	for _, id := range found.Events {
-		ids = append(ids, string(id))
-	}
-	for _, k := range found.Kept {
-		if k.Event != "" {
-			ids = append(ids, string(k.Event))
-		}
-	}
-	for _, id := range found.Items {
-		ids = append(ids, string(id))
-	}
-	for _, id := range ids {
-		body, err := l.get(ctx, "/api/v1/events/"+url.PathEscape(id))
-		if err != nil {
-			return err
-		}
-		out.Journeys[id] = body
-	}
-	body, err := json.Marshal(out)
+	body, err := l.patiently().post(ctx, "/api/v1/persons/export", who)
 	if err != nil {
 		return err
 	}
 	return m.printJSON(body)
+}
+
+// persons is what the API does with people, over the open book.
+type persons struct{ o *opened }
+
+func (p persons) FindPerson(ctx context.Context, who waybill.Person) (*waybill.PersonFound, error) {
+	return p.o.book.FindPerson(ctx, who)
+}
+
+func (p persons) ExportPerson(ctx context.Context, who waybill.Person, by string) (*waybill.PersonExport, error) {
+	return p.o.book.ExportPerson(ctx, who, by)
+}
+
+func (p persons) ErasePerson(ctx context.Context, who waybill.Person, by string) (string, *waybill.PersonFound, error) {
+	return p.o.erasePerson(ctx, who, by)
+}
+
+func (p persons) Erasures(ctx context.Context) (list []waybill.Erasure, err error) {
+	err = p.o.book.View(ctx, func(tx *record.Tx) (err error) { list, err = tx.Erasures(); return err })
+	return list, err
 }
 
 func readPerson(text string) (p waybill.Person, err error) {
@@ -145,10 +129,6 @@ func (o *opened) findPerson(ctx context.Context, in localAct) ([]string, error) 
 	f, err := o.book.FindPerson(ctx, p)
 	if err != nil {
 		return nil, err
-	}
-	if in.Keep {
-		text, err := json.Marshal(f)
-		return []string{string(text)}, err
 	}
 	return append(foundWords("Would be erased", f), "Nothing was changed. To do it: waybill person erase --confirm …"), nil
 }
