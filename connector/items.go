@@ -31,11 +31,10 @@ type ItemFound struct {
 // ItemsOf finds the items of a request that is proven genuine. It never gives none: a body in which no rule finds
 // anything is one item without a type. An expression that fails leaves its part empty: content is never rejected.
 func (m *Manifest) ItemsOf(in Incoming) []ItemFound {
-	settings := settingsVar(in.Settings)
 	var out []ItemFound
 	for _, rule := range m.Webhook.Items {
 		for _, found := range Find(in.Body, rule.Each) {
-			vars := rule.vars(found, in.Body, in.Headers, settings)
+			vars := rule.vars(found, in)
 			if rule.When != nil {
 				if ok, err := rule.When.Bool(vars, nil); err != nil || !ok {
 					continue
@@ -66,7 +65,7 @@ func (m *Manifest) Live(in Incoming) (live, said bool) {
 	if m.Identity.Live == nil {
 		return false, false
 	}
-	value, err := m.Identity.Live.Eval(map[string]any{"body": in.Body, "settings": settingsVar(in.Settings)}, nil)
+	value, err := m.Identity.Live.Eval(map[string]any{"body": in.Body, "settings": in.Settings}, nil)
 	live, said = value.(bool)
 	return live, said && err == nil
 }
@@ -85,8 +84,7 @@ func (m *Manifest) Around(pointer string, in Incoming) (vars map[string]any, ok 
 	if !ok {
 		return nil, false
 	}
-	settings := settingsVar(in.Settings)
-	vars = map[string]any{"item": value, "body": in.Body, "headers": headersVar(in.Headers), "settings": settings}
+	vars = map[string]any{"item": value, "body": in.Body, "headers": in.Headers, "settings": in.Settings}
 	if m.Webhook == nil {
 		return vars, true
 	}
@@ -122,11 +120,11 @@ func matches(pattern, pointer string) bool {
 	return true
 }
 
-func (rule *ItemRule) vars(found Found, body any, headers map[string]string, settings map[string]any) map[string]any {
+func (rule *ItemRule) vars(found Found, in Incoming) map[string]any {
 	vars := make(map[string]any, 4+len(rule.With))
-	vars["item"], vars["body"], vars["headers"], vars["settings"] = found.Value, body, headersVar(headers), settings
+	vars["item"], vars["body"], vars["headers"], vars["settings"] = found.Value, in.Body, in.Headers, in.Settings
 	for name, at := range rule.With {
-		value, ok := At(body, Bind(at, rule.Each, found.Pointer))
+		value, ok := At(in.Body, Bind(at, rule.Each, found.Pointer))
 		if !ok || value == nil {
 			value = map[string]any{} // so that .? and has() read it as having nothing
 		}
@@ -134,16 +132,6 @@ func (rule *ItemRule) vars(found Found, body any, headers map[string]string, set
 	}
 	return vars
 }
-
-func headersVar(headers map[string]string) map[string]any {
-	out := make(map[string]any, len(headers))
-	for name, value := range headers {
-		out[name] = value
-	}
-	return out
-}
-
-func settingsVar(settings map[string]string) map[string]any { return headersVar(settings) }
 
 // text evaluates to text; a failure, an absent value and no expression give none.
 func text(p *expr.Program, vars map[string]any) string {

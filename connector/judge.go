@@ -33,8 +33,8 @@ type Judged struct {
 // the status. Of a read, Happened means it was answered; Found whether anything was there.
 func (m *Manifest) Judge(a *Action, answer Answer, settings map[string]string) Judged {
 	vars := map[string]any{
-		"status": int64(answer.Status), "headers": headersVar(answer.Headers), "body": answerBody(answer),
-		"settings": settingsVar(settings),
+		"status": int64(answer.Status), "headers": answer.Headers, "body": answerBody(answer),
+		"settings": settings,
 	}
 	if a.Kind == waybill.KindRead && a.Found != nil && answer.Status < 500 {
 		if found, err := a.Found.Bool(vars, nil); err == nil && !found && (answer.Status < 300 || answer.Status == 404) {

@@ -74,7 +74,7 @@ func (c Call) vars() map[string]any {
 		input = map[string]any{}
 	}
 	return map[string]any{
-		"input": input, "settings": settingsVar(c.Settings), "key": c.Key,
+		"input": input, "settings": c.Settings, "key": c.Key,
 		"planned_at": c.Planned.UTC().Format(time.RFC3339),
 	}
 }

@@ -175,19 +175,29 @@ func always(any) bool { return true }
 // isSet treats a JSON null as absent.
 func isSet(field string) ref.FieldTester {
 	return func(target any) bool {
-		m, ok := target.(map[string]any)
-		return ok && m[field] != nil && m[field] != Absent
+		_, ok := member(target, field)
+		return ok
+	}
+}
+
+// member is a field of an object; false when it has none, or nothing in it.
+func member(target any, field string) (any, bool) {
+	switch m := target.(type) {
+	case map[string]any:
+		v := m[field]
+		return v, v != nil && v != Absent
+	case map[string]string: // headers and settings, as they are
+		v, ok := m[field]
+		return v, ok
+	default:
+		return nil, false
 	}
 }
 
 func getFrom(field string, convert func(any) (any, error)) ref.FieldGetter {
 	return func(target any) (any, error) {
-		m, ok := target.(map[string]any)
+		v, ok := member(target, field)
 		if !ok {
-			return nil, &missing{field}
-		}
-		v, ok := m[field]
-		if !ok || v == nil || v == Absent {
 			return nil, &missing{field}
 		}
 		if convert == nil {

@@ -58,12 +58,15 @@ func (tx *Tx) writable() error {
 
 // note remembers that the storage failed, whatever the act makes of the error.
 func (tx *Tx) note(err error) error {
+	if err == nil {
+		return nil
+	}
 	var s *storageError
-	if err != nil && tx.broken == nil && errors.As(err, &s) {
+	if tx.broken == nil && errors.As(err, &s) {
 		tx.broken = err
 	}
 	var a *abortedError
-	tx.aborted = tx.aborted || err != nil && errors.As(err, &a)
+	tx.aborted = tx.aborted || errors.As(err, &a)
 	return err
 }
 

@@ -23,7 +23,7 @@ const maxTries = 20
 // one queues up by itself, which is all the batching a busy book needs.
 const (
 	maxActs = 256
-	maxWork = 4 * time.Millisecond
+	maxWork = 10 * time.Millisecond
 )
 
 // act is one caller's work, waiting for its commit.
