@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/nyaruka/phonenumbers"
 
 	"waybill"
+	"waybill/expr"
 )
 
 // template is a text with ${path} parts; it gives nothing unless every path has a value.
@@ -230,7 +230,7 @@ func plain(value any) string {
 func (d *Definition) Subjects(e *waybill.Event, data map[string]any) []waybill.Subject {
 	var out []waybill.Subject
 	for _, o := range d.Objects(e.Connection, data) {
-		fields, err := json.Marshal(o.Fields, json.Deterministic(true))
+		fields, err := expr.EncodeJSON(o.Fields)
 		if err != nil {
 			continue // data that conforms always encodes
 		}

@@ -9,6 +9,7 @@ import (
 
 	"waybill"
 	"waybill/connector"
+	"waybill/expr"
 )
 
 func TestWholeNumbersStayExact(t *testing.T) {
@@ -22,7 +23,7 @@ func TestWholeNumbersStayExact(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	text, err := connector.EncodeJSON(want["id"])
+	text, err := expr.EncodeJSON(want["id"])
 	if err != nil || string(text) != "9007199254740993" {
 		t.Errorf("encoded %s, %v", text, err)
 	}
@@ -106,7 +107,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		if !json.Valid(text) {
 			t.Fatalf("read what is no JSON: %q", text)
 		}
-		again, err := connector.EncodeJSON(value)
+		again, err := expr.EncodeJSON(value)
 		if err != nil {
 			t.Fatalf("write %v: %v", value, err)
 		}

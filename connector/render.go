@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"waybill"
 	"waybill/expr"
 )
@@ -203,7 +201,7 @@ func (r *RequestRule) body(vars map[string]any) (kind string, body []byte, err e
 	case r.Form != nil:
 		return kind, formBody(value), nil
 	case r.JSON != nil:
-		body, err = EncodeJSON(value)
+		body, err = expr.EncodeJSON(value)
 		return kind, body, err
 	default:
 		return kind, []byte(AsText(value)), nil
@@ -227,11 +225,6 @@ func mergeAt(body any, pointer string, extra any) error {
 		}
 	}
 	return nil
-}
-
-// EncodeJSON writes plain data the same way every time: names sorted, whole numbers exact, times as RFC 3339.
-func EncodeJSON(value any) ([]byte, error) {
-	return json.Marshal(value, json.Deterministic(true))
 }
 
 // formBody writes application/x-www-form-urlencoded with bracket nesting, names sorted: metadata[order_id]=SO-1001.

@@ -272,7 +272,7 @@ func (c *testCase) result(name string, r translate.Result) {
 		fmt.Fprintf(&out, "settles %s %s remote=%s message=%s reason=%q\n", s.Reference, s.State, s.Remote, s.Message, s.Reason)
 	}
 	if r.NeedFetch != nil {
-		inputs, _ := connector.EncodeJSON(r.NeedFetch.Inputs)
+		inputs, _ := expr.EncodeJSON(r.NeedFetch.Inputs)
 		fmt.Fprintf(&out, "fetch %s %s as %s\n", r.NeedFetch.Action, inputs, r.NeedFetch.As)
 	}
 	if r.NotUsed != "" {
@@ -347,7 +347,7 @@ func (c *testCase) judged(name string, a *connector.Action, call connector.Call,
 		fmt.Fprintf(&out, " found=%v", j.Found)
 	}
 	if j.Output != nil {
-		text, _ := connector.EncodeJSON(j.Output)
+		text, _ := expr.EncodeJSON(j.Output)
 		object := a.ObjectOf(call, j.Output)
 		fmt.Fprintf(&out, "\n%s\nobject %s key=%s id=%s", text, object.Type, object.Key, object.ID)
 		output, _ := j.Output.(map[string]any)

@@ -9,6 +9,7 @@ import (
 
 	"waybill"
 	"waybill/connector"
+	"waybill/expr"
 )
 
 // Key gives our reference for an effect in the form the action's provider takes: a hash of its account, the fact, flow,
@@ -42,7 +43,7 @@ func KeyUntil(action *connector.Action, sent time.Time) time.Time {
 
 // Fingerprint identifies what a call is meant to do: account, action and inputs, whatever order the inputs came in.
 func Fingerprint(account, action string, inputs map[string]any) (string, error) {
-	canonical, err := connector.EncodeJSON(inputs)
+	canonical, err := expr.EncodeJSON(inputs)
 	if err != nil {
 		return "", fmt.Errorf("write the inputs of %s: %w", action, err)
 	}

@@ -69,11 +69,8 @@ func (e *Engine) toldBy(tx *record.Tx, id waybill.EventID) (*waybill.Event, *tra
 	if c == nil || c.Translator == nil {
 		return ev, nil, nil, nil
 	}
-	arrival, err := tx.Arrival(item.Arrival)
+	arrival, err := tx.Received(item.Arrival)
 	if err != nil {
-		return ev, nil, nil, err
-	}
-	if arrival.Body, err = tx.Body(item.Arrival); err != nil {
 		return ev, nil, nil, err
 	}
 	in, err := translate.InputOf(c.Manifest, arrival, *item, nil)

@@ -6,11 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"waybill"
 	"waybill/connector"
 	"waybill/deliver"
+	"waybill/expr"
 )
 
 // encode gives v as JSON with its map keys in order; what the engine holds always encodes.
@@ -18,7 +17,7 @@ func encode(v any) []byte {
 	if v == nil {
 		return nil
 	}
-	b, err := json.Marshal(v, json.Deterministic(true))
+	b, err := expr.EncodeJSON(v)
 	if err != nil {
 		panic(fmt.Sprintf("engine: a value that does not encode: %v", err))
 	}

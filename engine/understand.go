@@ -44,6 +44,7 @@ type understood struct {
 // understand is the second transaction for a batch of items: each item's end, its events by their fact keys, their
 // runs in lanes, the effects that a webhook settles.
 func (e *Engine) understand(batch []*piece) {
+	e.readArrivals(batch)
 	intents := make([]intent, 0, len(batch))
 	for _, p := range batch {
 		u, err := e.read(p)
@@ -118,24 +119,45 @@ func (e *Engine) read(p *piece) (u *understood, err error) {
 	return u, nil
 }
 
+// readArrivals reads from the book the arrivals that this process does not hold, in one go. One that cannot be read is
+// missed when its item is.
+func (e *Engine) readArrivals(batch []*piece) {
+	var missing []*piece
+	byID := map[waybill.ArrivalID]*opened{}
+	for _, p := range batch {
+		if p.arrival == nil {
+			if byID[p.item.Arrival] == nil {
+				byID[p.item.Arrival] = &opened{}
+				missing = append(missing, p)
+			}
+			p.arrival = byID[p.item.Arrival]
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	err := e.view(func(tx *record.Tx) error {
+		for _, p := range missing {
+			a, err := tx.Received(p.item.Arrival)
+			if err != nil {
+				continue
+			}
+			p.arrival.arrival = a
+		}
+		return nil
+	})
+	if err != nil {
+		e.log.Warn("the arrivals of some items could not be read together", "err", err)
+	}
+}
+
 // input gathers what translate needs, reading the book for what this process does not hold.
 func (e *Engine) input(p *piece, m *connector.Manifest) (translate.Input, error) {
-	if p.arrival == nil {
-		p.arrival = &opened{}
-	}
 	o := p.arrival
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.arrival == nil || o.arrival.Body == nil {
-		err := e.view(func(tx *record.Tx) error {
-			a, err := tx.Arrival(p.item.Arrival)
-			if err != nil {
-				return err
-			}
-			a.Body, err = tx.Body(p.item.Arrival)
-			o.arrival = a
-			return err
-		})
+		err := e.view(func(tx *record.Tx) (err error) { o.arrival, err = tx.Received(p.item.Arrival); return err })
 		if err != nil {
 			return translate.Input{}, fmt.Errorf("read the arrival of %s: %w", p.item.ID, err)
 		}

@@ -300,6 +300,27 @@ func (tx *Tx) Arrival(id waybill.ArrivalID) (*waybill.Arrival, error) {
 	return &a, nil
 }
 
+// Received returns an arrival with its raw bytes and without its items: what translating them asks for.
+func (tx *Tx) Received(id waybill.ArrivalID) (*waybill.Arrival, error) {
+	a, found, err := one(tx, "SELECT id, connection, account, via, received_at, body_hash, doc, body FROM arrivals WHERE id = $1",
+		func(r row) (waybill.Arrival, error) {
+			a, err := scanArrival(r)
+			a.Body = r.bytes(7)
+			return a, err
+		}, id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("arrival", id)
+	}
+	a.Items = nil
+	if a.Body == nil {
+		a.Body, err = tx.Body(id)
+	}
+	return &a, err
+}
+
 func scanArrival(r row) (waybill.Arrival, error) {
 	var d arrivalDoc
 	if err := undoc(r.text(6), &d); err != nil {

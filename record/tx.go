@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -157,12 +158,12 @@ func sumOf(parts []string) [32]byte {
 }
 
 // doc renders what is only shown into its column, undoc reads it back.
-func doc(v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
+func doc[T any](v T) (string, error) {
+	var b strings.Builder
+	if err := json.MarshalWrite(&b, &v); err != nil { // of a pointer: the library copies what it cannot address
 		return "", fmt.Errorf("write into the book: %w", err)
 	}
-	return string(b), nil
+	return b.String(), nil
 }
 
 func undoc(text string, v any) error {

@@ -22,8 +22,8 @@ const maxTries = 20
 // A batch ends when nothing is queued, or at one of these. It never waits for more to come: while it commits, the next
 // one queues up by itself, which is all the batching a busy book needs.
 const (
-	maxActs = 256
-	maxWork = 10 * time.Millisecond
+	maxActs = 1024
+	maxWork = 25 * time.Millisecond
 )
 
 // act is one caller's work, waiting for its commit.

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"waybill"
 	"waybill/catalogue"
 	"waybill/connector"
@@ -315,7 +313,7 @@ func (w *work) event(m *connector.Mapping, d *catalogue.Definition, data map[str
 		}
 	}
 	var err error
-	if e.Data, err = json.Marshal(data, json.Deterministic(true)); err != nil {
+	if e.Data, err = expr.EncodeJSON(data); err != nil {
 		w.wrong(m, waybill.MappingWrong, "", err.Error(), m.Span.Line)
 		return
 	}
