@@ -188,7 +188,7 @@ func (tx *Tx) keyEffect(seq int64, e *waybill.Effect) error {
 	if e.Key == "" {
 		return nil
 	}
-	_, err := tx.exec("INSERT INTO effect_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+	err := tx.later("INSERT INTO effect_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 		seq>>keyEra, hash8(e.Connection, e.Key), seq)
 	return err
 }
@@ -283,9 +283,10 @@ func (tx *Tx) MoveEffect(e *waybill.Effect, from waybill.EffectState) error {
 	if err != nil {
 		return err
 	}
-	changed, err := tx.exec("UPDATE effects SET state = $3, due = $4, doc = $5, claim = $6 WHERE id = $1 AND state = $2",
+	miss := func() error { return tx.elsewhere("effect", "SELECT state FROM effects WHERE id = $1", e.ID, from) }
+	err = tx.expect(miss, "UPDATE effects SET state = $3, due = $4, doc = $5, claim = $6 WHERE id = $1 AND state = $2",
 		e.ID, from, e.State, effectDue(e), text, tx.claimEffect(e))
-	return tx.movedEffect(e, from, changed, err)
+	return tx.movedEffect(e, from, 1, err)
 }
 
 // EditEffect replaces inputs, request, fingerprint and key of a planned effect, or of a declined one that becomes planned:

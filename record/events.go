@@ -39,10 +39,8 @@ func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
 		return "", false, err
 	}
 	if key != nil {
-		changed, err := tx.exec("INSERT INTO fact_keys (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING", key, seq)
-		if err == nil && changed == 0 { // as with delivery keys
-			err = tx.beaten("the fact " + e.FactKey + " is told")
-		}
+		err := tx.expect(func() error { return tx.beaten("the fact " + e.FactKey + " is told") }, // as with delivery keys
+			"INSERT INTO fact_keys (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING", key, seq)
 		if err != nil {
 			return "", false, err
 		}
@@ -92,18 +90,15 @@ func (tx *Tx) writeEvent(e *waybill.Event) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	seq, changed, err := tx.insert(`INSERT INTO events
+	seq, err := tx.expectNew(func() error { return conflict("event %s is in the book already", e.ID) }, `INSERT INTO events
 		(id, type, connection, account, fact_key, subject, parent, occurred_at, accepted_at, data, considered, doc)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		e.ID, e.Type, e.Connection, e.Account, e.FactKey, e.Subject, e.Parent, e.OccurredAt, accepted, e.Data, considered, text)
 	if err != nil {
 		return 0, err
 	}
-	if changed == 0 {
-		return 0, conflict("event %s is in the book already", e.ID)
-	}
 	for _, hash := range eventHashes(e) {
-		_, err := tx.exec("INSERT INTO search_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+		err := tx.later("INSERT INTO search_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 			seq>>searchEra, hash, seq)
 		if err != nil {
 			return 0, err

@@ -59,16 +59,13 @@ func (tx *Tx) PlanFetch(f *waybill.Fetch) error {
 	if err != nil {
 		return err
 	}
-	_, changed, err := tx.insert(`INSERT INTO fetches
+	_, err = tx.expectNew(func() error { return conflict("fetch %s is in the book already", f.ID) }, `INSERT INTO fetches
 		(id, item, run, effect, connection, action, planned_at, state, due, frozen, doc, claim)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		f.ID, f.Item, f.Run, f.Effect, f.Connection, f.Action, f.PlannedAt, f.State, fetchDue(f), frozen, text,
 		tx.claim(fetchDue(f)))
 	if err != nil {
 		return err
-	}
-	if changed == 0 {
-		return conflict("fetch %s is in the book already", f.ID)
 	}
 	tx.saw(string(f.ID), f.Connection)
 	if f.State == waybill.FetchPlanned {
@@ -122,13 +119,11 @@ func (tx *Tx) MoveFetch(f *waybill.Fetch, from waybill.FetchState) error {
 	if err != nil {
 		return err
 	}
-	changed, err := tx.exec("UPDATE fetches SET state = $3, due = $4, doc = $5, claim = $6 WHERE id = $1 AND state = $2",
+	miss := func() error { return tx.elsewhere("fetch", "SELECT state FROM fetches WHERE id = $1", f.ID, from) }
+	err = tx.expect(miss, "UPDATE fetches SET state = $3, due = $4, doc = $5, claim = $6 WHERE id = $1 AND state = $2",
 		f.ID, from, f.State, fetchDue(f), text, tx.claim(fetchDue(f)))
 	if err != nil {
 		return err
-	}
-	if changed == 0 {
-		return tx.elsewhere("fetch", "SELECT state FROM fetches WHERE id = $1", f.ID, from)
 	}
 	tx.saw(string(f.ID), f.Connection)
 	if from == waybill.FetchPlanned && f.State != from {
@@ -190,7 +185,7 @@ func (tx *Tx) AddAttempt(a *waybill.Attempt) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = tx.insert("INSERT INTO attempts (owner, id, started_at, doc, request, response) VALUES ($1, $2, $3, $4, $5, $6)",
+	_, err = tx.expectNew(nil, "INSERT INTO attempts (owner, id, started_at, doc, request, response) VALUES ($1, $2, $3, $4, $5, $6)",
 		owner, a.ID, a.StartedAt, text, a.Request.Body, a.Response)
 	if err != nil {
 		return err

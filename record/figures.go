@@ -115,7 +115,7 @@ func (tx *Tx) flushHours() error {
 	}
 	for _, start := range slices.Sorted(maps.Keys(spans)) {
 		s := spans[start]
-		_, err := tx.exec(`INSERT INTO event_hours (hour, first_seq, last_seq) VALUES ($1, $2, $3)
+		err := tx.later(`INSERT INTO event_hours (hour, first_seq, last_seq) VALUES ($1, $2, $3)
 			ON CONFLICT (hour) DO UPDATE SET
 				first_seq = CASE WHEN event_hours.first_seq < excluded.first_seq THEN event_hours.first_seq ELSE excluded.first_seq END,
 				last_seq = CASE WHEN event_hours.last_seq > excluded.last_seq THEN event_hours.last_seq ELSE excluded.last_seq END`,
@@ -156,7 +156,7 @@ func (tx *Tx) flushFigures() error {
 		if r.width == now0 && s.n == 0 {
 			continue
 		}
-		_, err := tx.exec(`INSERT INTO figures (width, name, start, what, n, last) VALUES ($1, $2, $3, $4, $5, $6)
+		err := tx.later(`INSERT INTO figures (width, name, start, what, n, last) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (width, name, start, what) DO UPDATE SET n = figures.n + excluded.n, last = excluded.last`,
 			r.width, r.name, r.start, r.what, s.n, s.last)
 		if err != nil {

@@ -43,6 +43,9 @@ type pgConn struct {
 	ctx    context.Context //nolint:containedctx // of the read transaction under way
 	forget func() bool
 
+	numbered map[string]numbered
+	serials  map[string]*serials
+
 	arena  []byte
 	params [][]byte
 	spare  *pgRows
@@ -64,6 +67,8 @@ type pgEntry struct {
 	describe bool
 	rows     *pgRows // where rows go; nil when none are wanted
 	changed  *int    // where the count of rows goes
+	late     bool    // nobody waits for its answer
+	must     bool    // and it must have changed something
 	tag      *string
 }
 
@@ -132,6 +137,9 @@ func (c *pgConn) receive() error {
 		case *pgproto3.ErrorResponse:
 			if failed == nil {
 				failed = judgePostgres(e, m)
+				if _, refused := failed.(*abortedError); refused && e != nil && e.late { //nolint:errorlint // made just now
+					failed = &lateError{failed}
+				}
 			}
 			if m.Severity == "FATAL" || m.Severity == "PANIC" {
 				return c.die(failed)
@@ -150,6 +158,9 @@ func (c *pgConn) receive() error {
 		case *pgproto3.CommandComplete:
 			if e.changed != nil {
 				*e.changed = changedBy(m.CommandTag)
+			}
+			if e.must && failed == nil && changedBy(m.CommandTag) == 0 {
+				failed = &lateError{fmt.Errorf("%s: changed nothing", firstWords(e.st.text))}
 			}
 			if e.tag != nil {
 				*e.tag = string(m.CommandTag)

@@ -36,7 +36,10 @@ func (tx *Tx) PutRun(r *waybill.Run) (behind waybill.RunID, err error) {
 			r.State, r.Behind = waybill.RunQueued, behind
 		}
 	}
-	changed, err := tx.exec(`INSERT INTO runs
+	miss := func() error {
+		return conflict("flow %s has a live run for event %s already, or run %s is in the book", r.Flow, r.Event, r.ID)
+	}
+	err = tx.expect(miss, `INSERT INTO runs
 		(id, event, flow, one, bundle, mode, repeats, owner, lane, lane_at, due_by, created_at, updated_at, ended_at,
 		 state, due, due_at, reason, failed_parts, problem, progress, claim)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
@@ -46,9 +49,6 @@ func (tx *Tx) PutRun(r *waybill.Run) (behind waybill.RunID, err error) {
 		tx.claim(runDue(r, behind == "")))
 	if err != nil {
 		return "", err
-	}
-	if changed == 0 {
-		return "", conflict("flow %s has a live run for event %s already, or run %s is in the book", r.Flow, r.Event, r.ID)
 	}
 	tx.countRun(r.Flow, "", r.State)
 	tx.changed |= runChanged
@@ -119,15 +119,13 @@ func (tx *Tx) MoveRun(r *waybill.Run, from waybill.RunState) error {
 		}
 		first = ahead == ""
 	}
-	changed, err := tx.exec(`UPDATE runs SET state = $3, due = $4, due_at = $5, reason = $6, failed_parts = $7, problem = $8,
+	miss := func() error { return tx.elsewhere("run", "SELECT state FROM runs WHERE id = $1", r.ID, from) }
+	err := tx.expect(miss, `UPDATE runs SET state = $3, due = $4, due_at = $5, reason = $6, failed_parts = $7, problem = $8,
 		progress = $9, updated_at = $10, ended_at = $11, claim = $12 WHERE id = $1 AND state = $2`,
 		r.ID, from, r.State, runDue(r, first), r.DueAt, r.Reason, r.FailedParts, r.Problem, r.Progress, r.UpdatedAt, r.EndedAt,
 		tx.claim(runDue(r, first)))
 	if err != nil {
 		return err
-	}
-	if changed == 0 {
-		return tx.elsewhere("run", "SELECT state FROM runs WHERE id = $1", r.ID, from)
 	}
 	tx.countRun(r.Flow, from, r.State)
 	tx.changed |= runChanged

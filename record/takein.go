@@ -74,15 +74,12 @@ func (tx *Tx) TakeIn(a *waybill.Arrival) (waybill.Receipt, error) {
 	if err != nil {
 		return receipt, err
 	}
-	_, changed, err := tx.insert(`INSERT INTO arrivals
+	_, err = tx.expectNew(func() error { return conflict("arrival %s is in the book already", a.ID) }, `INSERT INTO arrivals
 		(id, connection, account, via, received_at, body_hash, same_body, doc, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
 		a.ID, a.Connection, a.Account, a.Via, received, a.BodyHash, same, text, body)
 	if err != nil {
 		return receipt, err
-	}
-	if changed == 0 {
-		return receipt, conflict("arrival %s is in the book already", a.ID)
 	}
 	tx.count("in", a.Connection, 1)
 	tx.count("duplicate", "", known)
@@ -107,7 +104,7 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 	if first != "" {
 		it.State, it.DuplicateOf, it.Reason = waybill.ItemNotUsed, first, "known already: the same delivery came before"
 	}
-	seq, changed, err := tx.insert(`INSERT INTO items
+	seq, err := tx.expectNew(func() error { return conflict("item %s is in the book already", it.ID) }, `INSERT INTO items
 		(id, arrival, idx, connection, account, type, delivery_key, key_until, pointer, occurred_at, received_at,
 		 duplicate_of, state, due, due_at, reason, events, problem, claim)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
@@ -116,9 +113,6 @@ func (tx *Tx) keepItem(it *waybill.Item) (waybill.ItemID, error) {
 		it.Problem, tx.claim(itemDue(it)))
 	if err != nil {
 		return "", err
-	}
-	if changed == 0 {
-		return "", conflict("item %s is in the book already", it.ID)
 	}
 	if first != "" {
 		return first, nil
@@ -172,11 +166,7 @@ func (tx *Tx) claimKey(key []byte, old, seq int64, it *waybill.Item) error {
 	if old != 0 {
 		text, args = "UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1 AND item = $4", append(args, old)
 	}
-	changed, err := tx.exec(text, args...)
-	if err == nil && changed == 0 {
-		return tx.beaten("the delivery " + it.DeliveryKey + " is kept")
-	}
-	return err
+	return tx.expect(func() error { return tx.beaten("the delivery " + it.DeliveryKey + " is kept") }, text, args...)
 }
 
 // sameBody returns the arrival that holds the bytes a brings, when the arrival of the item first does.
@@ -376,14 +366,12 @@ func (tx *Tx) MoveItem(it *waybill.Item, from waybill.ItemState) error {
 	if it.State != from && !from.CanBecome(it.State) {
 		return conflict("item %s cannot become %q from %q", it.ID, it.State, from)
 	}
-	changed, err := tx.exec(`UPDATE items SET state = $3, due = $4, due_at = $5, reason = $6, events = $7, problem = $8, claim = $9
+	miss := func() error { return tx.elsewhere("item", "SELECT state FROM items WHERE id = $1", it.ID, from) }
+	err := tx.expect(miss, `UPDATE items SET state = $3, due = $4, due_at = $5, reason = $6, events = $7, problem = $8, claim = $9
 		WHERE id = $1 AND state = $2`,
 		it.ID, from, it.State, itemDue(it), it.DueAt, it.Reason, joinEvents(it.Events), it.Problem, tx.claim(itemDue(it)))
 	if err != nil {
 		return err
-	}
-	if changed == 0 {
-		return tx.elsewhere("item", "SELECT state FROM items WHERE id = $1", it.ID, from)
 	}
 	tx.countItem(from, it.State)
 	tx.changed |= itemChanged

@@ -20,6 +20,8 @@ type Tx struct {
 	readonly bool
 	now      time.Time // the act's
 	broken   error     // the storage failed: nothing of this transaction may be relied on
+	late     bool      // a statement in line was refused after its act had gone on: nobody knows whose
+	line     liner     // nil where each answer is waited for
 	aborted  bool      // a statement of this act was refused, and what it did can only be rolled back
 	wrote    int       // statements of this act that may have changed something
 
@@ -37,6 +39,7 @@ type Tx struct {
 
 // reset forgets what the batch noted so far: it is run again.
 func (tx *Tx) reset() {
+	tx.late = false
 	tx.deltas, tx.hours, tx.changed, tx.wrote, tx.broken = tx.deltas[:0], tx.hours[:0], 0, 0, nil
 	tx.asked = Standing{}
 	tx.forgetAct()
@@ -66,6 +69,8 @@ func (tx *Tx) note(err error) error {
 	if tx.broken == nil && errors.As(err, &s) {
 		tx.broken = err
 	}
+	var l *lateError
+	tx.late = tx.late || err != nil && errors.As(err, &l)
 	var a *abortedError
 	tx.aborted = tx.aborted || errors.As(err, &a)
 	return err
@@ -78,6 +83,50 @@ func (tx *Tx) exec(text string, args ...any) (int, error) {
 	}
 	n, err := tx.s.exec(text, args...)
 	return n, tx.note(err)
+}
+
+// later writes what need not be known to have changed anything.
+func (tx *Tx) later(text string, args ...any) error {
+	if tx.line == nil {
+		_, err := tx.exec(text, args...)
+		return err
+	}
+	if err := tx.writable(); err != nil {
+		return err
+	}
+	return tx.note(tx.line.later(false, text, args...))
+}
+
+// expect writes what has to change something; miss says what it means when it does not. Where statements stand in line that
+// is found out later, and the batch is run again without a line.
+func (tx *Tx) expect(miss func() error, text string, args ...any) error {
+	if tx.line == nil {
+		changed, err := tx.exec(text, args...)
+		if err == nil && changed == 0 {
+			err = miss()
+		}
+		return err
+	}
+	if err := tx.writable(); err != nil {
+		return err
+	}
+	return tx.note(tx.line.later(true, text, args...))
+}
+
+// expectNew writes a new row of a table with a serial, which it returns; miss says what it means when the row is there.
+func (tx *Tx) expectNew(miss func() error, text string, args ...any) (serial int64, err error) {
+	if tx.line == nil {
+		serial, changed, err := tx.insert(text, args...)
+		if err == nil && changed == 0 {
+			err = miss()
+		}
+		return serial, err
+	}
+	if err := tx.writable(); err != nil {
+		return 0, err
+	}
+	serial, err = tx.line.laterNew(text, args...)
+	return serial, tx.note(err)
 }
 
 // insert writes a row of a table with a serial.

@@ -160,6 +160,7 @@ func (b *Book) run(batch *[]*act, more func(n int) *act) {
 		return
 	}
 	tx := &Tx{s: b.w, book: b}
+	tx.line, _ = b.w.(liner)
 	done := false
 	defer func() {
 		if !done { // an act has ended the goroutine
@@ -238,7 +239,7 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 			a.err = nil // it did not refuse: it gets the batch's answer
 			return unavailable("the book could not be written", tx.broken)
 		}
-		if a.err != nil && tx.wrote > 0 || tx.aborted {
+		if a.err != nil && tx.wrote > 0 || tx.aborted || tx.late {
 			if err := b.again(ctx, tx, *batch); err != nil {
 				return unavailable("the book could not be written", err)
 			}
@@ -250,7 +251,7 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 			}
 		}
 	}
-	if err := tx.flush(); err != nil {
+	if err := b.finish(ctx, tx, *batch); err != nil {
 		return unavailable("the book could not be written", err)
 	}
 	if others, ok := b.store.(gossip); ok && tx.changed != 0 {
@@ -264,13 +265,31 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 	return nil
 }
 
+// finish writes what was noted beside the acts, and waits for every answer before the commit.
+func (b *Book) finish(ctx context.Context, tx *Tx, batch []*act) error {
+	err := tx.flush()
+	if err == nil && tx.line != nil {
+		err = tx.note(tx.line.settle())
+	}
+	if !tx.late {
+		return err
+	}
+	if err := b.again(ctx, tx, batch); err != nil {
+		return err
+	}
+	return tx.flush()
+}
+
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
 // that one that fails now leaves the others alone.
 func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 	failed := make([]error, len(batch))
 	for i, a := range batch {
-		failed[i] = a.err
+		if !tx.late {
+			failed[i] = a.err
+		}
 	}
+	tx.line = nil
 	if err := b.startOver(ctx, tx, batch); err != nil {
 		return err
 	}

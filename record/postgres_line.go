@@ -1,0 +1,113 @@
+package record
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Statements whose answer nobody waits for, and serials without asking.
+
+// maxLine is how many statements stand in line before their answers are read: their answers must fit on the way back.
+const maxLine = 400
+
+// lateError is a statement in line that was refused, or changed nothing where it had to: noticed only after the act had gone
+// on. The batch is taken back and run again with each answer waited for.
+type lateError struct{ err error }
+
+func (e *lateError) Error() string { return e.err.Error() }
+func (e *lateError) Unwrap() error { return e.err }
+
+// liner is a session that can put statements in line.
+type liner interface {
+	// later runs a statement some time before settle returns; with must it has to change something.
+	later(must bool, text string, args ...any) error
+	// laterNew is later for a new row of a table with a serial, which it returns.
+	laterNew(text string, args ...any) (int64, error)
+	// settle reads every answer that stands out.
+	settle() error
+}
+
+func (c *pgConn) later(must bool, text string, args ...any) error {
+	st, err := c.statement(text, args)
+	if err != nil {
+		return err
+	}
+	if err := c.put(st, args, pgEntry{late: true, must: must}); err != nil {
+		return err
+	}
+	if len(c.line) >= maxLine {
+		return c.trip()
+	}
+	return nil
+}
+
+func (c *pgConn) settle() error {
+	if len(c.line) == 0 {
+		return nil
+	}
+	return c.trip()
+}
+
+// numbered is an INSERT that is told its serial.
+type numbered struct{ table, text string }
+
+func (c *pgConn) laterNew(text string, args ...any) (int64, error) {
+	n, ok := c.numbered[text]
+	if !ok {
+		n.table = strings.Fields(text)[2]
+		n.text = strings.Replace(text, "(", "(seq, ", 1)
+		n.text = strings.Replace(n.text, "VALUES (", fmt.Sprintf("VALUES ($%d, ", len(args)+1), 1)
+		if c.numbered == nil {
+			c.numbered = map[string]numbered{}
+		}
+		c.numbered[text] = n
+	}
+	seq, err := c.serial(n.table)
+	if err != nil {
+		return 0, err
+	}
+	return seq, c.later(true, n.text, append(args[:len(args):len(args)], seq)...)
+}
+
+// serials are numbers of a table that were taken in advance. They are used within a moment, so that rows of several nodes
+// stand nearly in the order of writing; and as many are taken as are used in a moment, so that few are lost.
+type serials struct {
+	free []int64
+	at   time.Time
+	n    int
+}
+
+const (
+	serialsFor  = 200 * time.Millisecond
+	mostSerials = 256
+)
+
+func (c *pgConn) serial(table string) (int64, error) {
+	s := c.serials[table]
+	if s == nil {
+		s = &serials{n: 1}
+		if c.serials == nil {
+			c.serials = map[string]*serials{}
+		}
+		c.serials[table] = s
+	}
+	if age := time.Since(s.at); len(s.free) == 0 || age > serialsFor {
+		if len(s.free) == 0 && age < serialsFor {
+			s.n = min(2*s.n, mostSerials)
+		} else {
+			s.n = max(1, s.n/4)
+		}
+		s.free, s.at = s.free[:0], time.Now()
+		err := c.query("SELECT nextval(pg_get_serial_sequence($1, 'seq')) FROM generate_series(1, $2)", []any{table, s.n}, func(r row) error {
+			s.free = append(s.free, r.num(0))
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	seq := s.free[0]
+	s.free = s.free[1:]
+	return seq, nil
+}
