@@ -242,6 +242,7 @@ func (e *Engine) refillSenders() {
 // refillSender reads from the table the jobs of a connection that are due and not in hand, for each of its lines that has
 // room.
 func (e *Engine) refillSender(name string) {
+	defer e.claims.look()()
 	now := e.d.Now()
 	var jobs []*job
 	var full []string
@@ -293,7 +294,7 @@ func (e *Engine) refillSender(name string) {
 	fresh := false
 	for _, j := range jobs {
 		switch {
-		case !e.claims.take(j.id()):
+		case !e.claims.takeSeen(j.id()):
 		case s.push(j):
 			fresh = true
 		default:

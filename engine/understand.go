@@ -456,6 +456,7 @@ func (e *Engine) refillItems() {
 	if free < e.o.Backlog/2 {
 		return
 	}
+	defer e.claims.look()()
 	var list []waybill.Item
 	err := e.take(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free); return err })
 	if err != nil {
@@ -466,6 +467,8 @@ func (e *Engine) refillItems() {
 		e.items.more()
 	}
 	for i := range list {
-		e.hand(&piece{item: list[i]})
+		if p := (&piece{item: list[i]}); e.claims.takeSeen(string(p.item.ID)) && !e.items.push(p) {
+			e.claims.drop(string(p.item.ID))
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"time"
 
 	"waybill"
@@ -155,6 +156,9 @@ func (tx *Tx) PlanEffect(e *waybill.Effect, again bool) (*waybill.Effect, bool, 
 	return e, written, err
 }
 
+// errThere says that a row is there already.
+var errThere = errors.New("it is there already")
+
 // writeEffect writes a new row; false when its address has that generation, or its id is known.
 func (tx *Tx) writeEffect(e *waybill.Effect) (bool, error) {
 	frozen, err := frozenOf(e)
@@ -165,13 +169,16 @@ func (tx *Tx) writeEffect(e *waybill.Effect) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	seq, changed, err := tx.insert(`INSERT INTO effects
+	seq, err := tx.expectNew(func() error { return errThere }, `INSERT INTO effects
 		(id, event, flow, address, generation, run, connection, account, action, planned_at, key, fingerprint, state, due,
 		 frozen, doc, claim)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		e.ID, e.Event, e.Flow, e.Address, e.Generation, e.Run, e.Connection, e.Account, e.Action, e.PlannedAt, e.Key,
 		e.Fingerprint, e.State, effectDue(e), frozen, text, tx.claimEffect(e))
-	if err != nil || changed == 0 {
+	if errors.Is(err, errThere) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
 	if err := tx.keyEffect(seq, e); err != nil {

@@ -97,9 +97,12 @@ func (tx *Tx) writeEvent(e *waybill.Event) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, hash := range eventHashes(e) {
-		err := tx.later("INSERT INTO search_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-			seq>>searchEra, hash, seq)
+	if hashes := eventHashes(e); len(hashes) > 0 {
+		args := make([]any, 0, 3*len(hashes))
+		for _, hash := range hashes {
+			args = append(args, seq>>searchEra, hash, seq)
+		}
+		err := tx.later("INSERT INTO search_keys (era, hash, seq) VALUES "+tx.places(len(hashes), 3)+" ON CONFLICT DO NOTHING", args...)
 		if err != nil {
 			return 0, err
 		}

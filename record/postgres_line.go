@@ -20,15 +20,15 @@ func (e *lateError) Unwrap() error { return e.err }
 
 // liner is a session that can put statements in line.
 type liner interface {
-	// later runs a statement some time before settle returns; with must it has to change something.
-	later(must bool, text string, args ...any) error
+	// later runs a statement some time before settle returns; it has to change at least as many rows as must says.
+	later(must int, text string, args ...any) error
 	// laterNew is later for a new row of a table with a serial, which it returns.
 	laterNew(text string, args ...any) (int64, error)
 	// settle reads every answer that stands out.
 	settle() error
 }
 
-func (c *pgConn) later(must bool, text string, args ...any) error {
+func (c *pgConn) later(must int, text string, args ...any) error {
 	st, err := c.statement(text, args)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *pgConn) laterNew(text string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return seq, c.later(true, n.text, append(args[:len(args):len(args)], seq)...)
+	return seq, c.later(1, n.text, append(args[:len(args):len(args)], seq)...)
 }
 
 // serials are numbers of a table that were taken in advance. They are used within a moment, so that rows of several nodes

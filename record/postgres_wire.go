@@ -68,7 +68,7 @@ type pgEntry struct {
 	rows     *pgRows // where rows go; nil when none are wanted
 	changed  *int    // where the count of rows goes
 	late     bool    // nobody waits for its answer
-	must     bool    // and it must have changed something
+	must     int     // and it must have changed so many rows
 	tag      *string
 }
 
@@ -159,8 +159,8 @@ func (c *pgConn) receive() error {
 			if e.changed != nil {
 				*e.changed = changedBy(m.CommandTag)
 			}
-			if e.must && failed == nil && changedBy(m.CommandTag) == 0 {
-				failed = &lateError{fmt.Errorf("%s: changed nothing", firstWords(e.st.text))}
+			if e.must > 0 && failed == nil && changedBy(m.CommandTag) < e.must {
+				failed = &lateError{fmt.Errorf("%s: changed fewer rows than %d", firstWords(e.st.text), e.must)}
 			}
 			if e.tag != nil {
 				*e.tag = string(m.CommandTag)

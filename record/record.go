@@ -51,10 +51,11 @@ type Book struct {
 	// commit is the session's commit; a test puts a failing one in its place.
 	commit func(session) error
 
-	mu     sync.Mutex  // held while a batch runs, and by readers of a book in memory
-	w      session     // nil after a failure, until it could be opened again
-	closed bool        // under mu and closing
-	failed atomic.Bool // what was to be written last was not kept
+	mu     sync.Mutex        // held while a batch runs, and by readers of a book in memory
+	places map[[2]int]string // texts that the writer has made
+	w      session           // nil after a failure, until it could be opened again
+	closed bool              // under mu and closing
+	failed atomic.Bool       // what was to be written last was not kept
 
 	closing sync.RWMutex // held for reading while an act is being queued
 	queue   chan *act

@@ -40,13 +40,11 @@ func (tx *Tx) TouchSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 			return "", err
 		}
 	}
+	fresh = fresh[:min(len(fresh), max(0, maxAliases-len(keep.Aliases)))]
+	if err := tx.claimAliases(s.Type, fresh, keep.ID); err != nil {
+		return "", err
+	}
 	for _, a := range fresh {
-		if len(keep.Aliases) >= maxAliases {
-			break
-		}
-		if err := tx.claimAlias(s.Type, a, keep.ID); err != nil {
-			return "", err
-		}
 		keep.Aliases = addAlias(keep.Aliases, a)
 	}
 	if notOlder(s, &keep) {
@@ -65,16 +63,29 @@ const maxAliases = 32
 
 // subjectsBy returns the subjects that have one of the aliases, oldest first, and the aliases that nobody has.
 func (tx *Tx) subjectsBy(typ string, aliases []waybill.Alias) (found []waybill.Subject, fresh []waybill.Alias, err error) {
-	for _, a := range aliases {
-		s, ok, err := one(tx, tx.locking(`SELECT s.id, s.type, s.name, s.rank, s.fact_time, s.updated_at, s.aliases, s.fields
-			FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash = $1`), scanSubject, aliasHash(typ, a))
+	args := make([]any, len(aliases))
+	for i, a := range aliases {
+		args[i] = aliasHash(typ, a)
+	}
+	type named struct {
+		hash string
+		waybill.Subject
+	}
+	rows, err := list(tx, tx.locking(`SELECT s.id, s.type, s.name, s.rank, s.fact_time, s.updated_at, s.aliases, s.fields, a.hash
+		FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash IN `+tx.places(1, len(args))), func(r row) (named, error) {
+		s, err := scanSubject(r)
+		return named{string(r.bytes(8)), s}, err
+	}, args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, a := range aliases {
+		k := slices.IndexFunc(rows, func(n named) bool { return n.hash == string(args[i].([]byte)) }) //nolint:forcetypeassert // set above
 		switch {
-		case err != nil:
-			return nil, nil, err
-		case !ok:
+		case k < 0:
 			fresh = addAlias(fresh, a)
-		case !slices.ContainsFunc(found, func(f waybill.Subject) bool { return f.ID == s.ID }):
-			found = append(found, s)
+		case !slices.ContainsFunc(found, func(f waybill.Subject) bool { return f.ID == rows[k].ID }):
+			found = append(found, rows[k].Subject)
 		}
 	}
 	slices.SortFunc(found, func(a, b waybill.Subject) int { // ids sort by age
@@ -99,10 +110,8 @@ func (tx *Tx) newSubject(s *waybill.Subject) (waybill.SubjectID, error) {
 	for _, a := range s.Aliases {
 		n.Aliases = addAlias(n.Aliases, a)
 	}
-	for _, a := range n.Aliases {
-		if err := tx.claimAlias(n.Type, a, n.ID); err != nil {
-			return "", err
-		}
+	if err := tx.claimAliases(n.Type, n.Aliases, n.ID); err != nil {
+		return "", err
 	}
 	return n.ID, tx.writeSubject(&n)
 }
@@ -142,20 +151,23 @@ func (tx *Tx) writeSubject(s *waybill.Subject) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(`INSERT INTO subjects (id, type, name, merged, rank, fact_time, updated_at, aliases, fields)
+	return tx.later(`INSERT INTO subjects (id, type, name, merged, rank, fact_time, updated_at, aliases, fields)
 		VALUES ($1, $2, $3, '', $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET name = excluded.name, rank = excluded.rank,
 		fact_time = excluded.fact_time, updated_at = excluded.updated_at, aliases = excluded.aliases, fields = excluded.fields`,
 		s.ID, s.Type, s.Name, s.Rank, s.FactTime, tx.now, aliases, s.Fields)
-	return err
 }
 
-// claimAlias gives a name that nobody has to a subject.
-func (tx *Tx) claimAlias(typ string, a waybill.Alias, id waybill.SubjectID) error {
-	changed, err := tx.exec("INSERT INTO aliases (hash, subject) VALUES ($1, $2) ON CONFLICT DO NOTHING", aliasHash(typ, a), id)
-	if err == nil && changed == 0 {
-		err = tx.beaten("another subject is known as " + a.Value)
+// claimAliases gives names that nobody has to a subject.
+func (tx *Tx) claimAliases(typ string, names []waybill.Alias, id waybill.SubjectID) error {
+	if len(names) == 0 {
+		return nil
 	}
-	return err
+	args := make([]any, 0, 2*len(names))
+	for _, a := range names {
+		args = append(args, aliasHash(typ, a), id)
+	}
+	return tx.expectRows(len(names), func() error { return tx.beaten("another subject has one of the names of " + string(id)) },
+		"INSERT INTO aliases (hash, subject) VALUES "+tx.places(len(names), 2)+" ON CONFLICT DO NOTHING", args...)
 }
 
 func (tx *Tx) setAlias(typ string, a waybill.Alias, id waybill.SubjectID) error {

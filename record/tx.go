@@ -94,15 +94,20 @@ func (tx *Tx) later(text string, args ...any) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	return tx.note(tx.line.later(false, text, args...))
+	return tx.note(tx.line.later(0, text, args...))
 }
 
 // expect writes what has to change something; miss says what it means when it does not. Where statements stand in line that
 // is found out later, and the batch is run again without a line.
 func (tx *Tx) expect(miss func() error, text string, args ...any) error {
+	return tx.expectRows(1, miss, text, args...)
+}
+
+// expectRows is expect for so many rows.
+func (tx *Tx) expectRows(n int, miss func() error, text string, args ...any) error {
 	if tx.line == nil {
 		changed, err := tx.exec(text, args...)
-		if err == nil && changed == 0 {
+		if err == nil && changed < n {
 			err = miss()
 		}
 		return err
@@ -110,7 +115,7 @@ func (tx *Tx) expect(miss func() error, text string, args ...any) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	return tx.note(tx.line.later(true, text, args...))
+	return tx.note(tx.line.later(n, text, args...))
 }
 
 // expectNew writes a new row of a table with a serial, which it returns; miss says what it means when the row is there.
@@ -127,6 +132,33 @@ func (tx *Tx) expectNew(miss func() error, text string, args ...any) (serial int
 	}
 	serial, err = tx.line.laterNew(text, args...)
 	return serial, tx.note(err)
+}
+
+// places are n times as many places for values as a row has: ($1, $2), ($3, $4).
+func (tx *Tx) places(n, width int) string {
+	key := [2]int{n, width}
+	text, ok := tx.book.places[key]
+	if ok {
+		return text
+	}
+	var b strings.Builder
+	for i := range n * width {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	b.WriteString(")")
+	if tx.book.places == nil {
+		tx.book.places = map[[2]int]string{}
+	}
+	tx.book.places[key] = b.String()
+	return b.String()
 }
 
 // insert writes a row of a table with a serial.
