@@ -150,17 +150,13 @@ func (e *Engine) send(j *job) {
 	e.commit(intent{
 		apply: func(tx *record.Tx) error {
 			epoch = tx.Standing().Epoch
-			eff, err := tx.Effect(j.effect.ID)
+			eff, run, err := tx.EffectWithRun(j.effect.ID)
 			if err != nil {
 				return err
 			}
 			after, sent = nil, *eff
 			if sent.State != waybill.EffectPlanned || sent.DueAt.After(e.d.Now()) {
 				return errNothing
-			}
-			run, err := tx.Run(sent.Run)
-			if err != nil {
-				return err
 			}
 			if deciding, err = e.askGate(tx, &sent, run); err != nil {
 				return err

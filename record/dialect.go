@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"waybill"
@@ -50,6 +51,25 @@ type row interface {
 	text(i int) string
 	num(i int) int64
 	bytes(i int) []byte // a copy; nil for null
+}
+
+// from is a row without its first columns.
+type from struct {
+	row
+	by int
+}
+
+func (f from) text(i int) string  { return f.row.text(f.by + i) }
+func (f from) num(i int) int64    { return f.row.num(f.by + i) }
+func (f from) bytes(i int) []byte { return f.row.bytes(f.by + i) }
+
+// of names the table of each of some columns.
+func of(table, columns string) string {
+	names := strings.Split(columns, ",")
+	for i, name := range names {
+		names[i] = table + "." + strings.TrimSpace(name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // storageError marks a failure of the storage itself (disk full, I/O, damage), after which nothing of the transaction is

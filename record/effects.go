@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"waybill"
@@ -245,6 +246,32 @@ func (tx *Tx) Effect(id waybill.EffectID) (*waybill.Effect, error) {
 		return nil, notFound("effect", id)
 	}
 	return &e, nil
+}
+
+// EffectWithRun returns an effect and the run it belongs to, in one look.
+func (tx *Tx) EffectWithRun(id waybill.EffectID) (*waybill.Effect, *waybill.Run, error) {
+	type both struct {
+		e waybill.Effect
+		r waybill.Run
+	}
+	b, found, err := one(tx, tx.locking(tx.book.effectWithRun), func(r row) (both, error) {
+		e, err := scanEffect(r)
+		if err != nil {
+			return both{}, err
+		}
+		run, err := scanRun(from{r, strings.Count(effectColumns, ",") + 1})
+		return both{e, run}, err
+	}, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !found {
+		return nil, nil, notFound("effect with its run", id)
+	}
+	if b.r.State == waybill.RunQueued && b.r.Lane != "" {
+		b.r.Behind, err = tx.behindNow(b.r.ID)
+	}
+	return &b.e, &b.r, err
 }
 
 // EffectByKey returns the newest effect of a connection with our reference.

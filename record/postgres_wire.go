@@ -34,6 +34,7 @@ type pgConn struct {
 	named    bool
 	local    string
 	prepared map[string]*pgStatement
+	made     int // statements that have a name
 
 	line   []pgEntry // sent or about to be, in order; their answers are not read yet
 	owed   bool      // the end of a read transaction is still to be read
@@ -145,7 +146,7 @@ func (c *pgConn) receive() error {
 				return c.die(failed)
 			}
 		case *pgproto3.ParameterDescription:
-			e.st.params = append([]uint32(nil), m.ParameterOIDs...)
+			e.st.params = append([]uint32{}, m.ParameterOIDs...)
 		case *pgproto3.RowDescription:
 			e.st.describe(m)
 			at++ // asked for only when a statement is described
@@ -250,16 +251,18 @@ func (c *pgConn) statement(text string, args []any) (*pgStatement, error) {
 		}
 	}
 	if c.named {
-		st.name = "w" + strconv.Itoa(len(c.prepared))
+		st.name = "w" + strconv.Itoa(c.made)
+		c.made++
 	}
 	c.fe.SendParse(&pgproto3.Parse{Name: st.name, Query: text, ParameterOIDs: st.declared})
 	c.fe.SendDescribe(&pgproto3.Describe{ObjectType: 'S', Name: st.name})
 	c.line = append(c.line, pgEntry{st: st, describe: true})
-	if err := c.trip(); err != nil {
-		return nil, err
+	err := c.trip()
+	if st.params == nil { // the server has not come to it
+		return nil, errors.Join(err, fmt.Errorf("%s: the server did not say what it takes", firstWords(text)))
 	}
-	c.prepared[text] = st
-	return st, nil
+	c.prepared[text] = st // also when what stood in line before it went wrong
+	return st, err
 }
 
 // put puts a statement in line.

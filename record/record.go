@@ -51,11 +51,12 @@ type Book struct {
 	// commit is the session's commit; a test puts a failing one in its place.
 	commit func(session) error
 
-	mu     sync.Mutex        // held while a batch runs, and by readers of a book in memory
-	places map[[2]int]string // texts that the writer has made
-	w      session           // nil after a failure, until it could be opened again
-	closed bool              // under mu and closing
-	failed atomic.Bool       // what was to be written last was not kept
+	mu            sync.Mutex        // held while a batch runs, and by readers of a book in memory
+	places        map[[2]int]string // texts that the writer has made
+	effectWithRun string
+	w             session     // nil after a failure, until it could be opened again
+	closed        bool        // under mu and closing
+	failed        atomic.Bool // what was to be written last was not kept
 
 	closing sync.RWMutex // held for reading while an act is being queued
 	queue   chan *act
@@ -84,7 +85,11 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs), ended: make(chan struct{})}
+	b := &Book{
+		o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs), ended: make(chan struct{}),
+		effectWithRun: "SELECT " + of("e", effectColumns) + ", " + of("r", runColumns) +
+			" FROM effects e JOIN runs r ON r.id = e.run WHERE e.id = $1",
+	}
 	if err := b.start(ctx); err != nil {
 		return nil, errors.Join(err, b.closeSessions())
 	}
