@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -67,7 +68,7 @@ func (c *pgConn) laterNew(text string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return seq, c.later(1, n.text, append(args[:len(args):len(args)], seq)...)
+	return seq, c.later(1, n.text, append(slices.Clip(args), seq)...)
 }
 
 // serials are numbers of a table that were taken in advance. They are used within a moment, so that rows of several nodes
