@@ -153,6 +153,9 @@ func (e *Engine) readArrivals(batch []*piece) {
 
 // input gathers what translate needs, reading the book for what this process does not hold.
 func (e *Engine) input(p *piece, m *connector.Manifest) (translate.Input, error) {
+	if p.arrival == nil {
+		p.arrival = &opened{}
+	}
 	o := p.arrival
 	o.mu.Lock()
 	defer o.mu.Unlock()
