@@ -20,6 +20,7 @@ const (
 	Phantom  = "phantom"      // the book says it happened, and it never did
 	Disorder = "out of order" // an older fact overwrote a newer
 	Unlisted = "unlisted"     // it needs a person and is on nobody's list
+	Unasked  = "not asked"    // it was sent without the approval it needs, or by a run that had ended
 )
 
 // Breach is one promise that a world saw broken.
@@ -37,11 +38,14 @@ type book struct {
 	runs     []waybill.Run
 	effects  []waybill.Effect
 	problems []waybill.Problem
+	asks     []waybill.Question
+	// approvals are the effects whose very fingerprint somebody has approved.
+	approvals map[waybill.EffectID]bool
 }
 
 func (w *world) read() (*book, error) {
 	ctx, b := context.Background(), w.life.book
-	out := &book{arrivals: map[string]bool{}}
+	out := &book{arrivals: map[string]bool{}, approvals: map[waybill.EffectID]bool{}}
 	var err error
 	if out.items, err = all(func(f waybill.ListFilter) ([]waybill.Item, string, error) { return b.Items(ctx, f) }); err != nil {
 		return nil, err
@@ -50,6 +54,9 @@ func (w *world) read() (*book, error) {
 		return nil, err
 	}
 	if out.effects, err = all(func(f waybill.ListFilter) ([]waybill.Effect, string, error) { return b.Effects(ctx, f) }); err != nil {
+		return nil, err
+	}
+	if out.asks, err = all(func(f waybill.ListFilter) ([]waybill.Question, string, error) { return b.Asks(ctx, f) }); err != nil {
 		return nil, err
 	}
 	if out.problems, err = all(func(f waybill.ListFilter) ([]waybill.Problem, string, error) {
@@ -65,6 +72,15 @@ func (w *world) read() (*book, error) {
 				return err
 			}
 			out.arrivals[id] = err == nil
+		}
+		for i := range out.effects {
+			if eff := &out.effects[i]; eff.Approval != "" {
+				who, _, err := tx.ApprovedBy(eff)
+				if err != nil {
+					return err
+				}
+				out.approvals[eff.ID] = who != ""
+			}
 		}
 		return nil
 	})
@@ -103,6 +119,10 @@ func (w *world) judge(b *book, rest bool) []Breach {
 	w.judgeLedger(b, say)
 	w.judgeOrder(b, say)
 	w.judgeLists(b, say)
+	judgeSteps(b, say)
+	if w.more != nil {
+		w.more(w, b, say)
+	}
 	if rest {
 		judgeRest(b, w.v.Now(), say)
 	}
@@ -239,13 +259,16 @@ func (w *world) judgeLists(b *book, say func(kind, format string, args ...any)) 
 }
 
 // judgeRest wants everything ended, or on a person's list, or waiting for something that is on one. A run that waits for a time
-// of its own is at rest until then.
+// of its own, or for a person's answer, is at rest until then.
 func judgeRest(b *book, now time.Time, say func(kind, format string, args ...any)) {
 	blocked := map[waybill.RunID]bool{}
 	for i := range b.runs {
 		blocked[b.runs[i].ID] = b.runs[i].State == waybill.RunBlocked
 	}
 	for id := range b.behind(blocked) {
+		blocked[id] = true
+	}
+	for id := range b.asked() {
 		blocked[id] = true
 	}
 	for i := range b.runs {

@@ -34,6 +34,8 @@ type Options struct {
 	Progress func(done int, what string)
 	// Trace, when set, is told what happens in the worlds.
 	Trace func(format string, args ...any)
+	// more is world.more, for tests.
+	more func(w *world, b *book, say func(kind, format string, args ...any))
 }
 
 // Counts are what befell the worlds.
@@ -261,6 +263,7 @@ func (w *world) sign(b *book) {
 
 // close judges a world and adds it to the report.
 func (p *proof) close(w *world, b *book, rest bool, what, again string) {
+	w.more = p.more
 	c := &p.report.Counts
 	c.Worlds++
 	c.Events += len(b.runs)

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -108,6 +109,9 @@ func (w *world) storm(from []source, arrivals int) error {
 		if s.set["order_id"] == "" && w.random.IntN(2) == 0 {
 			o.Set["order_id"] = "SO-" + string(rune('1'+w.random.IntN(4))) // several things about one order
 		}
+		if w.asks && s.set["order_id"] == "" { // and one thing waits for another
+			o.Set["order_id"] = "SO-" + string(rune('1'+w.random.IntN(2)))
+		}
 		switch w.random.IntN(8) {
 		case 0:
 			o.Dup = 1 + w.random.IntN(2)
@@ -126,7 +130,7 @@ func (w *world) storm(from []source, arrivals int) error {
 		if w.broken != nil {
 			return w.broken
 		}
-		if i%3 == 2 {
+		if i%3 == 2 || w.asks {
 			w.press(1)
 		}
 	}
@@ -223,6 +227,11 @@ func (w *world) press(n int) {
 				objects = append(objects, string(b.runs[i].ID))
 			}
 		}
+		for i := range b.asks {
+			if b.asks[i].State == waybill.AskOpen {
+				objects = append(objects, string(b.asks[i].Run))
+			}
+		}
 		for i := range b.items {
 			if b.items[i].State == waybill.ItemBlocked {
 				objects = append(objects, string(b.items[i].ID))
@@ -257,6 +266,9 @@ func (w *world) decide(b *book, object string) {
 		if c.Verb == verb {
 			inputs = c.Inputs
 		}
+	}
+	if verb == waybill.VerbChange {
+		inputs = bytes.ReplaceAll(inputs, []byte("paid"), []byte("PAID"))
 	}
 	_, err = w.life.engine.Act(ctx, waybill.Act{Who: "asha", Verb: verb, Object: object, Reason: "seen at the other system", Inputs: inputs})
 	w.counts.Presses++

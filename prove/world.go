@@ -60,6 +60,7 @@ type world struct {
 	calls    []call
 	ledger   []entry
 	arrivals []string        // ids that senders were told are kept
+	asks     bool            // its flows ask people, so somebody looks often
 	waiting  int             // webhooks that no 2xx has answered yet
 	asked    map[string]bool // what a person was asked, by cause and title
 	lossy    bool            // webhooks and their answers get lost
@@ -67,6 +68,8 @@ type world struct {
 	log      func(format string, args ...any)
 	counts   Counts
 	broken   error // the world itself could not go on
+	// more, when set, is a judge of what only this workspace promises.
+	more func(w *world, b *book, say func(kind, format string, args ...any))
 }
 
 // call is one exchange that left the process.
@@ -126,6 +129,11 @@ func newWorld(bundles []*workspace.Workspace, blank *faultdisk.Disk, seed uint64
 	}
 	w.outside = simulator.New(simulator.Options{Clock: clock{w.v}, Rand: w.random, Deliver: w.deliver, Ledger: w.happened})
 	ws := bundles[0]
+	for _, f := range ws.Flows {
+		for _, step := range f.Steps() {
+			w.asks = w.asks || step.Kind == "ask"
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		c := ws.Connections[name]
 		made := simulator.Secrets(name, c.Manifest)
