@@ -56,8 +56,8 @@ var everyEnd = []string{
 }
 
 // waitsRules hold that workspace to its times and orders: no wait ends before its time, nobody is reminded who is known
-// to have paid, an answer that was awaited is of the same order, and of a step that is opened by hand two are released before
-// one goes by itself.
+// to have paid, an answer that was awaited is of the same order, and of a step that is opened by hand one is released before
+// another goes by itself.
 func waitsRules(w *world, b *book, say func(kind, format string, args ...any)) {
 	events := map[waybill.EventID]told{}
 	err := w.life.book.View(context.Background(), func(tx *record.Tx) error {
@@ -109,7 +109,7 @@ func waitsRules(w *world, b *book, say func(kind, format string, args ...any)) {
 				}
 			}
 		}
-		if eff.Flow == "by_hand" && !eff.SentAt.IsZero() && eff.Passed["release"] == "" && byHand < 2 {
+		if eff.Flow == "by_hand" && !eff.SentAt.IsZero() && eff.Passed["release"] == "" && byHand < 1 {
 			say(Unasked, "%s went by itself after %d were let go by hand", eff.ID, byHand)
 		}
 	}
