@@ -10,18 +10,15 @@ import (
 	"waybill/deliver"
 	"waybill/flow"
 	"waybill/record"
+	"waybill/watch"
 )
 
 // A run that stands at an ask waits for a person: it leaves its lane, its question stands on the list, and needs nothing but
 // a row until somebody answers or the time is over. What is approved is what was shown, known by its fingerprint: the gate
 // lets nothing else go.
 
-// askMark and approvalMark begin the codes of the problems that hold open questions, and effects whose values are other than
-// those that were approved.
-const (
-	askMark      = "ask "
-	approvalMark = "approval of "
-)
+// approvalMark begins the codes of the problems that hold effects whose values are other than those that were approved.
+const approvalMark = "approval of "
 
 // resolveAsk puts a question: what it is about is rendered once, so that what cannot be sent is found before anybody is asked.
 func (e *Engine) resolveAsk(a *advance, m *flow.Question, now time.Time) {
@@ -48,8 +45,7 @@ func (e *Engine) resolveAsk(a *advance, m *flow.Question, now time.Time) {
 		owner = m.Who[0]
 	}
 	e.blockRun(a, blame{
-		cause: waybill.WaitingForPerson, code: askMark + b.flow.Name + "." + keysOf.ReplaceAllString(m.Address, "[]"), words: m.Question, owner: owner,
-		title: "Waiting for " + e.askedWords(q) + ": " + shortWords(m.Question),
+		cause: waybill.WaitingForPerson, code: watch.AskMark + b.flow.Name + "." + keysOf.ReplaceAllString(m.Address, "[]"), owner: owner,
 	})
 	b.run.State, b.run.Reason, b.run.DueAt = waybill.RunWaiting, "waiting for "+e.askedWords(q)+": "+m.Question, q.DueAt
 }
@@ -59,13 +55,6 @@ func encodeSome(m map[string]any) []byte {
 		return nil
 	}
 	return encode(m)
-}
-
-func shortWords(s string) string {
-	if r := []rune(s); len(r) > 80 {
-		return string(r[:80]) + "…"
-	}
-	return s
 }
 
 // askedFor freezes one effect that is asked about.

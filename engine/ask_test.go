@@ -38,7 +38,7 @@ func TestNothingIsSentBeforeSomebodyApproves(t *testing.T) {
 	run := r.onlyRun()
 	r.wantRun(run, waybill.RunWaiting, "waiting for Operations: Refund")
 	p := r.onlyProblem()
-	if p.Cause != waybill.WaitingForPerson || p.Owner != "ops" || !strings.Contains(p.Title, "Refund") {
+	if p.Cause != waybill.WaitingForPerson || p.Owner != "ops" || p.Title != "Questions wait for an answer (one.ok)" || p.Detail != "" {
 		t.Errorf("the problem is %+v", p)
 	}
 	if got := r.offers(string(run.ID)); !slices.Equal(got, []string{"approve", "change and approve", "reject", "stop"}) {
@@ -62,8 +62,8 @@ func TestNothingIsSentBeforeSomebodyApproves(t *testing.T) {
 	}
 	r.act(string(run.ID), waybill.VerbApprove, "")
 	_, err = r.engine.Act(t.Context(), waybill.Act{Who: "ravi", Verb: waybill.VerbReject, Object: string(run.ID), Reason: "no"})
-	if waybill.KindOf(err) != waybill.Conflict {
-		t.Errorf("a second answer: %v", err)
+	if waybill.KindOf(err) != waybill.Conflict || !strings.Contains(waybill.HintOf(err), "stop") {
+		t.Errorf("a second answer: %v, %q", err, waybill.HintOf(err))
 	}
 	r.run(time.Minute)
 	r.wantRun(r.onlyRun(), waybill.RunDone, "")

@@ -10,6 +10,7 @@ import (
 	"waybill/deliver"
 	"waybill/flow"
 	"waybill/record"
+	"waybill/watch"
 )
 
 // Choices says what a person may do with an object (an item, run, effect, problem or connection), and how safe each is.
@@ -241,7 +242,7 @@ func problemChoices(p *waybill.ProblemView) []waybill.Choice {
 		return nil
 	}
 	var list []waybill.Choice
-	if strings.HasPrefix(p.Problem.Code, releaseMark) {
+	if strings.HasPrefix(p.Problem.Code, watch.ReleaseMark) {
 		label := "Release it"
 		if p.Problem.Count > 1 {
 			label = fmt.Sprintf("Release all %d", p.Problem.Count)

@@ -40,15 +40,24 @@ func (e *Engine) allowed(tx *record.Tx, a waybill.Act) error {
 	}
 	i := slices.IndexFunc(offered, func(c waybill.Choice) bool { return c.Verb == a.Verb })
 	if i < 0 {
-		return &waybill.Error{
-			Kind: waybill.Conflict, Message: fmt.Sprintf("%q is not possible here any more", a.Verb),
-			Hint: "load the page again to see where it stands now",
-		}
+		return &waybill.Error{Kind: waybill.Conflict, Message: fmt.Sprintf("%q is not possible here now", a.Verb), Hint: offers(offered)}
 	}
 	if offered[i].NeedsReason && strings.TrimSpace(a.Reason) == "" {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "this needs a reason", Hint: "say in a few words why; it is kept with your name"}
 	}
 	return nil
+}
+
+// offers says what can be pressed in place of what cannot.
+func offers(list []waybill.Choice) string {
+	if len(list) == 0 {
+		return "nothing can be pressed here as it stands now"
+	}
+	verbs := make([]string, len(list))
+	for i, c := range list {
+		verbs[i] = string(c.Verb)
+	}
+	return "what is possible as it stands now: " + strings.Join(verbs, ", ")
 }
 
 func (e *Engine) auditRow(a waybill.Act, before, after string) *waybill.Audited {

@@ -305,7 +305,7 @@ func (e *Engine) planned(j *waybill.Job) {
 	case j.Go:
 		j.State, j.Reason, j.Whole, j.BeganAt, j.DueAt = waybill.JobRunning, "", true, e.d.Now(), e.d.Now()
 	default:
-		j.State, j.Reason = waybill.JobPlanned, "planned: nothing has happened yet"
+		j.State, j.Reason = waybill.JobPlanned, "nothing has happened yet"
 		if !j.BeganAt.IsZero() {
 			j.Reason = "planned anew: what the trial began is done, the rest has not happened yet"
 		}
@@ -407,6 +407,8 @@ func (e *Engine) letJobGo(tx *record.Tx, j *waybill.Job, a waybill.JobAct) error
 		return cannot("see: waybill jobs show "+string(j.ID), "the job is %s: only one that is planned can go", j.State)
 	case j.Bundle != e.today().id:
 		return cannot("plan it anew: waybill jobs plan --again "+string(j.ID), "the workspace has changed since this plan was made")
+	case a.Repeats != 0 && j.Plan.Repeats == 0:
+		return refuse("leave --repeats out", "the plan counts no messages, payments or additions that would be done again")
 	case a.Repeats != 0 && a.Repeats != j.Plan.Repeats:
 		return refuse(fmt.Sprintf("say --repeats %d when all of them are to be done again", j.Plan.Repeats),
 			"the plan counts %d messages, payments and additions that were done before, not %d", j.Plan.Repeats, a.Repeats)

@@ -10,13 +10,11 @@ import (
 	"waybill"
 	"waybill/deliver"
 	"waybill/record"
+	"waybill/watch"
 )
 
 // A step that is being introduced holds its effects back until a person lets them go: each of them, or the first few, after
 // which it opens by itself.
-
-// releaseMark begins the code of the problem that holds what a step keeps back.
-const releaseMark = "release of "
 
 // stepOf names the step of an effect in all versions of its flow.
 func stepOf(eff *waybill.Effect) string { return keysOf.ReplaceAllString(eff.Address, "[]") }
@@ -49,7 +47,7 @@ func heldBecause(eff *waybill.Effect, run *waybill.Run, g waybill.GateAnswer) bl
 	}
 	switch g.Rule {
 	case deliver.RuleRelease:
-		why.cause, why.code = waybill.WaitingForPerson, releaseMark+eff.Flow+"."+stepOf(eff)
+		why.cause, why.code = waybill.WaitingForPerson, watch.ReleaseMark+eff.Flow+"."+stepOf(eff)
 	case deliver.RuleApproval:
 		why.cause, why.code = waybill.WaitingForPerson, approvalMark+eff.Flow+"."+stepOf(eff)
 	}
@@ -160,7 +158,7 @@ func (e *Engine) continueReleases() error {
 			return err
 		}
 		for i := range list {
-			if strings.HasPrefix(list[i].Code, releaseMark) {
+			if strings.HasPrefix(list[i].Code, watch.ReleaseMark) {
 				id := list[i].ID
 				e.d.Go(func() { e.openStep(id) })
 			}

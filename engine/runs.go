@@ -99,7 +99,6 @@ type blame struct {
 	words      string
 	owner      string
 	lesser     bool
-	title      string // in place of the cause's
 }
 
 // problem makes the problem that blame belongs to.
@@ -111,9 +110,7 @@ func (e *Engine) problem(b blame, flowName string) *waybill.Problem {
 	if b.lesser {
 		p.Key += "|lesser" // it never hides in a problem that holds work up, nor the other way round
 	}
-	if p.Title = b.title; p.Title == "" {
-		p.Title = watch.Title(*p, e.words())
-	}
+	p.Title = watch.Title(*p, e.words())
 	return p
 }
 

@@ -161,6 +161,13 @@ func plainWords(v any) string {
 	return string(encode(v))
 }
 
+func orEmpty(s string) string {
+	if s == "" {
+		return "empty"
+	}
+	return s
+}
+
 // planUndo plans the effect that undoes another. With after it waits until that one is settled.
 func (e *Engine) planUndo(tx *record.Tx, eff *waybill.Effect, a waybill.Act, after waybill.EffectID) (*waybill.Effect, error) {
 	u, cannot, err := e.howUndone(tx, eff)
@@ -369,7 +376,7 @@ func (e *Engine) changedSince(eff *waybill.Effect, there []byte) ([]string, erro
 	var changed []string
 	for _, name := range slices.Sorted(maps.Keys(wrote)) {
 		if got, ok := stands[name]; ok && !sameValue(got, wrote[name]) {
-			changed = append(changed, fmt.Sprintf("%s is %s and not %s", name, plainWords(got), plainWords(wrote[name])))
+			changed = append(changed, fmt.Sprintf("%s is %s and not %s", name, orEmpty(plainWords(got)), orEmpty(plainWords(wrote[name]))))
 		}
 	}
 	return changed, nil

@@ -179,6 +179,47 @@ var texts = map[waybill.Cause]text{
 	},
 }
 
+// The codes of problems that hold what was meant to wait for people begin with these; a step's place follows: flow.step.
+const (
+	AskMark     = "ask "        // questions
+	ReleaseMark = "release of " // effects of a step that is being introduced
+)
+
+// waits explains them: one problem holds all questions of a step, so it names none of them.
+var waits = map[string]text{
+	AskMark: {
+		title:     "Questions wait for an answer",
+		titleCode: "Questions wait for an answer ({code})",
+		means:     "The flow asks people before it goes on. It was made that way.",
+		who:       whoOwner,
+		do:        "Open each event, read what is asked, and press one of the buttons.",
+		ifNothing: "What each question says under “If nobody answers”. Until then its event waits.",
+		safe:      "Yes. Nothing goes out before you choose.",
+	},
+	ReleaseMark: {
+		title:     "Held back until somebody releases it",
+		titleCode: "Held back until somebody releases it ({code})",
+		means:     "This step is being introduced: what it would send is on record and not sent yet. It was made that way.",
+		who:       whoOwner,
+		do:        "Look at what would be sent. Then press “Release”, here for all or on one event.",
+		ifNothing: "It waits. What comes after it in these events is not done.",
+		safe:      "Yes. It was not sent.",
+	},
+}
+
+// textOf finds the words for a problem, and its code as they show it.
+func textOf(p waybill.Problem) (t text, code string) {
+	for mark, w := range waits {
+		if place, ok := strings.CutPrefix(p.Code, mark); ok && p.Cause == waybill.WaitingForPerson {
+			return w, place
+		}
+	}
+	if t, ok := texts[p.Cause]; ok {
+		return t, p.Code
+	}
+	return texts[waybill.OurSide], p.Code
+}
+
 // lostSafety says for a lost answer, by grade, whether trying again is safe.
 var lostSafety = map[waybill.Repeat]string{
 	waybill.RepeatKey:     "Yes. {system} knows our reference number and will not do it twice.",
@@ -191,10 +232,7 @@ var lostSafety = map[waybill.Repeat]string{
 // Explain returns the five lines, and the title, of a problem. A problem that carries a title of its own (from a
 // connector's matcher) keeps it. An unknown cause is explained as our own fault.
 func Explain(p waybill.Problem, names Names) waybill.Explanation {
-	t, known := texts[p.Cause]
-	if !known {
-		t = texts[waybill.OurSide]
-	}
+	t, _ := textOf(p)
 	safe := t.safe
 	if p.Cause == waybill.AnswerLost {
 		kind, repeat := names.Grade(p.Connection, p.Action)
@@ -217,10 +255,7 @@ func Explain(p waybill.Problem, names Names) waybill.Explanation {
 
 // Title names a problem in plain words: "HubSpot wants us to sign in again".
 func Title(p waybill.Problem, names Names) string {
-	t, known := texts[p.Cause]
-	if !known {
-		t = texts[waybill.OurSide]
-	}
+	t, _ := textOf(p)
 	title := t.title
 	if p.Code != "" && t.titleCode != "" {
 		title = t.titleCode
@@ -261,7 +296,8 @@ func slots(p waybill.Problem, names Names) *strings.Replacer {
 	if p.Owner != "" {
 		owner = names.Owner(p.Owner)
 	}
-	return strings.NewReplacer("{system}", system, "{action}", action, "{code}", p.Code, "{owner}", owner)
+	_, code := textOf(p)
+	return strings.NewReplacer("{system}", system, "{action}", action, "{code}", code, "{owner}", owner)
 }
 
 // capital makes the first letter a capital one.

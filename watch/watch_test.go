@@ -36,9 +36,21 @@ func (n names) Grade(_, a string) (waybill.ActionKind, waybill.Repeat) {
 	return waybill.KindState, n.repeat
 }
 
+func TestAProblemThatHoldsManyQuestionsNamesNoneAndSaysThatTimeMayAnswerThem(t *testing.T) {
+	p := waybill.Problem{Cause: waybill.WaitingForPerson, Code: watch.AskMark + "refund.ok", Owner: "finance-ops"}
+	got := watch.Explain(p, names{})
+	if got.Title != "Questions wait for an answer (refund.ok)" || !strings.Contains(got.IfNothing, "If nobody answers") {
+		t.Errorf("a question: %+v", got)
+	}
+	p.Code = watch.ReleaseMark + "refund.send"
+	if got := watch.Explain(p, names{}); got.Title != "Held back until somebody releases it (refund.send)" || !strings.Contains(got.Do, "“Release”") {
+		t.Errorf("what is held: %+v", got)
+	}
+}
+
 func TestEveryCauseHasFivePlainLinesAndATitle(t *testing.T) {
 	for _, cause := range waybill.Causes {
-		for _, code := range []string{"", "INVALID_EMAIL"} {
+		for _, code := range []string{"", "INVALID_EMAIL", watch.AskMark + "f.ok", watch.ReleaseMark + "f.s"} {
 			for _, action := range []string{"", "deal.update"} {
 				p := waybill.Problem{Cause: cause, Connection: "crm", Action: action, Code: code, Owner: "finance-ops"}
 				x := watch.Explain(p, names{})

@@ -278,7 +278,7 @@ func (m *Main) printMembers(ctx context.Context, l *line, id string, q url.Value
 	for _, it := range page.Items {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", it.Object, it.Class, it.State, cell(it.Reason))
 		for _, x := range it.Writes {
-			if x.Class == string(waybill.ClassChanged) || x.Class == string(waybill.ClassBlocked) && len(x.Old) > 0 {
+			if len(x.New) > 0 && (x.Class == string(waybill.ClassChanged) || x.Class == string(waybill.ClassBlocked) && len(x.Old) > 0) {
 				fmt.Fprintf(w, "\t\t%s was\t%s\n\t\tand would be\t%s\n", x.Address, cell(string(x.Old)), cell(string(x.New)))
 			}
 		}
