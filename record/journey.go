@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -35,7 +36,7 @@ func (tx *Tx) journey(id string) (*waybill.Journey, error) {
 		return nil, err
 	}
 	if item == "" {
-		return nil, notFound("nothing of the id", id)
+		return nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nothing in the book has the id %s", id), Hint: "look it up by another id, or by a value of it"}
 	}
 	j := &waybill.Journey{}
 	if err := tx.intake(j, item); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +25,25 @@ var columns = map[string][][2]string{ // a table that nothing changes
 	"effects":  {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"asks":     {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
 	"jobs":     {{"created_at", "MADE"}, {"id", "JOB"}, {"kind", "KIND"}, {"name", "NAME"}, {"state", "STATE"}, {"progress.says", "PROGRESS"}, {"reason", "REASON"}},
-	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"explanation.title", "WHAT"}},
+	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"state", "STATE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"explanation.title", "WHAT"}},
+}
+
+// states of the things in each list, as --state takes them.
+var states = map[string][]string{ // a table that nothing changes
+	"events":   {"queued", "running", "waiting", "done", "blocked", "stopped"},
+	"runs":     {"queued", "running", "waiting", "done", "blocked", "stopped"},
+	"effects":  {"planned", "sent", "confirmed", "declined", "unknown", "skipped", "undone"},
+	"asks":     {"open", "approved", "rejected", "passed on", "over", "withdrawn"},
+	"jobs":     {"open", "planning", "planned", "running", "paused", "done", "stopped"},
+	"problems": {"open", "new", "working", "regressed", "fixed"},
+}
+
+// knownState refuses a state that nothing of the list is ever in: an empty list would read as if all were well.
+func knownState(kind, state string) error {
+	if state == "" || slices.Contains(states[kind], state) {
+		return nil
+	}
+	return usage{fmt.Errorf("--state of %s is one of %s, not %q", kind, strings.Join(states[kind], ", "), state)}
 }
 
 // list is the command of one list: `waybill events list`, `waybill events show ID`.
@@ -39,8 +58,10 @@ func (m *Main) list(kind, what string) *cobra.Command {
 	}
 	flags := ls.Flags()
 	flags.BoolVar(&f.json, "json", false, "print one JSON document")
-	flags.StringVar(&f.state, "state", "", "only in this state")
-	flags.StringVar(&f.connection, "connection", "", "only of this connection")
+	flags.StringVar(&f.state, "state", "", "only in this state: "+strings.Join(states[kind], ", "))
+	if kind != "asks" {
+		flags.StringVar(&f.connection, "connection", "", "only of this connection")
+	}
 	flags.StringVar(&f.flow, "flow", "", "only of this flow")
 	flags.IntVar(&f.limit, "limit", 50, "at most so many")
 	flags.StringVar(&f.before, "before", "", "those after this one in the list: the cursor of the page before")
@@ -69,6 +90,9 @@ type listFlags struct {
 }
 
 func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f listFlags) (err error) {
+	if err := knownState(kind, f.state); err != nil {
+		return err
+	}
 	if f.limit < 1 || f.limit > 200 {
 		return usage{errors.New("--limit is from 1 to 200; follow the pages with --before")}
 	}
@@ -105,7 +129,10 @@ func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f list
 	}
 	w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
 	var heads []string
-	for _, c := range columns[kind] {
+	for i, c := range columns[kind] {
+		if i == 0 {
+			c[1] += time.Now().Format(" (MST)") // the clock of who reads, which need not be the workspace's
+		}
 		heads = append(heads, c[1])
 	}
 	fmt.Fprintln(w, strings.Join(heads, "\t"))
@@ -113,6 +140,9 @@ func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f list
 		var cells []string
 		for _, c := range columns[kind] {
 			cells = append(cells, cell(field(it, c[0])))
+		}
+		if behind := field(it, "behind"); behind != nil && kind == "runs" {
+			cells[len(cells)-1] = "waits behind " + cell(behind)
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}

@@ -94,7 +94,7 @@ func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, 
 		people, err := a.show.Access().People(ctx)
 		var out []string
 		for _, p := range people {
-			out = append(out, fmt.Sprintf("%-24s %s", p.Name, p.Role))
+			out = append(out, p.Name+"\t"+string(p.Role))
 		}
 		return out, err
 	case "trigger":

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -36,12 +38,7 @@ func (m *Main) secret() *cobra.Command {
 		},
 	}
 	set.Flags().BoolVar(&keep, "keep-old", false, "the old value still proves senders until it is removed: while a secret is being changed")
-	list := &cobra.Command{
-		Use: "list", Short: "list the names of sealed secrets", Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return m.doLocal(c.Context(), where, "secret-list", localAct{}, "No secrets are sealed yet.")
-		},
-	}
+	list := m.localList(&where, "list the names of sealed secrets", "secret-list", "No secrets are sealed yet.", "name")
 	remove := &cobra.Command{
 		Use: "remove NAME", Short: "forget a secret", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -66,12 +63,7 @@ func (m *Main) user() *cobra.Command {
 		},
 	}
 	add.Flags().StringVar(&role, "role", "operator", "viewer, operator or admin")
-	list := &cobra.Command{
-		Use: "list", Short: "list people and tokens", Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return m.doLocal(c.Context(), where, "user-list", localAct{}, "Nobody has been added yet.")
-		},
-	}
+	list := m.localList(&where, "list people and tokens", "user-list", "Nobody has been added yet.", "name", "role")
 	remove := &cobra.Command{
 		Use: "remove NAME", Short: "take a person's or token's way in, at once", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -100,22 +92,54 @@ func (f *bookFlags) add(m *Main, c *cobra.Command) {
 	c.Flags().StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
 }
 
-// doLocal does an owner's act and prints what it says.
-func (m *Main) doLocal(ctx context.Context, f bookFlags, act string, in localAct, otherwise string) (err error) {
-	dir := m.dir([]string{f.dir})
-	l, err := m.dial(ctx, dir, f.database, f.env)
-	if waybill.KindOf(err) == waybill.NotFound && act == "secret-set" {
-		p, perr := m.place(dir, f.database)
-		if perr != nil {
-			return perr
+// localList is the command that lists what an owner's act says, a line each, its fields parted by tabs.
+func (m *Main) localList(where *bookFlags, what, act, otherwise string, fields ...string) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: what, Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			lines, err := m.actLocally(c.Context(), *where, act, localAct{})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return m.printFields(lines, fields)
+			}
+			if len(lines) == 0 {
+				fmt.Fprintln(m.Stdout, otherwise)
+			}
+			w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
+			for _, text := range lines {
+				fmt.Fprintln(w, text)
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return c
+}
+
+// printFields prints lines as a list of the API would be.
+func (m *Main) printFields(lines, fields []string) error {
+	items := make([]map[string]string, len(lines))
+	for i, text := range lines {
+		items[i] = map[string]string{}
+		for j, value := range strings.Split(text, "\t") {
+			if j < len(fields) {
+				items[i][fields[j]] = value
+			}
 		}
-		l, err = m.open(ctx, p, dir, f.env) // the first secret makes the book
 	}
+	body, err := json.Marshal(map[string]any{"items": items})
 	if err != nil {
-		return err
+		return fmt.Errorf("write the list: %w", err)
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	lines, err := l.patiently().act(ctx, act, in)
+	return m.printJSON(body)
+}
+
+// doLocal does an owner's act and prints what it says.
+func (m *Main) doLocal(ctx context.Context, f bookFlags, act string, in localAct, otherwise string) error {
+	lines, err := m.actLocally(ctx, f, act, in)
 	if err != nil {
 		return err
 	}
@@ -126,6 +150,23 @@ func (m *Main) doLocal(ctx context.Context, f bookFlags, act string, in localAct
 		fmt.Fprintln(m.Stdout, otherwise)
 	}
 	return nil
+}
+
+func (m *Main) actLocally(ctx context.Context, f bookFlags, act string, in localAct) (lines []string, err error) {
+	dir := m.dir([]string{f.dir})
+	l, err := m.dial(ctx, dir, f.database, f.env)
+	if waybill.KindOf(err) == waybill.NotFound && act == "secret-set" {
+		p, perr := m.place(dir, f.database)
+		if perr != nil {
+			return nil, perr
+		}
+		l, err = m.open(ctx, p, dir, f.env) // the first secret makes the book
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	return l.patiently().act(ctx, act, in)
 }
 
 // readValue reads one secret from standard input, without its line end.
