@@ -171,10 +171,11 @@ func (c *compiler) rounds(def *stepDef, a *asking) {
 		return
 	}
 	r := &askRound{then: thenReject}
-	c.add(source.Decode(def.Within, &r.within))
+	wrong := source.Decode(def.Within, &r.within)
+	c.add(wrong)
 	r.who, r.role = c.who(def.Who)
 	for n := def.NoAnswer; ; {
-		if n != nil && r.within == 0 {
+		if n != nil && r.within == 0 && len(wrong) == 0 {
 			c.fault("E327", n.Span, "Without `within` an answer is waited for as long as it takes, so `no_answer` never comes about.",
 				"Add for example: within: 2d")
 		}
@@ -221,7 +222,8 @@ func (c *compiler) who(n *source.Node) (owners []string, role string) {
 		var def roleDef
 		c.add(source.Decode(n, &def))
 		if def.Role.Value != "" && !slices.Contains(askRoles, def.Role.Value) {
-			c.fault("E317", def.Role.Span, fmt.Sprintf("There is no role %q.", def.Role.Value), source.DidYouMean(def.Role.Value, askRoles))
+			c.fault("E317", def.Role.Span, fmt.Sprintf("There is no role %q. Roles: %s.", def.Role.Value, source.Listed(askRoles)),
+				source.DidYouMean(def.Role.Value, askRoles))
 		}
 		return nil, def.Role.Value
 	}

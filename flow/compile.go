@@ -89,7 +89,7 @@ func (c *compiler) header(n *source.Node) {
 	f.DueWithin, f.span, f.File, f.Line = def.DueWithin, def.Flow.Span, def.Span.File, def.Span.Line
 	c.name("flow", def.Flow)
 	c.owner(def.Owner)
-	c.behind(def.BehindBlocked)
+	c.behind(def)
 	for _, from := range def.From {
 		f.From = append(f.From, from.Value)
 		c.connection(from.Value, from.Span)
@@ -154,7 +154,11 @@ func (c *compiler) owner(t source.Text) {
 	c.fault("E312", t.Span, message, source.DidYouMean(t.Value, c.deps.Owners))
 }
 
-func (c *compiler) behind(t source.Text) {
+func (c *compiler) behind(def flowDef) {
+	t := def.BehindBlocked
+	if t.Value != "" && def.Lane == nil {
+		c.fault("E338", t.Span, "This flow has no `lane`, so no run of it is behind another.", "Add for example: lane: order.id, or remove behind_blocked.")
+	}
 	switch t.Value {
 	case "", "pass":
 	case "hold":

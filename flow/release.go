@@ -32,8 +32,9 @@ func (c *compiler) release(def *stepDef) waybill.Release {
 		return ""
 	}
 	count := 0
-	c.add(source.Decode(n.Entries[0].Value, &count))
-	if count < 1 || count > maxByHand {
+	wrong := source.Decode(n.Entries[0].Value, &count)
+	c.add(wrong)
+	if len(wrong) == 0 && (count < 1 || count > maxByHand) {
 		c.fault("E317", n.Entries[0].Value.Span, fmt.Sprintf("by_hand takes a number from 1 to %d.", maxByHand), "")
 		return ""
 	}

@@ -56,6 +56,10 @@ var cronFields = []string{"minute (0-59)", "hour (0-23)", "day of the month (1-3
 // schedule compiles when the flow starts by itself.
 func (c *compiler) schedule(n *source.Node) {
 	var def scheduleDef
+	if t, ok := n.Scalar(); ok {
+		c.fault("E336", n.Span, "`schedule` says under `cron` when the flow starts.", fmt.Sprintf("Write: schedule: {cron: %q}", t.Value))
+		return
+	}
 	c.add(source.Decode(n, &def))
 	s := &Schedule{Cron: def.Cron.Value, Missed: MissedOnce, calendar: c.deps.Calendar}
 	if s.calendar.Zone == nil {
@@ -112,7 +116,7 @@ func (c *compiler) cron(t source.Text) *cron.SpecSchedule {
 		alone[i] = text
 		if _, err := parser.Parse(strings.Join(alone, " ")); err != nil {
 			good = false
-			c.fault("E336", t.Span, fmt.Sprintf("%q is no %s: %v.", text, cronFields[i], err), example)
+			c.fault("E336", t.Span, fmt.Sprintf("%q is no %s.", text, cronFields[i]), example)
 		}
 	}
 	if !good {

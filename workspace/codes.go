@@ -41,4 +41,6 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"journeys, rejections, figures, audit; each a time span of at least a day (90d), or forever. Delivery keys, fact keys, " +
 		"pairings and whatever something open needs are kept in any case."},
 	"E369": {Title: "unusable holiday", Text: "Holidays are dates such as 2027-01-26."},
+	"E372": {Title: "unusable business hours", Text: "business_hours names days of the week, or spans of them, each with the hours of that day in the workspace's zone: " +
+		"mon-fri: \"09:00-18:00\". A day that is not named is closed."},
 }

@@ -150,12 +150,12 @@ func (l *loader) calendar(hours *source.Node) {
 	if hours != nil && hours.Kind != source.Null {
 		cal.Hours = [7]flow.Shift{}
 		if hours.Kind != source.Map {
-			l.fault("E351", hours.Span, "`business_hours` names days and their hours.", `Write for example: {mon-fri: "09:00-18:00", sat: "10:00-14:00"}`)
+			l.fault("E372", hours.Span, "`business_hours` names days and their hours.", `Write for example: {mon-fri: "09:00-18:00", sat: "10:00-14:00"}`)
 		}
 		for _, e := range hours.Entries {
 			text, _ := e.Value.Scalar()
 			if err := flow.ReadHours(&cal.Hours, e.Key, text.Value); err != nil {
-				l.fault("E351", e.KeySpan, capital(err.Error())+".", `Write for example: mon-fri: "09:00-18:00"`)
+				l.fault("E372", e.KeySpan, capital(err.Error())+".", `Write for example: mon-fri: "09:00-18:00"`)
 			}
 		}
 	}
