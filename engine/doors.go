@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"sync"
 
 	"waybill"
@@ -26,13 +27,15 @@ func (e *Engine) Doors(publicURL string) *Doors {
 
 // Door returns what is at /in/{name}. A connection that was in an earlier workspace and no longer is keeps its door,
 // marked as removed: what comes is kept for a person.
-func (d *Doors) Door(name string) (*receive.Door, bool) {
+// NotFound when there is none; another error when it cannot be told now, for a sender that is turned away for good may
+// never come back.
+func (d *Doors) Door(name string) (*receive.Door, error) {
 	v := d.e.today()
 	if c := v.ws.Connections[name]; c != nil {
-		return d.open(c, false), c.Manifest.Webhook != nil
+		return d.open(c, false)
 	}
 	if d.strange(v.id, name) {
-		return nil, false
+		return nil, noDoor(name)
 	}
 	var old waybill.BundleID
 	err := d.e.view(func(tx *record.Tx) error {
@@ -41,22 +44,25 @@ func (d *Doors) Door(name string) (*receive.Door, bool) {
 		return err
 	})
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
 	if old == "" {
 		d.remember(v.id, name)
-		return nil, false
+		return nil, noDoor(name)
 	}
 	before, err := d.e.version(nil, old)
 	if err != nil {
-		d.e.log.Error("a removed connection's workspace cannot be compiled", "connection", name, "err", err)
-		return nil, false
+		return nil, fmt.Errorf("the workspace that had the removed connection %s cannot be compiled: %w", name, err)
 	}
 	c := before.ws.Connections[name]
-	if c == nil || c.Manifest.Webhook == nil {
-		return nil, false
+	if c == nil {
+		return nil, noDoor(name)
 	}
-	return d.open(c, true), true
+	return d.open(c, true)
+}
+
+func noDoor(name string) error {
+	return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nothing is taken in for %q", name)}
 }
 
 // maxUnknown bounds the names remembered as unknown; guessing names costs no more than a look at a map.
@@ -77,25 +83,38 @@ func (d *Doors) remember(version waybill.BundleID, name string) {
 	d.unknown[name] = version
 }
 
-func (d *Doors) open(c *workspace.Connection, removed bool) *receive.Door {
+func (d *Doors) open(c *workspace.Connection, removed bool) (*receive.Door, error) {
+	if c.Manifest.Webhook == nil {
+		return nil, noDoor(c.Name)
+	}
 	e := d.e
 	settings := c.Manifest.Defaults(c.Settings)
 	door := &receive.Door{
 		Name: c.Name, Manifest: c.Manifest, Settings: settings, Accounts: []receive.Account{{Connection: c.Name, ID: e.account(c.Name)}},
 		Secrets: map[string][]verify.Secret{}, PublicURL: d.PublicURL, Environment: e.o.Environment, Removed: removed,
 	}
-	if c.Manifest.Webhook == nil {
-		return door
-	}
 	door.Scheme = verify.Scheme(c.Manifest.Webhook.Verify.Bind(settings))
 	for name, sealed := range c.Secrets {
 		for _, form := range []string{sealed, sealed + PreviousSecret} {
-			if value, ok := e.o.Secret(form); ok {
+			value, err := e.o.Secret(form)
+			if err == nil {
 				door.Secrets[name] = append(door.Secrets[name], verify.Secret(value))
+			} else if waybill.KindOf(err) != waybill.NotFound {
+				return nil, fmt.Errorf("the secret %s cannot be read: %w", form, err)
 			}
 		}
 	}
-	return door
+	return door, nil
+}
+
+// SecretsOf is Options.Secret over secrets in memory.
+func SecretsOf(values map[string]string) func(name string) (string, error) {
+	return func(name string) (string, error) {
+		if value, ok := values[name]; ok {
+			return value, nil
+		}
+		return "", &waybill.Error{Kind: waybill.NotFound, Message: "no secret " + name + " is sealed"}
+	}
 }
 
 // PreviousSecret is what the name of a secret that is being changed ends in: its old value still proves senders.

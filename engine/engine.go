@@ -55,8 +55,9 @@ type Options struct {
 	Workspace *workspace.Workspace
 	// Load compiles the content of a bundle.
 	Load func(content []byte) (*workspace.Workspace, error)
-	// Secret returns the clear value sealed under a name.
-	Secret func(name string) (string, bool)
+	// Secret returns the clear value sealed under a name. NotFound when there is none; another error when that cannot be
+	// told now.
+	Secret func(name string) (string, error)
 	// Keep seals the value that took the place of the secret of a name: a refresh token that rotates. Nil keeps it in
 	// memory only.
 	Keep   func(name, value string) error

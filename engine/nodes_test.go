@@ -90,7 +90,7 @@ func (c *cluster) join(name string, skew time.Duration) *node {
 			}
 			return workspace.FromBundle(content, workspace.Options{Environment: c.env, Built: connectors.All(), Manifests: &manifests})
 		},
-		Secret: func(name string) (string, bool) { value, ok := c.secrets[name]; return value, ok },
+		Secret: engine.SecretsOf(c.secrets),
 		Keep:   func(name, value string) error { c.secrets[name] = value; return nil },
 		Caller: &deliver.Caller{Transport: &line{c.rig, n.life, c.world.RoundTripper()}, Redact: func(b []byte) []byte {
 			if n.before != nil {

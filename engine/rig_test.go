@@ -46,6 +46,8 @@ type rig struct {
 	engine *engine.Engine
 	intake *receive.Handler
 
+	noSecret error // why secrets cannot be read
+
 	// answer, when set, answers a call in the world's place; nil leaves it to the world.
 	answer func(connection, action string) *http.Response
 	calls  []string // the actions called so far: crm.deal.update
@@ -196,7 +198,12 @@ func (r *rig) open(ws *workspace.Workspace) {
 			}
 			return workspace.FromBundle(content, workspace.Options{Environment: r.env, Built: connectors.All(), Manifests: &manifests})
 		},
-		Secret: func(name string) (string, bool) { value, ok := r.secrets[name]; return value, ok },
+		Secret: func(name string) (string, error) {
+			if r.noSecret != nil {
+				return "", r.noSecret
+			}
+			return engine.SecretsOf(r.secrets)(name)
+		},
 		Keep:   func(name, value string) error { r.secrets[name] = value; return nil },
 		Caller: &deliver.Caller{Transport: &line{r, r.life, r.world.RoundTripper()}, Now: r.v.Now, Redact: redact.Bytes},
 		Random: r.rnd, Sweep: r.sweep,

@@ -95,7 +95,7 @@ func (r *trial) build(ctx context.Context, ids *waybill.IDs, rnd *rand.Rand) (er
 	redact := secret.NewRedactor()
 	r.engine, err = New(Options{
 		Book: r.Book, Dispatcher: r.v, IDs: ids, Environment: "offline", Workspace: r.ws,
-		Secret: func(name string) (string, bool) { value, ok := r.secrets[name]; return value, ok },
+		Secret: SecretsOf(r.secrets),
 		Caller: &deliver.Caller{Transport: scripted{r, r.world.RoundTripper()}, Now: r.v.Now, Redact: redact.Bytes},
 		Random: rnd, Log: slog.New(slog.DiscardHandler), Sweep: time.Hour, Unscheduled: true,
 	})

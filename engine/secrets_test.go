@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/simulator"
 )
 
 // TestARefreshTokenThatRotatesIsKeptOverARestart plays a system that takes each refresh token once.
@@ -65,4 +66,20 @@ actions:
 	if got := r.secrets[sealed]; got != "r2" {
 		t.Errorf("sealed is %q", got)
 	}
+}
+
+// TestAGenuineSenderIsNoStrangerWhenItsSecretCannotBeRead: a provider that is told 401 may give up, or end the subscription.
+func TestAGenuineSenderIsNoStrangerWhenItsSecretCannotBeRead(t *testing.T) {
+	r := newRig(t, oneStep(t, messageStep))
+	hook := r.hooks("pay", "payment_intent.succeeded", simulator.TriggerOptions{})[0]
+	r.noSecret = &waybill.Error{Kind: waybill.Unavailable, Message: "the database is away"}
+	if code := post(t.Context(), r.intake, hook); code != http.StatusServiceUnavailable {
+		t.Errorf("it answers %d", code)
+	}
+	r.noSecret = nil
+	if code := post(t.Context(), r.intake, hook); code != http.StatusOK {
+		t.Errorf("later it answers %d", code)
+	}
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
 }

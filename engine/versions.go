@@ -168,7 +168,8 @@ func (e *Engine) target(name string) (*deliver.Target, bool) {
 			if !ok {
 				return "", false
 			}
-			return e.o.Secret(sealed)
+			value, err := e.o.Secret(sealed)
+			return value, err == nil
 		},
 	}, true
 }

@@ -192,7 +192,7 @@ func (l *life) start() error {
 	redact := secret.NewRedactor()
 	l.engine, err = engine.New(engine.Options{
 		Book: l.book, Dispatcher: l, IDs: ids, Environment: "offline", Workspace: ws, Load: w.load,
-		Secret: func(name string) (string, bool) { value, ok := w.secrets[name]; return value, ok },
+		Secret: engine.SecretsOf(w.secrets),
 		Keep:   func(name, value string) error { w.secrets[name] = value; return nil },
 		Caller: &deliver.Caller{Transport: &line{l, w.outside.RoundTripper()}, Now: l.Now, Redact: redact.Bytes},
 		Random: rand.New(rand.NewPCG(w.seed, uint64(200+w.lives))), Sweep: sweep, // repeatable

@@ -16,8 +16,9 @@ type Recorder interface {
 
 // Directory knows what is at an address.
 type Directory interface {
-	// Door returns what is at /in/{name}; false when nothing of that name was ever there, or a person has retired it.
-	Door(name string) (*Door, bool)
+	// Door returns what is at /in/{name}; NotFound when nothing of that name was ever there, or a person has retired it;
+	// another error when it cannot be told now.
+	Door(name string) (*Door, error)
 }
 
 // Door is one address that takes things in. It does not change once given out.

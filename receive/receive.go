@@ -138,9 +138,15 @@ func (h *Handler) take(w http.ResponseWriter, t *taking) *refusal {
 	if h.whole.full() {
 		return tooBusy() // before the directory is asked, which may have to look into the book
 	}
-	door, ok := h.cfg.Directory.Door(t.name)
-	if !ok || t.name == "" {
+	door, err := h.cfg.Directory.Door(t.name)
+	if t.name == "" || waybill.KindOf(err) == waybill.NotFound {
 		return unknown()
+	}
+	if err != nil {
+		return &refusal{
+			status: http.StatusServiceUnavailable, after: 5, title: "it cannot be looked at just now", cause: err,
+			hint: "Send it again after the time in Retry-After.",
+		}
 	}
 	if door.Manifest == nil || door.Manifest.Webhook == nil {
 		return notReady(errors.New("receive: the door has no connector"))

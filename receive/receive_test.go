@@ -73,7 +73,12 @@ func (b *book) last(t *testing.T) waybill.Arrival {
 
 type doors map[string]*receive.Door
 
-func (d doors) Door(name string) (*receive.Door, bool) { door, ok := d[name]; return door, ok }
+func (d doors) Door(name string) (*receive.Door, error) {
+	if door, ok := d[name]; ok {
+		return door, nil
+	}
+	return nil, &waybill.Error{Kind: waybill.NotFound, Message: "no such door"}
+}
 
 const signing = verify.Secret("waybill_test_secret")
 
@@ -434,6 +439,21 @@ func TestNothingIsAcceptedThatTheBookDidNotKeep(t *testing.T) {
 	}
 	if list := rig.Rejections(); len(list) != 1 || list[0].Status != 503 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// shut is a directory that cannot tell what is there.
+type shut struct{}
+
+func (shut) Door(string) (*receive.Door, error) {
+	return nil, errors.New("the disk, key waybill_test_secret")
+}
+
+func TestASenderIsToldToComeBackWhileItIsNotKnownWhatIsAtItsAddress(t *testing.T) {
+	rig := newRig(func(c *receive.Config) { c.Directory = shut{} })
+	w := rig.send(genuine(t, signed, "/in/stripe", "{}"))
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "disk") {
+		t.Error(w.Code, w.Header(), w.Body)
 	}
 }
 

@@ -81,10 +81,9 @@ type opened struct {
 	erasing sync.Mutex
 	newKey  bool // the key file was created just now
 	mu      sync.Mutex
-	secrets map[string]string // sealed name -> clear value, as far as they were read
+	secrets map[string]clear  // by sealed name, as far as they were read
 	fixed   map[string]string // the made-up secrets of offline connections
 	shared  bool              // other nodes may change the secrets
-	since   time.Time         // when secrets was emptied last
 }
 
 // openBook opens the book and its key. A key is created only together with an empty book: with any other book a missing
@@ -97,7 +96,7 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	if err := os.MkdirAll(filepath.Dir(p.beside), 0o700); err != nil {
 		return nil, fmt.Errorf("make the book's folder: %w", err)
 	}
-	o := &opened{redact: secret.NewRedactor(), secrets: map[string]string{}, erased: p.erasedFile()}
+	o := &opened{redact: secret.NewRedactor(), secrets: map[string]clear{}, erased: p.erasedFile()}
 	o.ids = waybill.NewIDs(time.Now, nil)
 	key, err := os.ReadFile(p.keyFile)
 	switch {
@@ -146,34 +145,60 @@ func writeKey(path string, key []byte) error {
 // rereadSecrets is how long a secret is used that another node may have put another one in the place of.
 const rereadSecrets = 2 * time.Second
 
-// secret returns the clear value sealed under a name.
-func (o *opened) secret(name string) (string, bool) {
+// readSecretWithin is how long a secret is tried to be read: senders wait for it.
+const readSecretWithin = 5 * time.Second
+
+// clear is a secret's value as it was read; empty when there is none.
+type clear struct {
+	value string
+	at    time.Time
+}
+
+// secret returns the clear value sealed under a name. NotFound when there is none; another error when the book cannot be
+// read now and no value was read before: nobody may be taken for a stranger because of that.
+func (o *opened) secret(name string) (string, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.shared && time.Since(o.since) > rereadSecrets {
-		clear(o.secrets)
-		o.since = time.Now()
+	had, ok := o.secrets[name]
+	if !ok || o.shared && time.Since(had.at) > rereadSecrets {
+		value, err := o.readSecret(name)
+		if err != nil && had.value == "" {
+			return "", err
+		}
+		if err == nil {
+			had.value = value
+		}
+		had.at = time.Now()
+		o.secrets[name] = had
+		if had.value != "" {
+			o.redact.Learn(name, had.value)
+		}
 	}
-	if v, ok := o.secrets[name]; ok {
-		return v, v != ""
+	if had.value == "" {
+		return "", &waybill.Error{Kind: waybill.NotFound, Message: "no secret " + name + " is sealed", Hint: "seal it with: waybill secret set " + name}
 	}
+	return had.value, nil
+}
+
+// readSecret reads a secret from the book; empty when there is none, or none that this key opens.
+func (o *opened) readSecret(name string) (string, error) {
+	ctx, stop := context.WithTimeout(context.Background(), readSecretWithin)
+	defer stop()
 	value := o.fixed[name]
-	_ = o.book.View(context.Background(), func(tx *record.Tx) error { // an unreadable secret is a missing one; the call says so
+	err := o.book.View(ctx, func(tx *record.Tx) error {
 		sealed, err := tx.Secret(name)
 		if err != nil {
 			return err
 		}
-		opened, err := o.keys.Open(name, sealed)
-		if err == nil {
+		if opened, err := o.keys.Open(name, sealed); err == nil {
 			value = string(opened)
 		}
-		return err
+		return nil
 	})
-	o.secrets[name] = value
-	if value != "" {
-		o.redact.Learn(name, value)
+	if waybill.KindOf(err) == waybill.NotFound {
+		return value, nil
 	}
-	return value, value != ""
+	return value, err
 }
 
 // setSecret seals a value; it is used from the next call on.

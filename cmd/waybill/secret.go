@@ -196,7 +196,12 @@ func (o *opened) changeSecret(ctx context.Context, in localAct) ([]string, error
 	if in.Value != strings.TrimSpace(in.Value) {
 		lines = append(lines, "Note: the value begins or ends with white space; pasted secrets often do by mistake.")
 	}
-	if old, ok := o.secret(in.Name); in.Keep && ok {
+	old, err := o.secret(in.Name)
+	switch {
+	case !in.Keep || waybill.KindOf(err) == waybill.NotFound:
+	case err != nil:
+		return nil, err
+	default:
 		if err := o.setSecret(ctx, in.Name+engine.PreviousSecret, old, owner); err != nil {
 			return nil, err
 		}

@@ -194,7 +194,7 @@ func (a *app) sendSample(ctx context.Context, in localAct) ([]string, error) {
 	} else {
 		secrets := simulator.Secrets(c.Name, c.Manifest)
 		for name, sealed := range c.Secrets {
-			if v, ok := a.opened.secret(sealed); ok {
+			if v, err := a.opened.secret(sealed); err == nil {
 				secrets[name] = v
 			}
 		}
