@@ -48,6 +48,17 @@ func TestAProblemThatHoldsManyQuestionsNamesNoneAndSaysThatTimeMayAnswerThem(t *
 	}
 }
 
+func TestWhatToPressIsNamedAsTheButtonIs(t *testing.T) {
+	for cause, button := range map[waybill.Cause]string{
+		waybill.SignInExpired: "“Try now”", waybill.DuplicateThere: "“Leave this step out”", waybill.AnswerLost: "“It did not happen”",
+		waybill.DeclinedValue: "“Edit and retry”",
+	} {
+		if x := watch.Explain(waybill.Problem{Cause: cause, Connection: "crm"}, names{}); !strings.Contains(x.Do, button) {
+			t.Errorf("%s: %s does not name %s", cause, x.Do, button)
+		}
+	}
+}
+
 func TestEveryCauseHasFivePlainLinesAndATitle(t *testing.T) {
 	for _, cause := range waybill.Causes {
 		for _, code := range []string{"", "INVALID_EMAIL", watch.AskMark + "f.ok", watch.ReleaseMark + "f.s"} {

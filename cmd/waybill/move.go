@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,21 @@ marked and not opened any more, and the same key file seals the secrets of the n
 	c.Flags().StringVar(&where.database, "database", "", "the book to move: sqlite:PATH; in .waybill of the workspace when empty")
 	c.Flags().StringVar(&to, "to", m.Getenv("WAYBILL_MOVE_TO"), "where to: postgres://user@host/name")
 	return c
+}
+
+// withoutPassword is a database's address as it may be shown to who gave it.
+func withoutPassword(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "its address"
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	q := u.Query()
+	q.Del("password")
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 func (m *Main) runMove(ctx context.Context, dir, from, to string) error {
@@ -60,7 +76,7 @@ func (m *Main) runMove(ctx context.Context, dir, from, to string) error {
 	fmt.Fprintf(m.Stdout, `
 The book is in %s now: %d rows, each table read back and found the same.
 %s is marked as moved and is not opened any more; keep it until you have a backup of the new book.
-Serve it with: waybill serve %s --database %s   (and the key file %s)
-`, moved.To, rows, old.file(), dir, fresh.shown(), old.keyFile)
+Serve it as before, with --database %s   (and the key file %s)
+`, moved.To, rows, old.file(), withoutPassword(to), old.keyFile)
 	return nil
 }
