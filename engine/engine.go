@@ -253,17 +253,40 @@ func (e *Engine) sweep() {
 	e.idle = e.d.At(e.d.Now().Add(e.o.Sweep), func() { e.d.Go(e.sweep) })
 	e.mu.Unlock()
 	e.rereadRestored()
-	e.refillItems()
-	e.refillRuns()
-	e.refillSenders()
-	e.settleStrays()
-	e.settleStranded()
-	e.lookForDoubts()
+	e.lookAround()
 	e.probeConnections()
 	e.tick()
-	e.turnJobs()
 	e.flushTraffic()
 	e.housekeep()
+}
+
+// lookAround looks into each queue that may have something.
+func (e *Engine) lookAround() {
+	var p record.Pending
+	now := e.d.Now()
+	if err := e.view(func(tx *record.Tx) (err error) { p, err = tx.Pending(now, now.Add(e.o.Sweep)); return err }); err != nil {
+		e.log.Error("what is due could not be read", "err", err)
+		return
+	}
+	if p.Items {
+		e.refillItems()
+	}
+	if p.Runs {
+		e.refillRuns()
+	}
+	if p.Calls {
+		e.refillSenders()
+	}
+	if p.Sent {
+		e.settleStrays()
+		e.settleStranded()
+	}
+	if p.Sent || p.Looks {
+		e.lookForDoubts()
+	}
+	if p.Jobs {
+		e.turnJobs()
+	}
 }
 
 // intent is one act with what follows it: apply may run more than once and sets its results anew; after runs once it

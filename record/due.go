@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"waybill"
@@ -192,6 +193,48 @@ func (tx *Tx) BusyConnections() ([]string, error) {
 			UNION ALL SELECT (SELECT min(connection) FROM fetches WHERE state = 'planned' AND connection > f.c)
 			FROM f WHERE f.c IS NOT NULL)
 		SELECT c FROM e WHERE c IS NOT NULL UNION SELECT c FROM f WHERE c IS NOT NULL ORDER BY 1`, text0)
+}
+
+// Pending says which queues may have something: what an engine asks before it looks into each, so that one with nothing to do
+// asks one question.
+type Pending struct {
+	Items bool // DueItems
+	Runs  bool // DueRuns
+	Calls bool // BusyConnections
+	Sent  bool // SentEffects, StrandedEffects
+	Looks bool // DueLooks of what is unknown; what stands as sent counts as Sent
+	Jobs  bool // DueJobs
+}
+
+// Pending asks what is due at now, and of runs at until, whoever has it in hand.
+func (tx *Tx) Pending(now, until time.Time) (Pending, error) {
+	n, _, err := one(tx, pending(), num0, now, until, tx.now)
+	has := func(bit int) bool { return n&(1<<bit) != 0 }
+	return Pending{Items: has(0), Runs: has(1), Calls: has(2), Sent: has(3), Looks: has(4), Jobs: has(5)}, err
+}
+
+// pending is a statement that gives a bit for each queue.
+func pending() string {
+	var sum []string
+	for bit, tables := range [][]string{
+		{
+			"items WHERE " + openItem + " AND state = 'kept' AND due <= $1",
+			"items WHERE " + openItem + " AND state = 'fetching' AND due <= $1",
+		},
+		{
+			"runs WHERE " + openRun + " AND state = 'queued' AND due <= $2",
+			"runs WHERE " + openRun + " AND state = 'running' AND due <= $2",
+			"runs WHERE " + openRun + " AND state = 'waiting' AND due <= $2",
+		},
+		{"effects WHERE " + openEffect + " AND state = 'planned'", "fetches WHERE state = 'planned'"},
+		{"effects WHERE " + openEffect + " AND state = 'sent'"},
+		{"effects WHERE " + openEffect + " AND state = 'unknown' AND due <= $1"},
+		{"jobs WHERE due IS NOT NULL AND due <= $3"},
+	} {
+		sum = append(sum, fmt.Sprintf("CASE WHEN EXISTS (SELECT 1 FROM %s) THEN %d ELSE 0 END",
+			strings.Join(tables, ") OR EXISTS (SELECT 1 FROM "), 1<<bit))
+	}
+	return "SELECT " + strings.Join(sum, " + ")
 }
 
 // NextDue returns the earliest time at which anything that is not due at after becomes due; zero when nothing waits for a

@@ -211,6 +211,7 @@ func hotQuestions(tx *Tx) []func() error {
 		func() error { _, err := tx.DueFetches("crm", tx.now, 10); return err },
 		func() error { _, err := tx.SentEffects("", 10); return err },
 		func() error { _, err := tx.BusyConnections(); return err },
+		func() error { _, err := tx.Pending(tx.now, tx.now); return err },
 		func() error { _, err := tx.NextDue(tx.now); return err },
 		func() error { _, err := tx.RunsOf("e"); return err },
 		func() error { _, err := tx.EffectsOf("r"); return err },
@@ -307,7 +308,7 @@ func TestAStatementIsPlannedOnce(t *testing.T) {
 
 // okScan are the steps over what a statement itself made.
 func okScan(step string) bool {
-	for _, made := range []string{"SCAN e", "SCAN f", "SCAN (", "SCAN SUBQUERY", "SCAN events USING COVERING INDEX", "SCAN jobs"} {
+	for _, made := range []string{"SCAN e", "SCAN f", "SCAN (", "SCAN SUBQUERY", "SCAN events USING COVERING INDEX", "SCAN fetches USING COVERING INDEX fetches_open", "SCAN jobs"} {
 		if step == made || strings.HasPrefix(step, made+" ") {
 			return true
 		}

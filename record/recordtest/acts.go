@@ -261,6 +261,78 @@ var dueCases = []testCase{
 		k.moveEffect(ids[2], waybill.EffectSent)
 		same(k, "after the cursor", sent(ids[0]), []string{string(ids[2])})
 	}},
+	{"one question tells which queues have something", func(k *kit) {
+		at := k.now.Add(time.Minute)
+		agrees := func(what string, want record.Pending) {
+			k.Helper()
+			k.read(func(tx *record.Tx) error {
+				var looks int
+				for _, e := range must[[]waybill.Effect](k)(tx.DueLooks(at, 10)) {
+					if e.State == waybill.EffectUnknown {
+						looks++
+					}
+				}
+				same(k, what+", as the queues have it", record.Pending{
+					Items: len(must[[]waybill.Item](k)(tx.DueItems(at, 10))) > 0,
+					Runs:  len(must[[]waybill.Run](k)(tx.DueRuns(at.Add(time.Hour), 10))) > 0,
+					Calls: len(must[[]string](k)(tx.BusyConnections())) > 0,
+					Sent:  len(must[[]waybill.Effect](k)(tx.SentEffects("", 10))) > 0,
+					Looks: looks > 0,
+					Jobs:  len(must[[]waybill.Job](k)(tx.DueJobs(10))) > 0,
+				}, want)
+				same(k, what, must[record.Pending](k)(tx.Pending(at, at.Add(time.Hour))), want)
+				return nil
+			})
+		}
+		agrees("an empty book", record.Pending{})
+		a := k.arrival("{}", "key")
+		k.takeIn(a)
+		agrees("an item", record.Pending{Items: true})
+		move := func(from, to waybill.ItemState, due time.Time) {
+			k.do(func(tx *record.Tx) error {
+				it := must[*waybill.Item](k)(tx.Item(a.Items[0].ID))
+				it.State, it.DueAt = to, due
+				return tx.MoveItem(it, from)
+			})
+		}
+		move(waybill.ItemKept, waybill.ItemFetching, time.Time{})
+		agrees("an item that is fetched", record.Pending{})
+		move(waybill.ItemFetching, waybill.ItemFetching, k.now)
+		agrees("an item whose fetching has a time", record.Pending{Items: true})
+		move(waybill.ItemFetching, waybill.ItemTranslated, time.Time{})
+		agrees("an item that is understood", record.Pending{})
+		run, _ := k.accepted(0, "order 1")
+		agrees("a run that is first", record.Pending{Runs: true})
+		k.moveRun(run, waybill.RunWaiting)
+		agrees("a run that waits", record.Pending{})
+		k.moveRun(run, waybill.RunWaiting, func(r *waybill.Run) { r.DueAt = at.Add(time.Minute) })
+		agrees("a run that waits for a time", record.Pending{Runs: true})
+		k.moveRun(run, waybill.RunDone)
+		agrees("a run that is done", record.Pending{})
+		e := k.effect(k.event(), "won", "f1")
+		k.plan(e, false)
+		agrees("a planned effect", record.Pending{Calls: true})
+		k.moveEffect(e.ID, waybill.EffectSent)
+		agrees("a sent one", record.Pending{Sent: true})
+		k.moveEffect(e.ID, waybill.EffectUnknown)
+		agrees("an unknown one", record.Pending{})
+		k.do(func(tx *record.Tx) error {
+			e := must[*waybill.Effect](k)(tx.Effect(e.ID))
+			e.DueAt = k.now
+			return tx.MoveEffect(e, waybill.EffectUnknown)
+		})
+		agrees("one to be looked for", record.Pending{Looks: true})
+		k.moveEffect(e.ID, waybill.EffectConfirmed)
+		f := &waybill.Fetch{ID: waybill.FetchID(k.ids.New("fet")), Run: run, Connection: "crm", State: waybill.FetchPlanned, PlannedAt: k.now}
+		k.do(func(tx *record.Tx) error { return tx.PlanFetch(f) })
+		agrees("a fetch", record.Pending{Calls: true})
+		j := k.job(waybill.JobReplay)
+		k.do(func(tx *record.Tx) error {
+			j.State, j.DueAt = waybill.JobRunning, k.now.Add(-time.Minute)
+			return tx.MoveJob(j, waybill.JobPlanned)
+		})
+		agrees("and a job", record.Pending{Calls: true, Jobs: true})
+	}},
 	{"busy connections are those with planned effects or fetches", func(k *kit) {
 		names := func() (list []string) {
 			k.read(func(tx *record.Tx) (err error) {
