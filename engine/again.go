@@ -90,6 +90,9 @@ func (e *Engine) actOnStep(tx *record.Tx, w *deskWork, run *waybill.Run, a waybi
 		w.say = "The step is left out. The run goes on."
 		return e.skipStep(tx, w, run, b.progress.Address)
 	}
+	if a.Verb == waybill.VerbSendAgain {
+		return e.sendRedo(tx, w, run, a)
+	}
 	w.say = "The step is tried again."
 	if b.progress.Address == "" && len(b.progress.Frames) == 0 {
 		return e.reconsider(tx, w, b)

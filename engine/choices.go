@@ -198,10 +198,16 @@ func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, 
 			{Verb: waybill.VerbRetry, Label: "Try again", Safety: "Safe: nothing was sent", Safe: true, Primary: true}, stop,
 		}, nil
 	}
+	first := waybill.Choice{Verb: waybill.VerbRetry, Label: "Try this step again", Safety: "Safe: nothing was sent", Safe: true, Primary: true}
+	again, err := e.redoOf(tx, run)
+	if err != nil {
+		return nil, err
+	}
+	if again != nil {
+		first = again.choice()
+	}
 	return []waybill.Choice{
-		{Verb: waybill.VerbRetry, Label: "Try this step again", Safety: "Safe: nothing was sent", Safe: true, Primary: true},
-		{Verb: waybill.VerbSkip, Label: "Leave this step out", Safety: "The run goes on without it", NeedsReason: true},
-		stop,
+		first, {Verb: waybill.VerbSkip, Label: "Leave this step out", Safety: "The run goes on without it", NeedsReason: true}, stop,
 	}, nil
 }
 

@@ -520,6 +520,9 @@ func (e *Engine) beginWork(tx *record.Tx, job *waybill.Job, m *waybill.JobMember
 		}
 		return func() { e.hand(p) }, nil
 	default:
+		if m.Class == waybill.ClassChanged || m.Class == waybill.ClassBlocked {
+			act.Verb = waybill.VerbSendAgain // what was done before with other values, as was chosen with its count
+		}
 		w, err := e.runAct(tx, act)
 		if err != nil {
 			return nil, err

@@ -330,7 +330,9 @@ func (e *Engine) judgeRetry(tx *record.Tx, m *judged) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(offered, func(c waybill.Choice) bool { return c.Verb == waybill.VerbRetry }) {
+	if !slices.ContainsFunc(offered, func(c waybill.Choice) bool {
+		return c.Verb == waybill.VerbRetry || c.Verb == waybill.VerbSendAgain && eff == nil
+	}) {
 		switch {
 		case eff != nil && eff.State == waybill.EffectUnknown:
 			m.comesTo(waybill.ClassBlocked, "whether it happened is not known: a person looks, and says so on its page")
@@ -387,6 +389,13 @@ func (e *Engine) judgeStep(tx *record.Tx, run *waybill.Run, m *judged) error {
 	if err != nil {
 		m.comesTo(waybill.ClassFails, "the version that it began with cannot be read: "+err.Error())
 		return nil //nolint:nilerr // it is what was found
+	}
+	again, err := e.redoOf(tx, run)
+	if err != nil {
+		return err
+	}
+	if again != nil {
+		b.progress = b.flow.Edit(b.progress, b.progress.Awaits(), b.progress.Inputs)
 	}
 	_, moves := b.flow.Next(b.progress, b.event, b.data, nil, readsOf(tx, b))
 	m.comesTo(waybill.ClassNew, "the run goes on")

@@ -70,8 +70,11 @@ func (e *Engine) runAgain(tx *record.Tx, job *waybill.Job, m *waybill.JobMember)
 }
 
 // planEffect plans an effect. Of a replay the one before it decides: confirmed with these values it is reused, with
-// others a person must have chosen; what may have happened is never sent.
-func (e *Engine) planEffect(tx *record.Tx, eff *waybill.Effect, run *waybill.Run) (*waybill.Effect, bool, error) {
+// others a person must have chosen; what may have happened is never sent. redo is a person's word for this very one.
+func (e *Engine) planEffect(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, redo *waybill.Act) (*waybill.Effect, bool, error) {
+	if redo != nil {
+		return e.redoing(tx, eff, redo)
+	}
 	if run.Mode != waybill.ModeReplay {
 		return tx.PlanEffect(eff, false)
 	}

@@ -43,6 +43,7 @@ type advance struct {
 	approver string
 	failed   *flow.Answer // a part that failed and that the flow carries on without
 	rest     *flow.Rest   // it waits for a time or an event
+	redo     *waybill.Act // a person has the effect made again, though its address was written before
 
 	// results of apply, set anew each time it runs
 	job  *job
@@ -358,7 +359,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 			}
 		}
 	}
-	planned, fresh, err := e.planEffect(tx, &eff, run)
+	planned, fresh, err := e.planEffect(tx, &eff, run, a.redo)
 	if object, ordered := eff.Writes(); ordered && eff.State == waybill.EffectSent && (err != nil || !fresh) {
 		if err := tx.FreeObject(object, eff.ID); err != nil { // it was claimed for one that is not written
 			return nil, err
