@@ -31,12 +31,20 @@ func (e *Engine) turnJobs() {
 
 // turnJob gives a job its turns, one after the other, unless it has them already.
 func (e *Engine) turnJob(id waybill.JobID) {
-	if e.claims.take(string(id)) {
+	if e.carriesJob(id) && e.claims.take(string(id)) {
 		e.d.Go(func() { e.jobTurn(id) })
 	}
 }
 
+func (e *Engine) carriesJob(id waybill.JobID) bool {
+	return e.member == nil || e.member.carries(string(id))
+}
+
 func (e *Engine) jobTurn(id waybill.JobID) {
+	if !e.carriesJob(id) { // another node does from now on
+		e.claims.drop(string(id))
+		return
+	}
 	again, err := e.workJob(id)
 	if err != nil && waybill.KindOf(err) != waybill.Conflict {
 		e.log.Error("a job could not be carried on", "job", id, "err", err)
@@ -59,8 +67,12 @@ func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
 	case err != nil:
 		return 0, err
 	case job.State == waybill.JobPlanning:
+		again := soon
+		if e.liveWaits() {
+			again = later // a page in a while: what came in by itself has the machine
+		}
 		_, err := e.planPage(id)
-		return soon, err
+		return again, err
 	case job.DueAt.IsZero():
 		return 0, nil
 	}
@@ -68,13 +80,16 @@ func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	begun := 0
+	begun, wait := 0, time.Duration(0)
 	if job.State == waybill.JobRunning {
-		if begun, err = e.beginMembers(job); err != nil {
+		if begun, wait, err = e.beginMembers(job); err != nil {
 			return 0, err
 		}
 	}
-	if moved+begun > 0 {
+	switch {
+	case wait > 0: // the pace, not the end, holds it up
+		return max(wait, soon), nil
+	case moved+begun > 0:
 		return soon, nil
 	}
 	ended, err := e.endJob(id)
@@ -92,19 +107,12 @@ func (e *Engine) endJob(id waybill.JobID) (ended bool, err error) {
 		if err != nil || j.DueAt.IsZero() {
 			return err
 		}
+		if left, err := membersLeft(tx, j); err != nil || left {
+			return err
+		}
 		n, err := tx.JobCounts(id)
 		if err != nil {
 			return err
-		}
-		left := n.Of(waybill.MemberBegun, waybill.MemberWaiting)
-		if j.State == waybill.JobRunning {
-			left += n.Of(waybill.MemberChosen)
-			if j.Whole {
-				left += n.Of(waybill.MemberPlanned)
-			}
-		}
-		if left > 0 {
-			return nil
 		}
 		from := j.State
 		j.DueAt, ended = time.Time{}, true
@@ -117,6 +125,23 @@ func (e *Engine) endJob(id waybill.JobID) (ended bool, err error) {
 		return tx.MoveJob(j, from)
 	})
 	return ended, err
+}
+
+// membersLeft reports whether a job has something under way or to begin. It counts nothing, for this is asked each second.
+func membersLeft(tx *record.Tx, j *waybill.Job) (bool, error) {
+	states := []waybill.JobMemberState{waybill.MemberBegun, waybill.MemberWaiting}
+	if j.State == waybill.JobRunning {
+		states = append(states, waybill.MemberChosen)
+		if j.Whole {
+			states = append(states, waybill.MemberPlanned)
+		}
+	}
+	for _, state := range states {
+		if one, err := tx.NextJobMembers(j, state, 1); err != nil || len(one) > 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // sayCounts says where the members stand.
@@ -335,11 +360,12 @@ func (e *Engine) lookAtItem(tx *record.Tx, m *waybill.JobMember) error {
 	return nil
 }
 
-// beginMembers begins as many members as there is room for behind the live work, and says how many it has dealt with.
-func (e *Engine) beginMembers(job *waybill.Job) (int, error) {
+// beginMembers begins as many members as there is room for behind the live work. It says how many it has dealt with, and
+// when the pace of a connection allows the next, if that is what holds it up.
+func (e *Engine) beginMembers(job *waybill.Job) (dealt int, wait time.Duration, err error) {
 	var list []waybill.JobMember
 	room := 0
-	err := e.view(func(tx *record.Tx) error {
+	err = e.view(func(tx *record.Tx) error {
 		under, err := tx.NextJobMembers(job, waybill.MemberBegun, mostAtOnce)
 		if err != nil {
 			return err
@@ -350,24 +376,27 @@ func (e *Engine) beginMembers(job *waybill.Job) (int, error) {
 		if list, err = tx.NextJobMembers(job, waybill.MemberChosen, mostTrial); err != nil || len(list) > 0 || !job.Whole {
 			return err
 		}
-		list, err = tx.NextJobMembers(job, waybill.MemberPlanned, jobPage)
+		list, err = tx.NextJobMembers(job, waybill.MemberPlanned, 4*room) // some of them may not need it
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	dealt := 0
 	for i := range list {
 		if room <= 0 || e.liveWaits() {
 			break
 		}
 		now, err := e.judge(job, list[i].Object)
 		if err != nil {
-			return dealt, err
+			return dealt, 0, err
 		}
 		state, words := verdict(job, &list[i], &now)
 		if state == waybill.MemberBegun {
-			if !e.roomFor(&now) {
+			ok, again := e.roomFor(&now)
+			if !ok {
+				if !again.IsZero() {
+					wait = again.Sub(e.d.Now())
+				}
 				break
 			}
 			room--
@@ -380,7 +409,7 @@ func (e *Engine) beginMembers(job *waybill.Job) (int, error) {
 		e.beginMember(job, &m, list[i].State)
 		dealt++
 	}
-	return dealt, nil
+	return dealt, wait, nil
 }
 
 // atOnce is how many members of a job are under way together: never more than half of what a connection takes.
@@ -404,23 +433,33 @@ func (e *Engine) liveWaits() bool {
 	return e.taking.Load() >= crowded || e.items.long() || e.runs.long()
 }
 
-// roomFor reports whether a member's writes would stand behind nobody, at half the pace a connection declares.
-func (e *Engine) roomFor(m *judged) bool {
+// roomFor reports whether a member's writes would stand behind nobody, at half the pace a connection declares; if it is the
+// pace that is in the way, until when.
+func (e *Engine) roomFor(m *judged) (ok bool, again time.Time) {
 	now := e.d.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range m.Writes {
 		w := &m.Writes[i]
-		if w.Class == waybill.ClassSame || w.Class == waybill.ClassNothing {
+		if !sends(w) {
 			continue
 		}
 		s := e.sender(w.Connection)
-		if s.behind() || now.Before(e.paced[w.Connection]) || e.governor.State(w.Connection).Health != waybill.HealthWorking {
-			return false
+		if s.behind() || e.governor.State(w.Connection).Health != waybill.HealthWorking {
+			return false, time.Time{}
 		}
+		if next := e.paced[w.Connection]; now.Before(next) && next.After(again) {
+			again = next
+		}
+	}
+	if !again.IsZero() {
+		return false, again
 	}
 	for i := range m.Writes {
 		name := m.Writes[i].Connection
+		if !sends(&m.Writes[i]) {
+			continue
+		}
 		if c := e.current.ws.Connections[name]; c != nil && c.Limits.PerSecond > 0 {
 			from := e.paced[name]
 			if from.Before(now) {
@@ -429,7 +468,12 @@ func (e *Engine) roomFor(m *judged) bool {
 			e.paced[name] = from.Add(time.Duration(2 / c.Limits.PerSecond * float64(time.Second)))
 		}
 	}
-	return true
+	return true, time.Time{}
+}
+
+// sends reports whether a write of a plan would be made if it is let go.
+func sends(w *waybill.JobWrite) bool {
+	return w.Class != waybill.ClassSame && w.Class != waybill.ClassNothing
 }
 
 // verdict decides whether a member begins, by what it comes to now and what it came to in the plan.
@@ -449,7 +493,7 @@ func verdict(job *waybill.Job, was *waybill.JobMember, now *judged) (waybill.Job
 		}
 		for i := range now.Writes {
 			w := &now.Writes[i]
-			if w.Class != waybill.ClassSame && w.Class != waybill.ClassNothing && !flow.Goes(w.Class, w.Repeats, job.Choices) {
+			if sends(w) && !flow.Goes(w.Class, w.Repeats, job.Choices) {
 				return waybill.MemberBlocked, now.Reason
 			}
 		}

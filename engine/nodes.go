@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +45,7 @@ type member struct {
 	short   bool         // the lease was too short to begin something
 	health  string       // what the book said of the connections' health when it was read last
 	away    bool         // the book cannot be reached
-	nodes   int          // how many work on the book
+	working []int64      // the epochs of those that work on the book, in order
 	joining bool         // it lost its epoch and is about to get another
 	follows bool         // it is about to take over what the book says
 	trouble string       // why it does not serve the book's version
@@ -296,6 +298,7 @@ func (e *Engine) beat() {
 		e.renewed(n, before.Add(lease), lost)
 		e.shareOut(parts)
 		e.heed(standing)
+		e.turnJobs()
 	case waybill.KindOf(err) == waybill.Conflict:
 		e.lost()
 	default:
@@ -309,23 +312,37 @@ func (e *Engine) beat() {
 	}
 }
 
-// met counts the nodes that work on the book.
+// met takes note of the nodes that work on the book.
 func (m *member) met(list []waybill.Node) {
-	n := 0
+	var working []int64
 	for i := range list {
 		if list[i].State() == "working" {
-			n++
+			working = append(working, list[i].Epoch)
 		}
 	}
+	slices.Sort(working)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.nodes = n
+	m.working = working
+}
+
+// carries reports whether this node carries a piece of bulk work on: one of them does, so that its pace is kept and not
+// multiplied. While two are of different minds both may; its members are claimed one by one all the same.
+func (m *member) carries(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.working) == 0 {
+		return false // it has not looked yet
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return m.working[int(h.Sum32())%len(m.working)] == m.epoch.Load()
 }
 
 func (m *member) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.nodes
+	return len(m.working)
 }
 
 // self is what the node says of itself with a beat.

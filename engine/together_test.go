@@ -198,3 +198,42 @@ func TestTwoProcessesOfOneNameAreToldApart(t *testing.T) {
 		t.Errorf("%d calls for 10 payments", n)
 	}
 }
+
+// TestAJobKeepsItsPaceHoweverManyNodesThereAre has a bulk retry of 60 go at half of four calls a second, on three nodes of
+// which any may be killed while it goes.
+func TestAJobKeepsItsPaceHoweverManyNodesThereAre(t *testing.T) {
+	for killed := range 4 { // the last of them: nobody
+		if testing.Short() && killed != 0 {
+			continue
+		}
+		c := newCluster(t, limited(t, "{per_second: 4, concurrency: 8}"), 3, 1)
+		refusing := true
+		c.answer = func(_, action string) *http.Response {
+			if refusing && action == "request.send" {
+				return says(422, `{"message":"closed for the day"}`)
+			}
+			return nil
+		}
+		c.payments(60)
+		c.rest(2 * time.Minute)
+		refusing = false
+		keeps := (killed + 1) % 3
+		c.engine, c.calls = c.nodes[keeps].engine, nil
+		j := c.plan(waybill.Job{Kind: waybill.JobRetry, Filter: waybill.JobFilter{Flow: "a"}})
+		wantClasses(t, j, map[waybill.JobClass]int{waybill.ClassNew: 60})
+		c.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+		began, last := c.v.Now(), c.v.Now()
+		c.before = func(int) { last = c.v.Now() }
+		c.run(10 * time.Second)
+		if killed < 3 {
+			c.nodes[killed].dead = true
+		}
+		j = c.until(j.ID, waybill.JobDone, 10*time.Minute)
+		if n := c.called("out.request.send"); n < 60 || n > 61 || j.Counts[waybill.MemberDone]+j.Counts[waybill.MemberFailed] != 60 {
+			t.Errorf("node %d killed: %d calls for 60 members, %v", killed, n, j.Counts)
+		}
+		if took := last.Sub(began); took < 25*time.Second || killed == 3 && took > 50*time.Second {
+			t.Errorf("node %d killed: 60 calls at 2 a second took %v", killed, took)
+		}
+	}
+}
