@@ -156,6 +156,8 @@ func (c *cluster) rest(trouble time.Duration) {
 // against that of one undisturbed process.
 func each(t *testing.T, seeds int, trouble func(c *cluster, rnd *rand.Rand)) {
 	t.Helper()
+	t.Attr("size", fmt.Sprintf("%d journeys on three nodes, each %d times", len(journeys), seeds))
+	t.Attr("seed", fmt.Sprintf("1 to %d", seeds))
 	for _, j := range journeys {
 		ws := load(t, files(j.flows))
 		want := used(travel(t, ws, j.given, nil).standing())

@@ -113,6 +113,8 @@ steps:
 // TestAKillAtAnyInstantChangesNothingOfTheEnd kills the process after each piece of work, before each call and after
 // each call, and starts another over the same book: the end is the same, and nothing is lost or doubled.
 func TestAKillAtAnyInstantChangesNothingOfTheEnd(t *testing.T) {
+	kills := 0
+	defer func() { t.Attr("size", fmt.Sprintf("%d journeys, %d kills", len(journeys), kills)) }()
 	for _, j := range journeys {
 		ws := load(t, files(j.flows))
 		whole := travel(t, ws, j.given, nil)
@@ -124,6 +126,7 @@ func TestAKillAtAnyInstantChangesNothingOfTheEnd(t *testing.T) {
 		}
 		check := func(name string, r *rig) {
 			t.Helper()
+			kills++
 			if diff := cmp.Diff(want, r.standing()); diff != "" {
 				t.Errorf("%s, killed %s: another end (-whole +killed):\n%s%v", j.name, name, diff, r.problems("open"))
 			}

@@ -40,6 +40,7 @@ func TestAfterAnyStormEverythingIsDoneOrOnAPersonsList(t *testing.T) {
 		seeds = n
 	}
 	t.Attr("size", fmt.Sprintf("%d storms", seeds))
+	t.Attr("seed", fmt.Sprintf("1 to %d", seeds))
 	ws := load(t, files(stormy()))
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed+1), func(t *testing.T) {

@@ -186,9 +186,12 @@ func TestAKillAtAnyInstantAcrossAWaitChangesNothing(t *testing.T) {
 	if testing.Short() {
 		step = 5
 	}
+	kills := 0
+	defer func() { t.Attr("size", fmt.Sprintf("%d journeys, %d kills", len(waitingTravels), kills)) }()
 	for name, c := range waitingTravels {
 		ws := load(t, files(map[string]string{"flows/a.yaml": c.flow}))
 		for k := 1; ; k += step {
+			kills++
 			r := newRig(t, ws)
 			r.sweep = 12 * time.Hour
 			r.restart()

@@ -63,6 +63,10 @@ func wantHeld(t *testing.T, r *Report) {
 		}
 	}
 	t.Logf("%+v", r.Counts)
+	c := r.Counts
+	t.Attr("size", fmt.Sprintf("%d worlds (%d systematic), %d kills, %d power cuts, %d faults of the disk, %d clock jumps, %d roll-outs",
+		c.Worlds, c.Cases, c.Kills, c.PowerCuts, c.DiskFaults, c.ClockJumps, c.Rollouts))
+	t.Attr("result", fmt.Sprintf("%d events, %d effects, %d lost, %d doubled", c.Events, c.Effects, r.Of(Lost), r.Of(Doubled)))
 }
 
 func TestTheExamplesHoldInEveryWorld(t *testing.T) {
@@ -146,6 +150,7 @@ func TestNothingIsLostOrDoubledInAnyWorld(t *testing.T) {
 	for name, usual := range map[string]int{"torture": 200, "waits": 100, "payment-to-crm": 100} {
 		t.Run(name, func(t *testing.T) {
 			seeds, first := seedsFrom(t, usual)
+			t.Attr("seed", fmt.Sprintf("%d to %d", first, first+uint64(seeds)-1))
 			reached := map[string]int{}
 			r, err := Run(t.Context(), example(t, name), Options{Seeds: seeds, Seed: first, NoCases: true, Dir: dirOf(name), more: rulesOf(name, reached)})
 			if err != nil {
@@ -176,6 +181,8 @@ func TestWorldsThatOnceShowedABrokenPromiseHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := 0
+	defer func() { t.Attr("size", fmt.Sprintf("%d worlds of prove/testdata/seeds", seen)) }()
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] == "#" {
@@ -185,6 +192,7 @@ func TestWorldsThatOnceShowedABrokenPromiseHold(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
+		seen++
 		r, err := Run(t.Context(), example(t, fields[0]), Options{Seeds: 1, Seed: seed, NoCases: true, Dir: dirOf(fields[0]), more: rulesOf(fields[0], map[string]int{})})
 		if err != nil {
 			t.Fatal(err)

@@ -180,7 +180,9 @@ func TestAcceptedMeansKeptAcrossPowerCuts(t *testing.T) {
 		}
 		promises += len(p.list)
 	}
-	t.Logf("%d power cuts, %d promises, 0 lost", cuts, promises)
+	t.Attr("size", fmt.Sprintf("%d power cuts", cuts))
+	t.Attr("result", fmt.Sprintf("%d promises, 0 lost", promises))
+	t.Attr("seed", fmt.Sprintf("0 to %d", (cuts+cutsOfOneBook-1)/cutsOfOneBook-1))
 }
 
 // TestAcceptedMeansKeptAcrossPowerCutsUnderMany does so with many callers at once, whose acts share commits, and with the
@@ -188,6 +190,8 @@ func TestAcceptedMeansKeptAcrossPowerCuts(t *testing.T) {
 func TestAcceptedMeansKeptAcrossPowerCutsUnderMany(t *testing.T) {
 	base, ids := formatted(t), waybill.NewIDs(time.Now, nil)
 	cuts := many(t, 50)
+	t.Attr("size", fmt.Sprintf("%d power cuts under 8 callers", cuts))
+	t.Attr("seed", fmt.Sprintf("0 to %d", cuts-1))
 	for seed := range uint64(cuts) {
 		d := copied(t, base, seed)
 		random := rand.New(rand.NewPCG(seed, 10))
@@ -266,7 +270,8 @@ func TestAnErrorOfTheDiskIsUnavailableAndOverOnceTheDiskWorks(t *testing.T) {
 			p.wantKept(t, d, when)
 		}
 	}
-	t.Logf("%d × %d strikes, %d acts refused as unavailable", len(faults), upTo, refused)
+	t.Attr("size", fmt.Sprintf("%d kinds of error, at each of the first %d operations", len(faults), upTo))
+	t.Attr("result", fmt.Sprintf("%d acts refused as unavailable, 0 lost", refused))
 }
 
 func TestAFullDiskRefusesWithWordsStillReadsAndGoesOnOnceThereIsRoom(t *testing.T) {
@@ -351,13 +356,14 @@ func TestASyncThatFailedIsNeverTrustedAgain(t *testing.T) {
 	if failed == 0 {
 		t.Fatal("no sync failed")
 	}
-	t.Logf("%d syncs failed", failed)
+	t.Attr("size", fmt.Sprintf("%d books, %d syncs failed", many(t, 60), failed))
 }
 
 // TestALogWhoseSyncFailedIsNotBuiltUpon is the worst way: the sync of a commit fails, nobody else has the book open, and the way
 // back fails half-way, so that the log is found again with a commit in it that can be read and is not on the disk.
 func TestALogWhoseSyncFailedIsNotBuiltUpon(t *testing.T) {
 	base, ids := formatted(t), waybill.NewIDs(time.Now, nil)
+	t.Attr("size", fmt.Sprintf("%d books", many(t, 100)))
 	for seed := range uint64(many(t, 100)) {
 		when := fmt.Sprint("seed ", seed)
 		d := copied(t, base, seed)

@@ -42,6 +42,7 @@ func TestKilledAtEveryLabelledStepNothingIsLostOrDoubled(t *testing.T) {
 		}
 	}
 	t.Attr("size", fmt.Sprintf("%d steps, %d kills", len(engine.Steps()), kills))
+	t.Attr("seed", "11")
 	r.env = nil
 	r.settle(p, accepted)
 }
@@ -117,6 +118,7 @@ func TestASignalEndsTheServerOnlyAfterWhatIsUnderWay(t *testing.T) {
 	if longest > 11*time.Second {
 		t.Errorf("it took %v to end", longest)
 	}
+	t.Attr("seed", fmt.Sprint(seed))
 	t.Attr("size", fmt.Sprintf("%d stops, the longest %v", stops, longest.Round(time.Millisecond)))
 	r.settle(p, accepted)
 }
@@ -183,6 +185,7 @@ func TestUpgradedUnderLoadNothingIsLostOrDoubled(t *testing.T) {
 	_ = r.cmd.Wait()
 	close(done)
 	accepted = append(accepted, <-got...)
+	t.Attr("seed", "21")
 	t.Attr("size", fmt.Sprintf("from %s: %d payments before, %d after", spine, before, len(accepted)-before))
 	r.settle(p, accepted)
 }

@@ -35,7 +35,7 @@ func claims() []claim {
 		{"P1", "./record", exactly(
 			"TestABackendThatIsKilledCostsNoEventAndTheBookGoesOn", "TestAServerThatCrashesKeepsWhatWasAcknowledgedAndTheBookComesBack",
 			"TestAServerThatCouldLoseWhatItAcknowledgedIsRefused", "TestAWriteWaitsForStableStorageWhateverTheRoleHasSet",
-			"TestNodesThatStartTogetherMakeOneBook",
+			"TestNodesThatStartTogetherMakeOneBook", "TestAFrozenBackendHoldsNobodyForEverAndNothingIsLost",
 		), nil},
 		{"P3", "./engine", exactly(
 			"TestNodesOnOneBookComeToTheEndThatOneProcessComesTo", "TestAKilledNodesWorkIsTakenOnByTheOthers",

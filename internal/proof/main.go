@@ -119,6 +119,7 @@ type line struct {
 func read(said io.Reader, c claim) []row {
 	attrs := map[string]map[string]string{}
 	output := map[string]*strings.Builder{}
+	cases := map[string]int{}
 	var rows []row
 	scan := bufio.NewScanner(said)
 	scan.Buffer(nil, 16<<20)
@@ -133,6 +134,9 @@ func read(said io.Reader, c claim) []row {
 			if attrs[top] == nil {
 				attrs[top] = map[string]string{}
 			}
+			if said := attrs[top][l.Key]; inner && said != "" { // each part of a test says its own
+				l.Value = said + "; " + l.Value
+			}
 			attrs[top][l.Key] = l.Value
 		case "output":
 			if output[top] == nil {
@@ -141,13 +145,18 @@ func read(said io.Reader, c claim) []row {
 			output[top].WriteString(l.Output)
 		case "pass", "fail", "skip":
 			if inner {
+				cases[top]++
 				continue
 			}
 			a := attrs[top]
+			size := cmp.Or(a["size"], "one case")
+			if cases[top] > 0 && a["size"] == "" {
+				size = fmt.Sprintf("%d cases", cases[top])
+			}
 			result := map[string]string{"skip": "not run"}[l.Action]
 			rows = append(rows, row{
-				Promise: c.promise, Test: strings.TrimPrefix(c.pkg, "./") + " " + l.Test, Says: sentence(l.Test), Size: a["size"],
-				Result: cmp.Or(result, l.Action), Figures: a["result"], Seed: a["seed"], Seconds: l.Elapsed,
+				Promise: c.promise, Test: strings.TrimPrefix(c.pkg, "./") + " " + l.Test, Says: sentence(l.Test), Size: size,
+				Result: cmp.Or(result, l.Action), Figures: a["result"], Seed: cmp.Or(a["seed"], "none drawn"), Seconds: l.Elapsed,
 			})
 			if l.Action != "pass" {
 				fmt.Fprint(os.Stderr, output[top])
