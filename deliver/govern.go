@@ -213,7 +213,11 @@ func (g *Governor) limited(c *governed, x *Exchange, now time.Time) {
 	if c.state.Health == waybill.HealthDown || c.state.Health == waybill.HealthSignInNeeded {
 		return // something worse stands in the way
 	}
-	until := now.Add(g.hold(c, time.Second, x.Attempt.RetryAfter))
+	asked := x.Attempt.RetryAfter
+	if asked <= 0 && x.Left == 0 && x.Until.After(now) {
+		asked = x.Until.Sub(now) // they say when there are calls again
+	}
+	until := now.Add(g.hold(c, time.Second, asked))
 	c.become(waybill.HealthLimited, waybill.LimitReached, x.Words, now)
 	if until.After(c.state.Until) {
 		c.state.Until = until

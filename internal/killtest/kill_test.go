@@ -244,10 +244,16 @@ func (r *rig) kill() {
 
 // send posts one signed payment; true when it was accepted.
 func (r *rig) send(c *http.Client, id string) bool {
+	status, _ := r.post(c, id)
+	return status == http.StatusOK
+}
+
+// post posts one signed payment and returns the answer's status and head; 0 when there was none.
+func (r *rig) post(c *http.Client, id string) (int, http.Header) {
 	body := fmt.Appendf(nil, `{"id":"evt_%[1]s","object":"event","api_version":"2026-09-30.endive","created":%[2]d,"livemode":false,"type":"payment_intent.succeeded","data":{"object":{"id":"%[1]s","object":"payment_intent","amount":129900,"amount_received":129900,"currency":"inr","status":"succeeded","created":%[2]d,"livemode":false,"metadata":{"order_id":"SO-1001"}}}}`, id, time.Now().Unix())
 	req, err := http.NewRequest(http.MethodPost, r.listen+"/in/pay", bytes.NewReader(body)) // bounded by the client
 	if err != nil {
-		return false
+		return 0, nil
 	}
 	ts := strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -256,11 +262,11 @@ func (r *rig) send(c *http.Client, id string) bool {
 	req.Header.Set("Stripe-Signature", "t="+ts+",v1="+hex.EncodeToString(mac.Sum(nil)))
 	res, err := c.Do(req)
 	if err != nil {
-		return false
+		return 0, nil
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
 	_ = res.Body.Close()
-	return res.StatusCode == http.StatusOK
+	return res.StatusCode, res.Header
 }
 
 // load sends payments until done is closed, each again until it is accepted, as providers do.

@@ -21,6 +21,7 @@ func claims() []claim {
 			"TestASyncThatFailedIsNeverTrustedAgain", "TestALogWhoseSyncFailedIsNotBuiltUpon",
 		), []string{"WAYBILL_STRIKES=20000"}},
 		{"P1", "./receive", exactly("TestNothingIsAcceptedThatTheBookDidNotKeep", "TestBeyondCapacityTheIntakeShedsAndLosesNothingItAccepted"), nil},
+		{"P1", "./internal/killtest", exactly("TestBeyondCapacityTheServerShedsLosesNothingItAcceptedAndRecoversInSeconds"), []string{"WAYBILL_ACCEPTED=20000"}},
 		{"P2", "./engine", exactly("TestAfterAnyStormEverythingIsDoneOrOnAPersonsList", "TestAKillAtAnyInstantChangesNothingOfTheEnd"), []string{"WAYBILL_SEEDS=5000"}},
 		{"P3", "./prove", exactly(
 			"TestNothingIsLostOrDoubledInAnyWorld", "TestWorldsThatOnceShowedABrokenPromiseHold", "TestTheExamplesHoldInEveryWorld",
@@ -51,6 +52,11 @@ func claims() []claim {
 			"TestAFlowWithALongBacklogDelaysNoOther", "TestAfterAnOutageTheBacklogIsWorkedOffSlowlyAtFirst",
 			"TestAKillAtAnyInstantAcrossAWaitChangesNothing", "TestATimerWaitsForWhatWasAcceptedBeforeIt",
 		), nil},
+		{"P8", "./engine", exactly(
+			"TestAJobOfManyIsPlannedAndDoneInBoundedMemoryAndAKillCostsNothingOfIt", "TestAJobKeepsItsPaceHoweverManyNodesThereAre",
+			"TestWhatIsHeldInMemoryDoesNotGrowWithTheBacklog",
+		), []string{"WAYBILL_MEMBERS=100000"}},
+		{"P8", "./connectors", exactly("TestWhatEachSystemSaysOfItsLimitsIsHeeded"), nil},
 		{"P8", "./internal/killtest", exactly("TestASignalEndsTheServerOnlyAfterWhatIsUnderWay"), []string{"WAYBILL_STOPS=500"}},
 		{"P9", "./internal/killtest", exactly("TestUpgradedUnderLoadNothingIsLostOrDoubled"), nil},
 		{"P9", "./engine", exactly("TestARunFinishesOnItsVersionAndARemovedConnectionKeepsWhatComes"), nil},
