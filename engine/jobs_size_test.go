@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,4 +166,91 @@ func TestAJobOfManyIsPlannedAndDoneInBoundedMemoryAndAKillCostsNothingOfIt(t *te
 		t.Errorf("the heap grew from %d to %d MiB", before>>20, c.most>>20)
 	}
 	c.wantNoProblem()
+}
+
+// TestWhatAWrongMappingWroteToManyObjectsIsPutBack has n deals of their own written wrongly, and puts back all of them and
+// nothing else, across kills.
+func TestWhatAWrongMappingWroteToManyObjectsIsPutBack(t *testing.T) {
+	n := number(15, 200)
+	r := newRig(t, oneStep(t, "  - id: made\n    do: crm.deal.create\n    with: {name: \"${payment.id}\", stage: contractsent}\n"+
+		"  - id: won\n    do: crm.deal.update\n    undo: restore\n    with: {id: \"${made.id}\", stage: closedlost}\n"))
+	for i := range n {
+		r.send("pay", "payment_intent.succeeded", nil)
+		if i%10 == 9 {
+			r.run(20 * time.Second)
+		}
+	}
+	r.run(time.Minute)
+	if got := r.called("crm.deal.update"); got != n {
+		t.Fatalf("%d deals were written, want %d", got, n)
+	}
+	j := r.plan(waybill.Job{Kind: waybill.JobPutBack, Filter: waybill.JobFilter{Flow: "one"}})
+	wantClasses(t, j, map[waybill.JobClass]int{waybill.ClassNew: n, waybill.ClassBlocked: n}) // what was made is not unmade
+	r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+	for range 5 {
+		r.run(2 * time.Second)
+		r.restart()
+	}
+	j = r.until(j.ID, waybill.JobDone, time.Hour)
+	if j.Counts[waybill.MemberDone] != n || j.Counts[waybill.MemberBlocked] != n {
+		t.Errorf("counts %v", j.Counts)
+	}
+	back := 0
+	for page := ""; ; {
+		list, next, err := r.book.Effects(t.Context(), waybill.ListFilter{Limit: 200, Before: page})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range list {
+			if eff := &list[i]; eff.Undoes != "" && eff.State == waybill.EffectConfirmed && strings.Contains(string(eff.Inputs), "contractsent") {
+				back++
+			}
+		}
+		if page = next; next == "" {
+			break
+		}
+	}
+	if back != n {
+		t.Errorf("%d deals were put back, want %d", back, n)
+	}
+	t.Attr("size", fmt.Sprintf("%d objects, 5 kills", n))
+	r.wantNoProblem()
+}
+
+// TestAJobOfManyHoldsItselfAndStopsForGood has a retry of many hold itself when it fails again, go on when told, and stop.
+func TestAJobOfManyHoldsItselfAndStopsForGood(t *testing.T) {
+	n := members()
+	c := newCrowd(t, n, true)
+	before := c.heap()
+	j := c.plan(waybill.Job{Kind: waybill.JobRetry, Filter: waybill.JobFilter{Flow: "one"}})
+	wantClasses(t, j, map[waybill.JobClass]int{waybill.ClassNew: n})
+	c.calls = 0
+	c.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+	j = c.until(j.ID, waybill.JobPaused, time.Hour)
+	if !strings.Contains(j.Reason, "held by itself") || c.calls > 10 || j.Counts[waybill.MemberPlanned] < n-10 {
+		t.Errorf("%s after %d calls, %v", j.Reason, c.calls, j.Counts)
+	}
+	c.restart()
+	c.run(time.Hour)
+	if c.calls > 10 {
+		t.Errorf("it went on by itself: %d calls", c.calls)
+	}
+	c.refusing = false
+	c.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobResume})
+	for c.job(j.ID).Counts[waybill.MemberDone] < n/3 {
+		c.run(10 * time.Second)
+	}
+	c.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobStop, Reason: "enough"})
+	c.run(time.Minute)
+	was := c.calls
+	c.restart()
+	c.run(time.Hour)
+	c.heap()
+	if j = c.job(j.ID); j.State != waybill.JobStopped || c.calls != was || j.Counts[waybill.MemberPlanned] == 0 {
+		t.Errorf("%s, %d calls more, %v", j.State, c.calls-was, j.Counts)
+	}
+	if c.most > before+flat {
+		t.Errorf("the heap grew from %d to %d MiB", before>>20, c.most>>20)
+	}
+	t.Attr("size", fmt.Sprintf("%d members", n))
 }

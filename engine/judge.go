@@ -235,6 +235,12 @@ func (r *recorded) Read(address string) (*flow.Answer, error) {
 	return fetchAnswer(f)
 }
 
+// Told looks for the fact that a step would emit.
+func (r *recorded) Told(m *flow.Emitted) (bool, error) {
+	known, err := r.tx.EventOfFact(&waybill.Event{Account: r.ev.Account, Connection: r.ev.Connection, Type: m.Type, FactKey: emittedFact(r.ev, r.flow, m)})
+	return known != nil, err
+}
+
 // Write judges a write as it would be planned now.
 func (r *recorded) Write(p *flow.PlannedEffect) (waybill.JobWrite, *waybill.Effect, error) {
 	w := waybill.JobWrite{Address: p.Address, Connection: p.Connection, Action: p.Action.Name, Kind: p.Action.Kind, New: encode(p.Inputs)}

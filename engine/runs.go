@@ -218,11 +218,16 @@ func (e *Engine) resolveEmit(a *advance, m *flow.Emitted, now time.Time) {
 	}
 	ev := &waybill.Event{
 		ID: waybill.EventID(e.ids.New("evt")), Type: m.Type, Noun: def.Noun, Account: b.event.Account,
-		Connection: b.event.Connection, FactKey: string(b.event.ID) + "/" + b.flow.Name + "/" + m.Address,
+		Connection: b.event.Connection, FactKey: emittedFact(b.event, b.flow, m),
 		Subject: def.SubjectOf(m.Data), Data: encode(m.Data), OccurredAt: b.event.OccurredAt, AcceptedAt: now, Rank: def.Rank,
 		Parent: b.event.ID, Hops: b.event.Hops + 1, Bundle: b.version.id, Search: def.Search(m.Data),
 	}
 	a.emits = append(a.emits, e.open(b.version, ev, m.Data))
+}
+
+// emittedFact is the key of what a step of a flow emits of an event: once, however often it runs.
+func emittedFact(ev *waybill.Event, f *flow.Flow, m *flow.Emitted) string {
+	return string(ev.ID) + "/" + f.Name + "/" + m.Address
 }
 
 // blockBefore puts the run on a person's list where it stood before this turn of its machine, for a move that cannot be

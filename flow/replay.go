@@ -3,6 +3,8 @@ package flow
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"waybill"
 	"waybill/connector"
@@ -75,12 +77,15 @@ type Recorded interface {
 	Read(address string) (*Answer, error)
 	// Write judges the write of an address as it would be planned now. An error is why it cannot be rendered.
 	Write(m *PlannedEffect) (waybill.JobWrite, *waybill.Effect, error)
+	// Told reports whether what a step emits is known already, and so starts nothing.
+	Told(m *Emitted) (bool, error)
 }
 
 // Rehearsal is what a run would do.
 type Rehearsal struct {
 	Writes  []waybill.JobWrite
 	Reads   int
+	Tells   []string // types of event that it emits and nobody knows yet
 	Open    string   // why it is not known how it goes on; empty when it came to its end
 	Blocked *Blocked // it would need a person here
 	Reason  string   // how it would end
@@ -103,8 +108,21 @@ const maxTurns = 20 * MaxItems
 
 // Rehearse runs the flow from p without the outside world and returns what it would write. A read is answered as it was
 // before; a write that was made with the same values is answered from record; of any other the answer is guessed, and
-// where later steps cannot do with the guess the rehearsal stays open.
+// where later steps cannot do with the guess the rehearsal stays open. So it does where it tells what nobody knows yet: that
+// starts flows of its own.
 func (f *Flow) Rehearse(p *Progress, ev *waybill.Event, data map[string]any, rec Recorded, r expr.Reads) (Rehearsal, error) {
+	out, err := f.rehearse(p, ev, data, rec, r)
+	if len(out.Tells) > 0 {
+		said := "it tells " + strings.Join(out.Tells, " and ") + ", which nobody knows yet: what that starts is not foretold"
+		if out.Open != "" {
+			said += "; " + out.Open
+		}
+		out.Open = said
+	}
+	return out, err
+}
+
+func (f *Flow) rehearse(p *Progress, ev *waybill.Event, data map[string]any, rec Recorded, r expr.Reads) (Rehearsal, error) {
 	var out Rehearsal
 	var a *Answer
 	guessed := ""
@@ -123,6 +141,14 @@ func (f *Flow) Rehearse(p *Progress, ev *waybill.Event, data map[string]any, rec
 			case m.Block != nil:
 				out.Blocked = m.Block
 				return out, nil
+			case m.Emit != nil:
+				known, err := rec.Told(m.Emit)
+				if err != nil {
+					return out, err
+				}
+				if !known && !slices.Contains(out.Tells, m.Emit.Type) {
+					out.Tells = append(out.Tells, m.Emit.Type)
+				}
 			case m.Fetch != nil:
 				answer, err := rec.Read(m.Fetch.Address)
 				if err != nil {

@@ -87,6 +87,8 @@ type kept struct {
 
 func (k kept) Read(address string) (*flow.Answer, error) { return k.read[address], nil }
 
+func (k kept) Told(*flow.Emitted) (bool, error) { return true, nil }
+
 func (k kept) Write(m *flow.PlannedEffect) (waybill.JobWrite, *waybill.Effect, error) {
 	if m.Address == k.unsound {
 		return waybill.JobWrite{}, nil, errors.New("a part of the address is empty")

@@ -45,6 +45,10 @@ func claims() []claim {
 		), nil},
 		{"P3", "./internal/killtest", exactly("TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrDoubled"), nil},
 		{"P3", "./engine", exactly("TestARestoredBookSendsNothingTwice"), nil},
+		{"P3", "./engine", exactly(
+			"TestWhatAWrongMappingWroteToManyObjectsIsPutBack", "TestAReplayNeverSendsAgainWhatWasConfirmedWithTheSameValues",
+			"TestAReplayTellsOnlyWhatNobodyKnowsAndThePlanSaysSo", "TestAReplayOfALoopSendsOnlyTheItemThatChanged",
+		), nil},
 		{"P6", "./receive", exactly("TestASlowSenderHoldsNoOtherUp", "TestBodiesInMemoryAreBounded", "TestHostileNamesAreMadeHarmless"), nil},
 		{"P7", "./receive", exactly("TestNoSecretIsEverKeptOrSampled"), nil},
 		{"P8", "./engine", exactly(
@@ -54,7 +58,7 @@ func claims() []claim {
 		), nil},
 		{"P8", "./engine", exactly(
 			"TestAJobOfManyIsPlannedAndDoneInBoundedMemoryAndAKillCostsNothingOfIt", "TestAJobKeepsItsPaceHoweverManyNodesThereAre",
-			"TestWhatIsHeldInMemoryDoesNotGrowWithTheBacklog",
+			"TestWhatIsHeldInMemoryDoesNotGrowWithTheBacklog", "TestAJobOfManyHoldsItselfAndStopsForGood",
 		), []string{"WAYBILL_MEMBERS=100000"}},
 		{"P8", "./connectors", exactly("TestWhatEachSystemSaysOfItsLimitsIsHeeded"), nil},
 		{"P8", "./internal/killtest", exactly("TestASignalEndsTheServerOnlyAfterWhatIsUnderWay"), []string{"WAYBILL_STOPS=500"}},
