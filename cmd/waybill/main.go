@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,16 +43,10 @@ type problem struct{ error }
 // usage marks an error of the command line.
 type usage struct{ error }
 
-// collectAt lets garbage grow to twice what lives, about 20 MiB, before it is collected: half the collections of Go's own
-// setting for some 20 MiB more. GOGC overrides it.
-const collectAt = 200
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Passing: passing()}
-	if m.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	go m.mindMemory(ctx)
 	code := m.Run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
