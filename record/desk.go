@@ -133,8 +133,11 @@ func (tx *Tx) DeskValues(table string) (map[string]string, error) {
 	return out, tx.note(err)
 }
 
-// SetDeskValue writes a row an operator added, and who did.
+// SetDeskValue writes a row an operator added, and who did. A key of more than 1,000 bytes is Invalid: nobody reads it.
 func (tx *Tx) SetDeskValue(table, key, v, who string) error {
+	if len(key) > maxIndexed {
+		return invalid("a value of %d bytes is too long for a row of a table; at most %d", len(key), maxIndexed)
+	}
 	_, err := tx.exec(`INSERT INTO desk_values (list, key, value, who, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (list, key) DO UPDATE SET value = excluded.value, who = excluded.who, at = excluded.at`,
 		table, key, v, who, tx.now)
@@ -160,7 +163,7 @@ func (tx *Tx) Audit(a *waybill.Audited) error {
 		return err
 	}
 	_, _, err = tx.insert("INSERT INTO audit (id, at, who, action, object, doc) VALUES ($1, $2, $3, $4, $5, $6)",
-		a.ID, a.At, a.Who, a.Action, a.Object, text)
+		a.ID, a.At, a.Who, a.Action, indexed(a.Object), text)
 	return err
 }
 
@@ -179,7 +182,7 @@ func scanAudit(r row) (waybill.Audited, error) {
 func (tx *Tx) auditOf(objects []string) ([]waybill.Audited, error) {
 	var all []waybill.Audited
 	for _, o := range objects {
-		some, err := list(tx, "SELECT "+auditColumns+" FROM audit WHERE object = $1", scanAudit, o)
+		some, err := list(tx, "SELECT "+auditColumns+" FROM audit WHERE object = $1", scanAudit, indexed(o))
 		if err != nil {
 			return nil, err
 		}

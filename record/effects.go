@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type effectFrozen struct {
 	Release  waybill.Release    `json:"release,omitempty"`
 	Approval string             `json:"approval,omitempty"`
 	Fresh    bool               `json:"fresh,omitzero"`
+	Address  string             `json:"address,omitempty"` // where its column holds it shortened
 }
 
 // effectDoc is what may change of an effect and is only shown, or judged by whoever read it.
@@ -78,9 +80,13 @@ func (d *effectDoc) answers() []waybill.GateAnswer {
 }
 
 func frozenOf(e *waybill.Effect) (string, error) {
+	address := ""
+	if indexed(e.Address) != e.Address {
+		address = e.Address
+	}
 	return doc(effectFrozen{
 		Kind: e.Kind, Repeat: e.Repeat, Inputs: e.Inputs, Request: e.Request, Undo: e.Undo, Undoes: e.Undoes, After: e.After,
-		Release: e.Release, Approval: e.Approval, Fresh: e.Fresh,
+		Release: e.Release, Approval: e.Approval, Fresh: e.Fresh, Address: address,
 	})
 }
 
@@ -131,7 +137,7 @@ func (tx *Tx) PlanEffect(e *waybill.Effect, again bool) (*waybill.Effect, bool, 
 		return e, written, err
 	}
 	last, found, err := one(tx, tx.locking("SELECT "+effectColumns+` FROM effects WHERE event = $1 AND flow = $2 AND address = $3
-		ORDER BY generation DESC LIMIT 1`), scanEffect, e.Event, e.Flow, e.Address)
+		ORDER BY generation DESC LIMIT 1`), scanEffect, e.Event, e.Flow, indexed(e.Address))
 	if err != nil {
 		return nil, false, err
 	}
@@ -174,7 +180,7 @@ func (tx *Tx) writeEffect(e *waybill.Effect) (bool, error) {
 		(id, event, flow, address, generation, run, connection, account, action, planned_at, key, fingerprint, state, due,
 		 frozen, doc, claim)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
-		e.ID, e.Event, e.Flow, e.Address, e.Generation, e.Run, e.Connection, e.Account, e.Action, e.PlannedAt, e.Key,
+		e.ID, e.Event, e.Flow, indexed(e.Address), e.Generation, e.Run, e.Connection, e.Account, e.Action, e.PlannedAt, e.Key,
 		e.Fingerprint, e.State, effectDue(e), frozen, text, tx.claimEffect(e))
 	if errors.Is(err, errThere) {
 		return false, nil
@@ -225,7 +231,7 @@ func scanEffect(r row) (waybill.Effect, error) {
 		return waybill.Effect{}, err
 	}
 	return waybill.Effect{
-		ID: waybill.EffectID(r.text(0)), Event: waybill.EventID(r.text(1)), Flow: r.text(2), Address: r.text(3),
+		ID: waybill.EffectID(r.text(0)), Event: waybill.EventID(r.text(1)), Flow: r.text(2), Address: cmp.Or(f.Address, r.text(3)),
 		Generation: int(r.num(4)), Run: waybill.RunID(r.text(5)), Connection: r.text(6), Account: r.text(7), Action: r.text(8),
 		PlannedAt: at(r.num(9)), Key: r.text(10), Fingerprint: r.text(11), State: waybill.EffectState(r.text(12)),
 		Kind: f.Kind, Repeat: f.Repeat, Inputs: f.Inputs, Request: f.Request, Undo: f.Undo, Undoes: f.Undoes,

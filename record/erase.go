@@ -367,8 +367,8 @@ func (tx *Tx) eraseSubject(id waybill.SubjectID, m mentions) error {
 		if err := tx.dropAll(aliasHash(s.Type, a), "DELETE FROM aliases WHERE hash = $1"); err != nil {
 			return err
 		}
-		for _, side := range []string{"conn_a = $2 AND id_a = $3", "conn_b = $2 AND id_b = $3"} {
-			if _, err := tx.exec("DELETE FROM pairings WHERE type = $1 AND "+side, s.Type, a.Kind, a.Value); err != nil {
+		for side, id := range map[string]string{"conn_a = $2 AND id_a = $3": indexed(a.Value), "conn_b = $2 AND id_b = $3": a.Value} {
+			if _, err := tx.exec("DELETE FROM pairings WHERE type = $1 AND "+side, s.Type, a.Kind, id); err != nil {
 				return err
 			}
 		}

@@ -5,7 +5,7 @@ import "waybill"
 // EffectAt returns the newest generation of the effect of an address (event, flow, address); NotFound when there is none.
 func (tx *Tx) EffectAt(event waybill.EventID, flow, address string) (*waybill.Effect, error) {
 	e, found, err := one(tx, "SELECT "+effectColumns+` FROM effects WHERE event = $1 AND flow = $2 AND address = $3
-		ORDER BY generation DESC LIMIT 1`, scanEffect, event, flow, address)
+		ORDER BY generation DESC LIMIT 1`, scanEffect, event, flow, indexed(address))
 	if err == nil && !found {
 		err = notFound("effect at", flow+" "+address)
 	}

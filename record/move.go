@@ -355,13 +355,34 @@ func (s *tableSum) add(values []any) {
 
 func (s *tableSum) text() string { return fmt.Sprintf("%016x%016x", s.sum[0], s.sum[1]) }
 
-// refuseMoved refuses a book that was moved elsewhere: what it would take in nobody would see there.
-func refuseMoved(s session) error {
-	to := ""
-	err := s.query("SELECT value FROM book WHERE name = 'moved'", nil, func(r row) error {
+// MovedTo tells where the book in an SQLite file was moved to; empty when it was not. A book that is in use was not.
+func MovedTo(ctx context.Context, path string) (string, error) {
+	st, err := openSQLite(ctx, path, Options{Inline: true})
+	if err != nil {
+		if waybill.KindOf(err) == waybill.Conflict {
+			err = nil
+		}
+		return "", err
+	}
+	s, err := st.writer(ctx)
+	if err != nil {
+		return "", errors.Join(err, st.close())
+	}
+	to, err := movedTo(s)
+	return to, errors.Join(err, s.close(), st.close())
+}
+
+func movedTo(s session) (to string, err error) {
+	err = s.query("SELECT value FROM book WHERE name = 'moved'", nil, func(r row) error {
 		to = r.text(0)
 		return nil
 	})
+	return to, err
+}
+
+// refuseMoved refuses a book that was moved elsewhere: what it would take in nobody would see there.
+func refuseMoved(s session) error {
+	to, err := movedTo(s)
 	if err == nil && to != "" {
 		err = &waybill.Error{
 			Kind: waybill.Conflict, Message: "this book was moved to the database " + to,

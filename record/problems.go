@@ -65,7 +65,7 @@ func (tx *Tx) Raise(p *waybill.Problem, m waybill.Member) (waybill.ProblemID, er
 	if seen.IsZero() {
 		seen = tx.now
 	}
-	have, found, err := one(tx, tx.locking("SELECT "+problemColumns+" FROM problems WHERE key = $1"), scanProblem, p.Key)
+	have, found, err := one(tx, tx.locking("SELECT "+problemColumns+" FROM problems WHERE key = $1"), scanProblem, indexed(p.Key))
 	if err != nil {
 		return "", err
 	}
@@ -112,7 +112,7 @@ func (tx *Tx) newProblem(p *waybill.Problem, seen time.Time) (waybill.Problem, e
 	}
 	made, err := tx.exec(`INSERT INTO problems (id, key, state, connection, flow, lesser, n, total, first_at, last_at, fixed_at, doc)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $7, 0, $8) ON CONFLICT (key) DO NOTHING`,
-		n.ID, n.Key, n.State, n.Connection, n.Flow, n.Lesser, seen, text)
+		n.ID, indexed(n.Key), n.State, n.Connection, n.Flow, n.Lesser, seen, text)
 	if err == nil && made == 0 {
 		err = tx.beaten("the problem " + n.Key + " is raised")
 	}

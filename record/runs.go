@@ -29,7 +29,7 @@ func (tx *Tx) PutRun(r *waybill.Run) (behind waybill.RunID, err error) {
 		if place, err = tx.acceptedAt(r.Event); err != nil {
 			return "", err
 		}
-		if behind, err = tx.enter(r.Lane, place, r.ID); err != nil {
+		if behind, err = tx.enter(indexed(r.Lane), place, r.ID); err != nil {
 			return "", err
 		}
 		if behind != "" {
@@ -192,7 +192,7 @@ func (tx *Tx) ahead(lane string, place int64, id waybill.RunID) (waybill.RunID, 
 	return waybill.RunID(run), err
 }
 
-// laneOf returns a run's lane and its place there.
+// laneOf returns a run's lane, as its rows name it, and its place there.
 func (tx *Tx) laneOf(id waybill.RunID) (lane string, place int64, err error) {
 	type where struct {
 		lane  string
@@ -204,7 +204,7 @@ func (tx *Tx) laneOf(id waybill.RunID) (lane string, place int64, err error) {
 	if err == nil && !found {
 		err = notFound("run", id)
 	}
-	return w.lane, w.place, err
+	return indexed(w.lane), w.place, err
 }
 
 // behindNow returns whom a run queues behind, empty when it holds its lane or is not in it.

@@ -226,7 +226,7 @@ func (tx *Tx) SubjectBy(typ string, a waybill.Alias) (*waybill.Subject, error) {
 func (tx *Tx) Pair(p waybill.Pairing) error {
 	forget := `DELETE FROM pairings WHERE type = $1 AND conn_a = $2 AND id_a = $3 AND conn_b = $4`
 	for _, side := range [][4]string{{p.ConnA, p.IDA, p.ConnB, p.IDB}, {p.ConnB, p.IDB, p.ConnA, p.IDA}} {
-		old, found, err := one(tx, tx.locking(pairedID), text0, p.Type, side[0], side[1], side[2])
+		old, found, err := one(tx, tx.locking(pairedID), text0, p.Type, side[0], indexed(side[1]), side[2])
 		if err != nil {
 			return err
 		}
@@ -234,13 +234,13 @@ func (tx *Tx) Pair(p waybill.Pairing) error {
 			continue
 		}
 		if found {
-			if _, err := tx.exec(forget, p.Type, side[2], old, side[0]); err != nil {
+			if _, err := tx.exec(forget, p.Type, side[2], indexed(old), side[0]); err != nil {
 				return err
 			}
 		}
 		_, err = tx.exec(`INSERT INTO pairings (type, conn_a, id_a, conn_b, id_b) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (type, conn_a, id_a, conn_b) DO UPDATE SET id_b = excluded.id_b`,
-			p.Type, side[0], side[1], side[2], side[3])
+			p.Type, side[0], indexed(side[1]), side[2], side[3])
 		if err != nil {
 			return err
 		}
@@ -252,5 +252,5 @@ const pairedID = "SELECT id_b FROM pairings WHERE type = $1 AND conn_a = $2 AND 
 
 // PairedID finds the other side's id.
 func (tx *Tx) PairedID(typ, from, id, to string) (string, bool, error) {
-	return one(tx, pairedID, text0, typ, from, id, to)
+	return one(tx, pairedID, text0, typ, from, indexed(id), to)
 }

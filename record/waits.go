@@ -42,6 +42,7 @@ func (tx *Tx) lockClass(class int64) error {
 // Await registers that a run waits for events with a key, and looks back: events with it that were accepted at since or
 // later, except one (the run's own), become hits at once. It returns how many there are.
 func (tx *Tx) Await(run waybill.RunID, address string, k WaitKey, since time.Time, except waybill.EventID) (int, error) {
+	address = indexed(address)
 	if err := tx.LockWait(k); err != nil {
 		return 0, err
 	}
@@ -132,7 +133,7 @@ func (tx *Tx) Hits(run waybill.RunID) ([]Hit, error) {
 // DropHit forgets a hit that does not end the wait.
 func (tx *Tx) DropHit(run waybill.RunID, h Hit) error {
 	_, err := tx.exec("DELETE FROM wait_hits WHERE run = $1 AND accepted_at = $2 AND event = $3 AND address = $4",
-		run, h.AcceptedAt, h.Event, h.Address)
+		run, h.AcceptedAt, h.Event, indexed(h.Address))
 	return err
 }
 

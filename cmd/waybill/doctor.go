@@ -142,7 +142,17 @@ func (m *Main) examineFiles(ctx context.Context, p *patient, at place) {
 	if at.file() == "" {
 		return
 	}
-	if info, err := os.Stat(at.file()); err == nil {
+	info, err = os.Stat(at.file())
+	if err != nil {
+		return
+	}
+	switch to, err := record.MovedTo(ctx, at.file()); {
+	case err != nil:
+		p.ill(fmt.Sprintf("the book %s cannot be read: %v", at.file(), err), "is its disk in order? waybill restore makes a book of a backup")
+	case to != "":
+		p.ill(fmt.Sprintf("the book %s was moved to the database %s, and is not opened any more", at.file(), to),
+			"name the database: --database postgres://…, or WAYBILL_DATABASE")
+	default:
 		p.fine("the book %s, %.1f MiB", at.file(), float64(info.Size())/(1<<20))
 	}
 }

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *record.Book) {
 		{"jobs", jobCases},
 		{"retention", retentionCases},
 		{"one person", personCases},
+		{"long keys", longCases},
 	} {
 		t.Run(area.name, func(t *testing.T) {
 			for _, c := range area.cases {
