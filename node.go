@@ -11,14 +11,18 @@ type Node struct {
 	Address   string // where it listens
 	Version   string // of the program
 	StartedAt time.Time
-	// Until is the end of its lease, on the book's clock.
+	// HeardAt is when it was heard of last: it joined or renewed its lease.
+	HeardAt time.Time
+	// Until is the end of whatever it has begun, on the book's clock: no call of it is under way after that.
 	Until time.Time
 	// FreeAt is since when others may take what it had claimed and not sent; zero while it works.
 	FreeAt time.Time
 	// GoneAt is since when nothing it decides counts; zero while its lease holds.
 	GoneAt time.Time
-	// Lost says that it did not leave: its lease ended.
-	Lost bool
+	// Lost says that it did not leave: it was not heard of for too long. Noticed names the node that found that, and took
+	// its work on with the others.
+	Lost    bool
+	Noticed string
 	// Bundle is the version of the workspace it serves.
 	Bundle BundleID
 	// Trouble is what keeps it from serving the book's current version; empty for none.

@@ -37,7 +37,7 @@ type Exchange struct {
 	Code    string          // the provider's code, for grouping
 	Fix     string
 	Who     string
-	SignIn  bool // a token was refreshed for it: the same call may go on at once
+	SignIn  bool // a token was refreshed for it, or is by another node: the same call may go on, at once or after RetryAfter
 	Held    bool // it was not begun because Caller.May said no: nothing is wrong with the call
 	// Left is how many calls they say are left until Until; a zero time says nothing.
 	Left  int
@@ -54,6 +54,9 @@ type Caller struct {
 	Redact    func([]byte) []byte // takes every known secret out; nil: leaves it
 	// Keep keeps a refresh token that took the place of the connection's secret of that name; nil: it lives in memory.
 	Keep func(connection, secret, value string) error
+	// Turn is asked before a refresh token is used that may rotate, where several nodes share one: see Turn. Nil: there is
+	// nobody else.
+	Turn func(connection, secret string) (*Turn, error)
 	// May is asked just before the first byte of a call with that time limit leaves; when it says no, nothing is sent. Nil: it
 	// may always.
 	May func(limit time.Duration) bool
@@ -122,6 +125,7 @@ func (c *Caller) judgeToken(ctx context.Context, x *Exchange, t *Target, used cr
 	}
 	renewed, fail := c.renew(ctx, t, used)
 	if x.SignIn = renewed; fail != nil {
+		x.SignIn, x.Attempt.RetryAfter = fail.turn, fail.retryAfter
 		x.Words, x.Fix, x.Who, x.Attempt.Cause = fail.words, fail.fix, fail.who, fail.cause
 	}
 }
@@ -131,6 +135,7 @@ func (x *Exchange) notSent(f *failure) {
 	x.Attempt.Certainty, x.Attempt.Cause, x.Attempt.Error = waybill.NotHappened, f.cause, f.words
 	x.Attempt.RetryAfter = f.retryAfter
 	x.Words, x.Fix, x.Who = f.words, f.fix, f.who
+	x.SignIn = f.turn
 }
 
 // held is a call that may not begin any more: this process stood still too long.

@@ -162,6 +162,8 @@ func (j *judgement) notHappened() Decision {
 	cause := j.x.Attempt.Cause
 	d := Decision{State: waybill.EffectPlanned, Doubted: j.e.Doubted, Reason: j.x.Words}
 	switch {
+	case j.x.SignIn && j.x.Attempt.RetryAfter > 0:
+		d.DueAt = j.now.Add(signInAgain(j.x))
 	case j.x.SignIn:
 		d.DueAt, d.Reason = j.now, "signed in anew; going on"
 	case j.x.Held:
@@ -366,7 +368,7 @@ func (j *judgement) lookFailed(d Decision) Decision {
 	}
 	switch {
 	case j.x.SignIn:
-		d.DueAt = j.now
+		d.DueAt = j.now.Add(signInAgain(j.x))
 	case passing(cause) && (d.Outage || age < j.p.Longest):
 		d.DueAt = j.now.Add(max(j.p.Settle, min(age/4, j.p.Longest), j.p.wait(0, j.x.Attempt.RetryAfter)))
 	default:
@@ -375,6 +377,9 @@ func (j *judgement) lookFailed(d Decision) Decision {
 	d.Reason = "it may have happened, and looking was not possible: " + j.x.Words
 	return d
 }
+
+// signInAgain is how long a call waits for the token it goes on with.
+func signInAgain(x Exchange) time.Duration { return min(x.Attempt.RetryAfter, turnAgain) }
 
 // DecideFetch says what comes after a read: done, again at DueAt, or failed. A read is never in doubt. It is pure.
 func DecideFetch(f *waybill.Fetch, action *connector.Action, x Exchange, p Policy, now time.Time) (waybill.FetchState, Decision) {
@@ -386,7 +391,7 @@ func DecideFetch(f *waybill.Fetch, action *connector.Action, x Exchange, p Polic
 	d := Decision{Cause: cause, Reason: x.Words}
 	switch {
 	case x.SignIn:
-		d.DueAt = now
+		d.DueAt = now.Add(signInAgain(x))
 	case cause == waybill.PermissionMissing: // parked: it goes on when the permission is there
 		d.Ask, d.CountsTry = true, true
 	case !passing(cause):

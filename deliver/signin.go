@@ -22,7 +22,26 @@ type failure struct {
 	words, fix string
 	who        string
 	retryAfter time.Duration
+	turn       bool // another node is getting a token: the call goes on when it has
 }
+
+// Turn is this node's right to renew a connection's token, which one node has at a time: a refresh token that rotates
+// must not be used twice, for many systems then take it for stolen and end the whole sign-in.
+type Turn struct {
+	Last Renewal
+	// Done gives the turn up, with what was got; nil when nothing was.
+	Done func(*Renewal)
+}
+
+// Renewal is a token that was renewed, for all nodes.
+type Renewal struct {
+	Refresh string    `json:"refresh"` // the refresh token that stands now
+	Token   string    `json:"token"`   // empty when none is known
+	Until   time.Time `json:"until"`   // zero: until it is refused
+}
+
+// turnAgain is how long a call waits for the token that another node is getting, before it looks again.
+const turnAgain = 500 * time.Millisecond
 
 // credential is what proves who we are, as it is put into one request, and as it is shown: its place without its value.
 type credential struct {
@@ -122,9 +141,18 @@ type token struct {
 	value   string
 	until   time.Time // zero: until it is refused
 	proven  bool      // it was accepted at least once
+	refused string    // the last one that was given up
 	params  bool      // the client's credentials go as parameters, not by Basic
 	refresh string    // the newest refresh token, where they rotate
 	given   string    // the refresh token of the secret that refresh came from
+}
+
+// drop gives a token up.
+func (k *token) drop() {
+	if k.value != "" {
+		k.refused = k.value
+	}
+	k.value, k.proven = "", false
 }
 
 // client is who asks for a token.
@@ -151,7 +179,7 @@ func (t *Target) clientOf() (cl client, fail *failure) {
 		return cl, fail
 	}
 	if s.Grant == "refresh_token" {
-		if cl.refresh, fail = t.secret(or(s.Secret, "refresh_token")); fail != nil {
+		if cl.refresh, fail = t.secret(refreshSecret(t)); fail != nil {
 			return cl, fail
 		}
 	}
@@ -222,7 +250,7 @@ func (c *Caller) renew(ctx context.Context, t *Target, used credential) (bool, *
 	case k.value != used.token && k.value != "":
 		return true, nil // another call renewed it meanwhile
 	case !k.proven:
-		k.value = ""
+		k.drop()
 		return false, nil
 	}
 	fail := c.fetchToken(ctx, t, used.owner, k)
@@ -235,8 +263,63 @@ const maxToken = 1 << 20
 // fetchToken asks for a token: first with the client's credentials by Basic, as RFC 6749 demands every server to take
 // them, then as parameters, as some do instead. What worked is remembered. Asking again is harmless.
 func (c *Caller) fetchToken(ctx context.Context, t *Target, cl client, k *token) *failure {
-	k.value, k.proven = "", false
-	ctx, cancel := context.WithTimeout(withCall(WithAllowed(ctx, t), t.Connection, ""), 30*time.Second)
+	k.drop()
+	if t.Manifest.SignIn.Grant == "refresh_token" && c.Turn != nil {
+		turn, fail := c.turn(t, k)
+		if turn == nil {
+			return fail
+		}
+		if fail = c.ask(ctx, t, cl, k); fail != nil {
+			turn.Done(nil)
+			return fail
+		}
+		turn.Done(&Renewal{Refresh: k.refresh, Token: k.value, Until: k.until})
+		return nil
+	}
+	return c.ask(ctx, t, cl, k)
+}
+
+// turn gets this node's turn to use a refresh token. It returns none when another node has it, and when another has got
+// a token meanwhile, which is then taken over.
+func (c *Caller) turn(t *Target, k *token) (*Turn, *failure) {
+	turn, err := c.Turn(t.Connection, refreshSecret(t))
+	switch {
+	case err != nil:
+		return nil, &failure{cause: waybill.OurSide, words: "Whether another node is signing in could not be read: " + err.Error(), turn: true, retryAfter: turnAgain}
+	case turn == nil:
+		return nil, &failure{
+			cause: waybill.SignInExpired, words: "Another node is signing in to " + t.title() + "; this call goes on when it has.",
+			turn: true, retryAfter: turnAgain,
+		}
+	}
+	last := turn.Last
+	k.refresh, k.given = last.Refresh, last.Refresh
+	if last.Token != "" && last.Token != k.refused && (last.Until.IsZero() || c.Now().Before(last.Until)) {
+		k.value, k.until = last.Token, last.Until
+		turn.Done(nil)
+		return nil, nil
+	}
+	if c.May != nil && !c.May(tokenWithin) {
+		turn.Done(nil)
+		return nil, &failure{cause: waybill.OurSide, words: "This node's lease was about to end before it signed in.", turn: true, retryAfter: turnAgain}
+	}
+	return turn, nil
+}
+
+// refreshSecret is the name of the secret that holds the refresh token.
+func refreshSecret(t *Target) string {
+	if name := t.Manifest.SignIn.Secret; name != "" {
+		return name
+	}
+	return "refresh_token"
+}
+
+// tokenWithin is the time limit of getting a token.
+const tokenWithin = 30 * time.Second
+
+// ask asks for a token in both ways.
+func (c *Caller) ask(ctx context.Context, t *Target, cl client, k *token) *failure {
+	ctx, cancel := context.WithTimeout(withCall(WithAllowed(ctx, t), t.Connection, ""), tokenWithin)
 	defer cancel()
 	var fail *failure
 	for try := range 2 {
@@ -274,11 +357,7 @@ func (c *Caller) take(t *Target, k *token, answer map[string]any) *failure {
 	if c.Keep == nil {
 		return nil
 	}
-	name := t.Manifest.SignIn.Secret
-	if name == "" {
-		name = "refresh_token"
-	}
-	if err := c.Keep(t.Connection, name, fresh); err != nil {
+	if err := c.Keep(t.Connection, refreshSecret(t), fresh); err != nil {
 		k.value = ""
 		return &failure{cause: waybill.OurSide, words: "The new refresh token could not be kept: " + err.Error()}
 	}

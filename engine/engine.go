@@ -60,7 +60,12 @@ type Options struct {
 	Secret func(name string) (string, error)
 	// Keep seals the value that took the place of the secret of a name: a refresh token that rotates. Nil keeps it in
 	// memory only.
-	Keep   func(name, value string) error
+	Keep func(name, value string) error
+	// Fresh is Secret as the book has it this moment, where other nodes may have changed it. Seal and Unseal keep what
+	// nodes share out of sight in the book. All three are needed only with Node, and for refresh tokens that rotate.
+	Fresh  func(name string) (string, bool)
+	Seal   func(name string, clear []byte) []byte
+	Unseal func(name string, sealed []byte) ([]byte, error)
 	Caller *deliver.Caller
 	Policy deliver.Policy
 	// Random gives jitter; a test seeds it.
@@ -121,6 +126,9 @@ type Engine struct {
 	stopping bool
 	idle     func() // cancels the next sweep
 	next     func() // cancels the next beat
+
+	waking bool // a look at the tables is on its way
+	woken  time.Time
 
 	launch *launch          // holds everything back until the start
 	member *member          // nil on a book of one process

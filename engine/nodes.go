@@ -26,7 +26,8 @@ type NodeOptions struct {
 	Name string
 	// Address is where it listens, Version that of the program: both are only shown.
 	Address, Version string
-	// Lease is how long its lease outlives the longest call; default 10 s.
+	// Lease is after how long without a beat the others call it lost and take on what it has not sent; default 10 s. What
+	// it has sent stays its own for as long as its longest call may take after that.
 	Lease time.Duration
 	// Beat is how often it renews its lease and looks at what the others did; default 1 s.
 	Beat time.Duration
@@ -46,6 +47,8 @@ type member struct {
 	health  string       // what the book said of the connections' health when it was read last
 	away    bool         // the book cannot be reached
 	working []int64      // the epochs of those that work on the book, in order
+	heard   time.Time    // when its last beat began, by its own clock
+	steady  time.Time    // since when no beat was late
 	joining bool         // it lost its epoch and is about to get another
 	follows bool         // it is about to take over what the book says
 	trouble string       // why it does not serve the book's version
@@ -121,9 +124,12 @@ func (e *Engine) amongNodes() {
 	e.d = &bookTime{Dispatcher: e.d}
 	e.o.Caller.Now = e.d.Now
 	e.o.Caller.May = e.mayBegin
+	if e.o.Fresh != nil && e.o.Seal != nil && e.o.Unseal != nil && e.o.Keep != nil {
+		e.o.Caller.Turn = e.turnToRenew
+	}
 }
 
-// lease is how long the lease is: it outlives the longest call.
+// lease is how long a node's calls may go on: its lease, and the longest call begun in it.
 func (e *Engine) lease() time.Duration { return e.today().longest + e.member.o.Lease }
 
 // mayBegin reports whether an exchange with a time limit may begin: the lease outlives it. It is asked again just before
@@ -170,9 +176,9 @@ func (e *Engine) take(read func(tx *record.Tx) error) error {
 	if e.member == nil {
 		return e.view(read)
 	}
-	err := e.book.Do(context.Background(), func(tx *record.Tx) error {
-		s, err := tx.As(e.epoch())
-		if err != nil {
+	var s record.Standing
+	err := e.book.Do(context.Background(), func(tx *record.Tx) (err error) {
+		if s, err = tx.As(e.epoch()); err != nil {
 			return err
 		}
 		if !s.Holds {
@@ -182,6 +188,8 @@ func (e *Engine) take(read func(tx *record.Tx) error) error {
 	})
 	if errors.Is(err, errLost) {
 		e.lost()
+	} else if err == nil {
+		e.heed(s)
 	}
 	return err
 }
@@ -267,6 +275,7 @@ func (e *Engine) beat() {
 		return
 	}
 	n, lease, before := m.self(e.today().id), e.lease(), m.raw.Now()
+	silence := m.patience(before, lease)
 	var lost []waybill.Node
 	var parts []record.Part
 	var nodes []waybill.Node
@@ -279,7 +288,7 @@ func (e *Engine) beat() {
 		if err = tx.RenewLease(&n, lease); err != nil {
 			return err
 		}
-		if lost, err = tx.Expire(); err != nil {
+		if lost, err = tx.Expire(silence, n.Name); err != nil {
 			return err
 		}
 		if parts, err = tx.Parts(); err != nil {
@@ -310,6 +319,58 @@ func (e *Engine) beat() {
 			e.log.Error("the lease could not be renewed; nothing new is begun when it is near its end", "until", n.Until, "err", err)
 		}
 	}
+}
+
+// patience is how long this node waits for the beat of another. One that was away itself gives the others the time to be
+// heard of again: they may all have lost sight of the book, not only the one that it would call lost.
+func (m *member) patience(now time.Time, lease time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away || now.Sub(m.heard) > m.o.Lease/2 {
+		m.steady = now
+	}
+	m.heard = now
+	if now.Sub(m.steady) < m.o.Lease {
+		return lease
+	}
+	return m.o.Lease
+}
+
+// wakeEvery is how often a node that is told of others' commits looks at the tables for them.
+const wakeEvery = 100 * time.Millisecond
+
+// Wake is called when other nodes, or commands, have committed what may be work for this one: it looks at the tables soon
+// rather than with the next sweep. It may be called as often as one likes.
+func (e *Engine) Wake() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.d.Now()
+	if e.stopping || e.member == nil || e.waking {
+		return
+	}
+	e.waking = true
+	at := e.woken.Add(wakeEvery)
+	if at.Before(now) {
+		at = now
+	}
+	e.d.At(at, func() { e.d.Go(e.wake) })
+}
+
+func (e *Engine) wake() {
+	e.mu.Lock()
+	e.waking, e.woken = false, e.d.Now()
+	stopping := e.stopping
+	e.mu.Unlock()
+	if !stopping {
+		e.lookAround()
+	}
+}
+
+// refill looks at the tables for work.
+func (e *Engine) refill() {
+	e.refillItems()
+	e.refillRuns()
+	e.refillSenders()
 }
 
 // met takes note of the nodes that work on the book.
@@ -362,12 +423,11 @@ func (e *Engine) renewed(n waybill.Node, until time.Time, lost []waybill.Node) {
 	m.short, m.away = false, false
 	m.mu.Unlock()
 	for _, other := range lost {
-		e.log.Warn("a node is lost: its lease ended; what it had in hand is taken on", "node", other.Name, "epoch", other.Epoch)
+		e.log.Warn("a node is lost: it was not heard of; what it had in hand and had not sent is taken on", "node", other.Name,
+			"epoch", other.Epoch, "heard", other.HeardAt)
 	}
 	if held || len(lost) > 0 {
-		e.refillItems()
-		e.refillRuns()
-		e.refillSenders()
+		e.refill()
 	}
 }
 
@@ -398,9 +458,7 @@ func (e *Engine) rejoin() {
 		return
 	}
 	e.log.Info("joined anew", "epoch", e.epoch())
-	e.refillItems()
-	e.refillRuns()
-	e.refillSenders()
+	e.refill()
 }
 
 // emptyHanded drops what is queued in memory; the tables have it.

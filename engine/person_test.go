@@ -291,7 +291,7 @@ var (
 		"event_hours": "places", "evidence": "ids", "members": "ids", "lanes": "of open runs only", "waits": "of open runs only",
 		"delivery_keys": "hashes of providers' ids, kept to know a delivery again", "fact_keys": "the same of facts", "stamps": "hashes and ids",
 		"effect_keys": "hashes of our references", "approvals": "hashes of ids", "job_people": "hashes, until the job is forgotten",
-		"wait_locks": "a fixed number of rows", "nodes": "processes", "parts": "processes", "erasures": "hashes with a salt, to erase again",
+		"wait_locks": "a fixed number of rows", "nodes": "processes", "parts": "processes", "turns": "tokens, sealed", "erasures": "hashes with a salt, to erase again",
 	}
 )
 

@@ -51,6 +51,8 @@ type rig struct {
 	// answer, when set, answers a call in the world's place; nil leaves it to the world.
 	answer func(connection, action string) *http.Response
 	calls  []string // the actions called so far: crm.deal.update
+	// own, when set, is the system of the connection own; an empty action asks for a token.
+	own func(action string, req *http.Request) *http.Response
 	// unreadable, when set, is why no old version can be compiled.
 	unreadable error
 	// hold, when set, keeps back what the world sends.
@@ -288,6 +290,11 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	if l.r.before != nil {
 		l.r.before(n)
 		l.cut()
+	}
+	if l.r.own != nil && connection == "own" {
+		res := l.r.own(action, req)
+		res.Request = req
+		return res, nil
 	}
 	if l.r.answer != nil {
 		if res := l.r.answer(connection, action); res != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"waybill"
@@ -12,32 +13,7 @@ import (
 
 // TestARefreshTokenThatRotatesIsKeptOverARestart plays a system that takes each refresh token once.
 func TestARefreshTokenThatRotatesIsKeptOverARestart(t *testing.T) {
-	fs := files(map[string]string{
-		"connectors/own/manifest.yaml": `connector: own
-title: Own
-summary: Takes notes.
-version: 1
-secrets:
-  client_id: {title: Id, required: true}
-  client_secret: {title: Secret, required: true}
-  refresh_token: {title: Token, required: true}
-base_url: {all: "https://own.example.com"}
-sign_in: {kind: oauth2, grant: refresh_token, token_url: "https://own.example.com/token", user: client_id, pass: client_secret, secret: refresh_token}
-actions:
-  note.add:
-    title: Add a note
-    kind: add
-    repeat: never
-    input: {properties: {text: {type: string}}, required: [text]}
-    request: {method: POST, path: /notes, json: {text: "${input.text}"}}
-    output: {properties: {id: {type: string}}, required: [id]}
-    answer: {id: "${body.id}"}
-    undo: {cannot: Delete it there.}
-`,
-		"connections/own.yaml": "connection: own\ntitle: Own\nconnector: own\n",
-		"flows/one.yaml":       "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n  - id: write\n    do: own.note.add\n    with: {text: hello}\n",
-	})
-	ws := load(t, fs)
+	ws := load(t, rotating())
 	r := newRig(t, ws)
 	for name, sealed := range ws.Connections["own"].Secrets {
 		r.secrets[sealed] = name + "-0"
@@ -82,4 +58,33 @@ func TestAGenuineSenderIsNoStrangerWhenItsSecretCannotBeRead(t *testing.T) {
 	}
 	r.run(time.Minute)
 	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+}
+
+// rotating is a workspace with a connection whose refresh token rotates.
+func rotating() fstest.MapFS {
+	return files(map[string]string{
+		"connectors/own/manifest.yaml": `connector: own
+title: Own
+summary: Takes notes.
+version: 1
+secrets:
+  client_id: {title: Id, required: true}
+  client_secret: {title: Secret, required: true}
+  refresh_token: {title: Token, required: true}
+base_url: {all: "https://own.example.com"}
+sign_in: {kind: oauth2, grant: refresh_token, token_url: "https://own.example.com/token", user: client_id, pass: client_secret, secret: refresh_token}
+actions:
+  note.add:
+    title: Add a note
+    kind: add
+    repeat: never
+    input: {properties: {text: {type: string}}, required: [text]}
+    request: {method: POST, path: /notes, json: {text: "${input.text}"}}
+    output: {properties: {id: {type: string}}, required: [id]}
+    answer: {id: "${body.id}"}
+    undo: {cannot: Delete it there.}
+`,
+		"connections/own.yaml": "connection: own\ntitle: Own\nconnector: own\n",
+		"flows/one.yaml":       "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n  - id: write\n    do: own.note.add\n    with: {text: hello}\n",
+	})
 }

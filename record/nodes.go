@@ -139,7 +139,7 @@ func nodeText(n *waybill.Node) (string, error) {
 	return doc(nodeDoc{Address: n.Address, Version: n.Version, Bundle: n.Bundle, Trouble: n.Trouble})
 }
 
-const nodeColumns = "seq, name, started_at, until, free_at, gone_at, lost, doc"
+const nodeColumns = "seq, name, started_at, until, free_at, gone_at, lost, doc, heard_at, noticed"
 
 func scanNode(r row) (waybill.Node, error) {
 	var d nodeDoc
@@ -147,25 +147,26 @@ func scanNode(r row) (waybill.Node, error) {
 	return waybill.Node{
 		Epoch: r.num(0), Name: r.text(1), StartedAt: at(r.num(2)), Until: at(r.num(3)), FreeAt: at(r.num(4)), GoneAt: at(r.num(5)),
 		Lost: r.num(6) != 0, Address: d.Address, Version: d.Version, Bundle: d.Bundle, Trouble: d.Trouble,
+		HeardAt: at(r.num(8)), Noticed: r.text(9),
 	}, err
 }
 
-// Join gives a node a new epoch and a lease of that length. An earlier epoch of the same name that has not left is lost
+// Join gives a node a new epoch and a lease of that length, in which its calls end. An earlier epoch of the same name that has not left is lost
 // from now on: it was this node's last life, or another process that has the same name by mistake and notices now. Its
-// Epoch, StartedAt and Until are set. Joined says whether an epoch was taken over whose lease had not ended.
+// Epoch, StartedAt, HeardAt and Until are set. Joined says whether an epoch was taken over whose lease had not ended.
 func (tx *Tx) Join(n *waybill.Node, lease time.Duration) (took bool, err error) {
 	now, err := tx.Clock()
 	if err != nil {
 		return false, err
 	}
-	n.StartedAt, n.Until = now, now.Add(lease)
-	n.FreeAt, n.GoneAt, n.Lost = time.Time{}, time.Time{}, false
+	n.StartedAt, n.HeardAt, n.Until = now, now, now.Add(lease)
+	n.FreeAt, n.GoneAt, n.Lost, n.Noticed = time.Time{}, time.Time{}, false, ""
 	text, err := nodeText(n)
 	if err != nil {
 		return false, err
 	}
-	n.Epoch, _, err = tx.insert(`INSERT INTO nodes (name, started_at, until, free_at, gone_at, lost, doc)
-		VALUES ($1, $2, $3, 0, 0, 0, $4)`, n.Name, n.StartedAt, n.Until, text)
+	n.Epoch, _, err = tx.insert(`INSERT INTO nodes (name, started_at, until, free_at, gone_at, lost, doc, heard_at)
+		VALUES ($1, $2, $3, 0, 0, 0, $4, $2)`, n.Name, n.StartedAt, n.Until, text)
 	if err != nil {
 		return false, err
 	}
@@ -174,7 +175,7 @@ func (tx *Tx) Join(n *waybill.Node, lease time.Duration) (took bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	if _, err := tx.exec(`UPDATE nodes SET gone_at = $3, lost = 1, free_at = CASE WHEN free_at = 0 THEN $3 ELSE free_at END
+	if _, err := tx.exec(`UPDATE nodes SET gone_at = $3, lost = 1, free_at = CASE WHEN free_at = 0 THEN $3 ELSE free_at END, noticed = $1
 		WHERE name = $1 AND seq < $2 AND gone_at = 0`, n.Name, n.Epoch, now); err != nil {
 		return false, err
 	}
@@ -186,7 +187,7 @@ func (tx *Tx) Join(n *waybill.Node, lease time.Duration) (took bool, err error) 
 }
 
 // RenewLease gives a node's lease that length from now on, and keeps what it says of itself. An epoch that is lost is a
-// Conflict: the node has to join anew. Until is set.
+// Conflict: the node has to join anew. HeardAt and Until are set.
 func (tx *Tx) RenewLease(n *waybill.Node, lease time.Duration) error {
 	now, err := tx.Clock()
 	if err != nil {
@@ -196,20 +197,21 @@ func (tx *Tx) RenewLease(n *waybill.Node, lease time.Duration) error {
 	if err != nil {
 		return err
 	}
-	changed, err := tx.exec("UPDATE nodes SET until = $2, doc = $3 WHERE seq = $1 AND gone_at = 0", n.Epoch, now.Add(lease), text)
+	changed, err := tx.exec("UPDATE nodes SET until = $2, doc = $3, heard_at = $4 WHERE seq = $1 AND gone_at = 0", n.Epoch, now.Add(lease), text, now)
 	if err != nil {
 		return err
 	}
 	if changed == 0 {
 		return conflict("the lease of node %s (epoch %d) was lost", n.Name, n.Epoch)
 	}
-	n.Until = now.Add(lease)
+	n.HeardAt, n.Until = now, now.Add(lease)
 	return nil
 }
 
-// Expire calls the nodes lost whose lease has ended, and returns them. One that is in the middle of an act is left to the
-// next time.
-func (tx *Tx) Expire() ([]waybill.Node, error) {
+// Expire calls the nodes lost that were not heard of for that long, and returns them; by is who notices. What they had in
+// hand and had not sent is free from now on; what they sent stays theirs until their Until. One that is in the middle of an
+// act is left to the next time.
+func (tx *Tx) Expire(silence time.Duration, by string) ([]waybill.Node, error) {
 	now, err := tx.Clock()
 	if err != nil {
 		return nil, err
@@ -217,9 +219,9 @@ func (tx *Tx) Expire() ([]waybill.Node, error) {
 	if err := tx.writable(); err != nil {
 		return nil, err
 	}
-	return list(tx, `UPDATE nodes SET gone_at = $1, lost = 1, free_at = CASE WHEN free_at = 0 THEN $1 ELSE free_at END
-		WHERE seq IN (SELECT seq FROM nodes WHERE gone_at = 0 AND until < $1`+tx.lock(" FOR UPDATE SKIP LOCKED")+`)
-		RETURNING `+nodeColumns, scanNode, now)
+	return list(tx, `UPDATE nodes SET gone_at = $1, lost = 1, free_at = CASE WHEN free_at = 0 THEN $1 ELSE free_at END, noticed = $3
+		WHERE seq IN (SELECT seq FROM nodes WHERE gone_at = 0 AND (until < $1 OR heard_at > 0 AND heard_at < $2)`+
+		tx.lock(" FOR UPDATE SKIP LOCKED")+`) RETURNING `+nodeColumns, scanNode, now, now.Add(-silence), by)
 }
 
 // Retire lets others take what a node has claimed and not sent; it may still write what came of what it has sent.
@@ -229,6 +231,7 @@ func (tx *Tx) Retire(epoch int64) error {
 		return err
 	}
 	_, err = tx.exec("UPDATE nodes SET free_at = $2 WHERE seq = $1 AND free_at = 0", epoch, now)
+	tx.changed |= runChanged // the others hear that there is work
 	return err
 }
 

@@ -76,12 +76,65 @@ var nodeCases = []testCase{
 		k.do(func(tx *record.Tx) error { return tx.RenewLease(&b, time.Minute) })
 		var lost []waybill.Node
 		k.do(func(tx *record.Tx) (err error) {
-			lost, err = tx.Expire()
+			lost, err = tx.Expire(time.Hour, "c")
 			return err
 		})
 		same(k, "lost", []any{len(lost), lost[0].Name, lost[0].State()}, []any{1, "a", "lost"})
 		same(k, "hold", []bool{k.holds(a.Epoch), k.holds(b.Epoch)}, []bool{false, true})
 		k.refused(waybill.Conflict, func(tx *record.Tx) error { return tx.RenewLease(&a, time.Minute) })
+	}},
+	{"a node that is not heard of is lost before its calls must have ended, and who noticed is on record", func(k *kit) {
+		a, b := k.join("a", time.Hour), k.join("b", time.Hour)
+		var lost []waybill.Node
+		k.do(func(tx *record.Tx) (err error) {
+			lost, err = tx.Expire(time.Hour, "b")
+			return err
+		})
+		same(k, "within the time", len(lost), 0)
+		time.Sleep(5 * time.Millisecond)
+		k.do(func(tx *record.Tx) (err error) {
+			if err := tx.RenewLease(&b, time.Hour); err != nil {
+				return err
+			}
+			lost, err = tx.Expire(4*time.Millisecond, "b")
+			return err
+		})
+		same(k, "after it", []any{len(lost), lost[0].Name, lost[0].Noticed, lost[0].Until.Equal(a.Until), lost[0].HeardAt.Equal(a.HeardAt)},
+			[]any{1, "a", "b", true, true})
+		same(k, "hold", []bool{k.holds(a.Epoch), k.holds(b.Epoch)}, []bool{false, true})
+	}},
+	{"a turn is one node's until it ends, and what it left is the next one's to read", func(k *kit) {
+		a, b := k.join("a", time.Minute), k.join("b", time.Minute)
+		take := func(n waybill.Node, life time.Duration) (left string, mine bool) {
+			k.do(func(tx *record.Tx) error {
+				now, err := tx.Clock()
+				if err != nil {
+					return err
+				}
+				var v []byte
+				v, mine, err = tx.TakeTurn("token", n.Epoch, now.Add(life))
+				left = string(v)
+				return err
+			})
+			return left, mine
+		}
+		end := func(n waybill.Node, leave []byte) {
+			k.do(func(tx *record.Tx) error { return tx.EndTurn("token", n.Epoch, leave) })
+		}
+		_, first := take(a, time.Minute)
+		_, second := take(b, time.Minute)
+		_, same1 := take(a, time.Minute)
+		same(k, "the first, another, the first again", []bool{first, second, same1}, []bool{true, false, false})
+		end(b, []byte("not b's"))
+		end(a, []byte("x"))
+		left, mine := take(b, over)
+		same(k, "left", []any{left, mine}, []any{"x", true})
+		left, mine = take(a, time.Minute) // b's was over
+		same(k, "after one that nobody ended", []any{left, mine}, []any{"x", true})
+		end(b, []byte("late"))
+		end(a, nil)
+		left, _ = take(b, time.Minute)
+		same(k, "what a late one leaves does not count", left, "x")
 	}},
 	{"what a node writes and leaves due is its own, and no other gets it", func(k *kit) {
 		a, b := k.join("a", time.Minute), k.join("b", time.Minute)
@@ -117,7 +170,7 @@ var nodeCases = []testCase{
 		same(k, "to leaving", k.dueTo(leaving, 1), []waybill.ItemID{y.ID})
 		same(k, "to c before", len(k.dueTo(c, 10)), 0)
 		k.do(func(tx *record.Tx) error {
-			if _, err := tx.Expire(); err != nil {
+			if _, err := tx.Expire(time.Hour, "c"); err != nil {
 				return err
 			}
 			return tx.Retire(leaving.Epoch)
@@ -159,7 +212,7 @@ var nodeCases = []testCase{
 		}
 		same(k, "while it holds", len(stranded()), 0)
 		k.do(func(tx *record.Tx) error {
-			_, err := tx.Expire()
+			_, err := tx.Expire(time.Hour, "c")
 			return err
 		})
 		list := stranded()
@@ -206,7 +259,7 @@ var nodeCases = []testCase{
 			return nil
 		})
 		k.do(func(tx *record.Tx) error {
-			_, err := tx.Expire()
+			_, err := tx.Expire(time.Hour, "c")
 			return err
 		})
 		k.do(func(tx *record.Tx) error {
