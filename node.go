@@ -1,6 +1,9 @@
 package waybill
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Node is one process that works on a book. Several may work on one book of PostgreSQL; a book in a file has one, which
 // needs no lease.
@@ -27,6 +30,35 @@ type Node struct {
 	Bundle BundleID
 	// Trouble is what keeps it from serving the book's current version; empty for none.
 	Trouble string
+	// Items, Runs and Effects are what it has in hand now, as far as whoever lists nodes asks for it.
+	Items, Runs, Effects int
+}
+
+// silent is after how long without a beat people are told so.
+const silent = 5 * time.Second
+
+// Words say how a node stands, in a sentence for people.
+func (n Node) Words(now time.Time) string {
+	ago := func(t time.Time) string { return now.Sub(t).Round(time.Second).String() }
+	switch state := n.State(); {
+	case state == "lost" && n.Noticed == n.Name:
+		return fmt.Sprintf("%s began anew at %s; what its life before had not sent goes on", n.Name, n.GoneAt.Format(time.TimeOnly))
+	case state == "lost" && !n.HeardAt.IsZero():
+		return fmt.Sprintf("%s has not been heard of for %s; its work moved to %s and those beside it at %s", n.Name, ago(n.HeardAt),
+			n.Noticed, n.GoneAt.Format(time.TimeOnly))
+	case state == "lost":
+		return fmt.Sprintf("%s was lost at %s", n.Name, n.GoneAt.Format(time.TimeOnly))
+	case state == "left":
+		return fmt.Sprintf("%s stopped at %s", n.Name, n.GoneAt.Format(time.TimeOnly))
+	case state == "leaving":
+		return n.Name + " is stopping; what it had not sent is the others' already"
+	case !n.HeardAt.IsZero() && now.Sub(n.HeardAt) > silent:
+		return fmt.Sprintf("%s has not been heard of for %s", n.Name, ago(n.HeardAt))
+	case n.Trouble != "":
+		return n.Name + " works, but " + n.Trouble
+	default:
+		return n.Name + " works"
+	}
 }
 
 // State says in a word how a node stands: working, leaving, left, or lost.

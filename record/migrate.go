@@ -148,6 +148,15 @@ func pinEnvironment(s session, want string) error {
 	return nil
 }
 
+// PinKey makes a key's name the one that the book is sealed with, unless it has one, and returns which it is.
+func (tx *Tx) PinKey(name string) (string, error) {
+	if _, err := tx.exec("INSERT INTO book (name, value) VALUES ('key', $1) ON CONFLICT DO NOTHING", name); err != nil {
+		return "", err
+	}
+	pinned, _, err := one(tx, "SELECT value FROM book WHERE name = 'key'", text0)
+	return pinned, err
+}
+
 // Environment returns the one the book was created for.
 func (tx *Tx) Environment() (string, error) {
 	env, _, err := one(tx, "SELECT value FROM book WHERE name = 'environment'", text0)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"time"
 
 	"waybill"
@@ -250,6 +251,53 @@ func (tx *Tx) Leave(epoch int64) error {
 func (tx *Tx) Nodes() ([]waybill.Node, error) {
 	return list(tx, "SELECT "+nodeColumns+` FROM nodes
 		ORDER BY CASE WHEN gone_at = 0 THEN 0 ELSE 1 END, gone_at DESC, name, seq DESC LIMIT 200`, scanNode)
+}
+
+// NodesSeen lists the nodes of the book as people see them: those that work, and of the others the last life of each name that
+// works no more. With held what each has in hand is counted.
+func (b *Book) NodesSeen(ctx context.Context, held bool) ([]waybill.Node, error) {
+	var out []waybill.Node
+	err := b.View(ctx, func(tx *Tx) error {
+		all, err := tx.Nodes()
+		if err != nil {
+			return err
+		}
+		out = nil
+		known, at := map[string]bool{}, map[int64]int{}
+		for _, n := range all {
+			if n.GoneAt.IsZero() || !known[n.Name] {
+				at[n.Epoch] = len(out)
+				out = append(out, n)
+			}
+			known[n.Name] = true
+		}
+		if !held {
+			return nil
+		}
+		for _, what := range inHand {
+			err := tx.s.query("SELECT claim, count(*) FROM "+what.table+" WHERE "+what.open+" AND claim > 0 GROUP BY claim", nil, func(r row) error {
+				if i, ok := at[r.num(0)]; ok {
+					*what.of(&out[i]) = int(r.num(1))
+				}
+				return nil
+			})
+			if err != nil {
+				return tx.note(err)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// inHand are the tables of what a node may have in hand.
+var inHand = []struct {
+	table, open string
+	of          func(*waybill.Node) *int
+}{
+	{"items", openItem, func(n *waybill.Node) *int { return &n.Items }},
+	{"runs", openRun, func(n *waybill.Node) *int { return &n.Runs }},
+	{"effects", openEffect, func(n *waybill.Node) *int { return &n.Effects }},
 }
 
 // Stranded is an effect that stands as sent by a node that decides nothing any more.

@@ -115,6 +115,16 @@ func readKeyset(contents []byte) (*Keyring, error) {
 // ID names the key that seals, as errors name it: "key 3735928559". It gives nothing of the key away.
 func (k *Keyring) ID() string { return keyName(k.primary) }
 
+// Has reports whether one of the keys has that name.
+func (k *Keyring) Has(name string) bool {
+	for id := range k.keys {
+		if keyName(id) == name {
+			return true
+		}
+	}
+	return false
+}
+
 func keyName(id uint32) string { return fmt.Sprintf("key %d", id) }
 
 // associated binds a sealed value to its name, so that one cannot be put in another's place.

@@ -143,6 +143,7 @@ func (a *api) reads() {
 	get(a, "/problems", "problems", "What needs a person, grouped by cause and explained", list(s.reader.Problems, a.problemOf))
 	get(a, "/problems/{id}", "problem", "One problem with what it holds and what can be done", a.problem)
 	get(a, "/connections", "connections", "The state and figures of each connection", a.connections)
+	get(a, "/nodes", "nodes", "The processes that work on the book, where there may be several", a.listNodes)
 	get(a, "/rejections", "rejections", "What was turned away at the door", list(s.reader.Rejections, apiRejectionOf))
 	get(a, "/audit", "audit", "What people did", list(s.lists.AuditLog, apiAuditOf))
 	get(a, "/choices/{id}", "choices", "The buttons of an item, run, effect, problem or connection", a.choices)

@@ -18,6 +18,7 @@ type overviewPage struct {
 	Alone       []problemCard // that go on by themselves
 	Flows       []flowRow
 	Connections []connectionRow
+	Nodes       []nodeRow // that work on the book, where there are several, and those that were lost
 	Small       []smallFigure
 	First       []firstStep // the first steps, where nothing has come in yet
 	Restored    string      // why nothing is sent: the book was restored and nobody has looked
@@ -71,7 +72,11 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := overviewPage{Connections: conns, Flows: s.flowRows(o), Mood: mood(o), Asks: asks}
+	nodes, err := s.nodeRows(r.Context())
+	if err != nil {
+		return err
+	}
+	p := overviewPage{Nodes: nodes, Connections: conns, Flows: s.flowRows(o), Mood: mood(o), Asks: asks}
 	o.Flows = make([]waybill.FlowFigures, len(p.Flows)) // the sentence speaks of the workspace's flows, seen or not
 	for i, one := range o.Problems {
 		card := s.problemCard(one)

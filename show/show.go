@@ -32,6 +32,12 @@ type Lists interface {
 	AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error)
 }
 
+// Nodes tells which processes work on the book. *record.Book satisfies it.
+type Nodes interface {
+	// NodesSeen lists them; held asks for what each has in hand, too, which is counted.
+	NodesSeen(ctx context.Context, held bool) ([]waybill.Node, error)
+}
+
 // Desk is where people act.
 type Desk interface {
 	// Choices lists the buttons for an item, run, effect, problem or connection, the advised one marked Primary. An
@@ -65,6 +71,8 @@ type Options struct {
 	Names   Names
 	Store   Store
 	Changes Changes
+	// Nodes are those that work on the book; nil where one process has it to itself.
+	Nodes Nodes
 	// Auto signs in whoever comes from this very machine, as an admin. For the demo only.
 	Auto bool
 	// PublicURL is how people reach the dashboard. With https the session cookie is for this host and TLS only.
@@ -89,7 +97,11 @@ type Server struct {
 	lists   Lists
 	desk    Desk
 	jobs    Jobs
+<<<<<<< HEAD
 	persons Persons
+=======
+	nodes   Nodes
+>>>>>>> 5df8be7 (show, cmd, record: nodes are seen; a book has one key, whoever starts first)
 	names   Names
 	changes Changes
 	access  *Access
@@ -119,7 +131,11 @@ func New(o Options) (*Server, error) {
 	}
 	https := strings.HasPrefix(o.PublicURL, "https://")
 	s := &Server{
+<<<<<<< HEAD
 		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, persons: o.Persons, names: &remembered{Names: o.Names}, changes: o.Changes,
+=======
+		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, nodes: o.Nodes, names: &remembered{Names: o.Names}, changes: o.Changes,
+>>>>>>> 5df8be7 (show, cmd, record: nodes are seen; a book has one key, whoever starts first)
 		access: newAccess(o, https), ready: o.Ready, paused: o.Paused, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
 		stop: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}

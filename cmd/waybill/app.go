@@ -93,6 +93,7 @@ func (a *app) wire(s setup) (err error) {
 		Keep: func(name, value string) error {
 			return a.opened.setSecret(context.Background(), name, value, "Waybill")
 		},
+		Fresh: a.opened.fresh, Seal: a.opened.keys.Seal, Unseal: a.opened.keys.Open,
 		Caller: &deliver.Caller{Transport: named{transport}, Now: time.Now, Redact: a.opened.redact.Bytes},
 		Log:    s.log, Passing: s.passing, Node: s.node,
 	})
@@ -102,7 +103,12 @@ func (a *app) wire(s setup) (err error) {
 	a.intake = receive.New(receive.Config{
 		Directory: a.engine.Doors(s.publicURL), Recorder: a.engine, Now: a.engine.Now, Redact: a.opened.redact, Remote: s.remote, Log: s.log,
 	})
+	var nodes show.Nodes
+	if s.node != nil {
+		nodes = a.opened.book
+	}
 	a.show, err = show.New(show.Options{
+		Nodes:  nodes,
 		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Persons: persons{a.opened}, Changes: a.opened.book, Store: store{a.opened.book},
 		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
 		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Ready: a.ready, Paused: a.engine.Paused, Now: time.Now, Log: s.log,
@@ -181,7 +187,21 @@ func (a *app) start(ctx context.Context) error {
 	}
 	a.serving = true
 	a.flush()
+	go a.listen(ctx)
 	return nil
+}
+
+// listen wakes the engine when other nodes have committed something, until ctx ends.
+func (a *app) listen(ctx context.Context) {
+	heard := a.opened.book.Awake()
+	for heard != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-heard:
+			a.engine.Wake()
+		}
+	}
 }
 
 func (a *app) flush() {

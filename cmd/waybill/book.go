@@ -104,10 +104,14 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 		if key, err = secret.NewKeyset(); err != nil {
 			return nil, err
 		}
-		if err := writeKey(p.keyFile, key); err != nil {
+		if o.newKey, err = writeKey(p.keyFile, key); err != nil {
 			return nil, fmt.Errorf("write the key file: %w", err)
 		}
-		o.newKey = true
+		if !o.newKey { // another process that starts at this moment was first
+			if key, err = os.ReadFile(p.keyFile); err != nil {
+				return nil, fmt.Errorf("read the key file: %w", err)
+			}
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &waybill.Error{
 			Kind: waybill.NotFound, Message: fmt.Sprintf("the key file %s is missing", p.keyFile),
@@ -124,22 +128,53 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := o.keepErased(ctx); err != nil {
+	if err = o.sealedWith(ctx, p); err == nil {
+		err = o.keepErased(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, o.book.Close())
 	}
 	return o, nil
 }
 
-// writeKey writes a key so that a crash leaves none or a whole one.
-func writeKey(path string, key []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+// sealedWith makes the key the book's own, and refuses another one: what it sealed the other nodes could not read. A key that
+// was made just now, while another machine made the book with its own, is taken away again: it has sealed nothing.
+func (o *opened) sealedWith(ctx context.Context, p place) error {
+	var id string
+	err := o.book.Do(ctx, func(tx *record.Tx) (err error) {
+		id, err = tx.PinKey(o.keys.ID())
+		return err
+	})
+	if err != nil || o.keys.Has(id) {
 		return err
 	}
+	if o.newKey {
+		err = os.Remove(p.keyFile)
+	}
+	return errors.Join(&waybill.Error{
+		Kind: waybill.Conflict, Message: fmt.Sprintf("the book at %s is sealed with another key (%s) than the one in %s (%s)", p.shown(), id, p.keyFile, o.keys.ID()),
+		Hint: "copy the key file of the node that made the book there: every node needs the same one",
+	}, err)
+}
+
+// writeKey writes a key so that a crash leaves none or a whole one; false when there is one by now.
+func writeKey(path string, key []byte) (bool, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*")
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // the link stays
 	if _, err = f.Write(key); err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false, err
+	}
+	err = os.Link(f.Name(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // rereadSecrets is how long a secret is used that another node may have put another one in the place of.
@@ -199,6 +234,14 @@ func (o *opened) readSecret(name string) (string, error) {
 		return value, nil
 	}
 	return value, err
+}
+
+// fresh is secret as the book has it this moment.
+func (o *opened) fresh(name string) (string, bool) {
+	o.mu.Lock()
+	delete(o.secrets, name)
+	o.mu.Unlock()
+	return o.secret(name)
 }
 
 // setSecret seals a value; it is used from the next call on.

@@ -71,6 +71,7 @@ func (m *Main) examine(ctx context.Context, where bookFlags) error {
 	}
 	if at.file() == "" {
 		m.examineServer(ctx, p, at)
+		m.examineNodes(ctx, p, at)
 	}
 	m.examineFiles(ctx, p, at)
 	if ws != nil {
@@ -106,6 +107,39 @@ func (m *Main) examineServer(ctx context.Context, p *patient, at place) {
 	if s.Pooled {
 		p.note("the connection goes through a pooler, which must hand out connections by transaction or by session",
 			"give --database-listen, or listen= in the address, the server's own address, so that other nodes' work is heard of at once")
+	}
+}
+
+// examineNodes says which processes work on a book in a database server.
+func (m *Main) examineNodes(ctx context.Context, p *patient, at place) {
+	if known, err := record.Exists(ctx, at.database); err != nil || !known {
+		return // what is wrong is said already
+	}
+	book, err := record.Open(ctx, at.database, record.Options{Now: time.Now})
+	if err != nil {
+		p.ill(err.Error(), waybill.HintOf(err))
+		return
+	}
+	list, err := book.NodesSeen(ctx, true)
+	if err = errors.Join(err, book.Close()); err != nil {
+		p.ill(err.Error(), waybill.HintOf(err))
+		return
+	}
+	now, working := time.Now(), 0
+	for _, n := range list {
+		switch state := n.State(); {
+		case state == "working" && n.Trouble == "":
+			working++
+			p.fine("%s since %s (%s, epoch %d, %s); in hand: %s, %s, %s", n.Words(now), n.StartedAt.Local().Format(time.DateTime), n.Address, n.Epoch,
+				n.Version, count(n.Items, "item", "items"), count(n.Runs, "run", "runs"), count(n.Effects, "effect", "effects"))
+		case state == "lost":
+			p.note(n.Words(now), "if it should work, look at its log and start it again; nothing of its work is lost")
+		case state == "working":
+			p.note(n.Words(now), "start it again with a program that can load the workspace")
+		}
+	}
+	if working == 0 {
+		p.note("no node works on the book now", "start one with: waybill serve")
 	}
 }
 
