@@ -19,11 +19,10 @@ func TestTheBookKeepsItsPromisesThroughAPooler(t *testing.T) {
 	if testing.Short() {
 		t.Skip("through a pooler in the full run")
 	}
-	pooled, direct := pgtest.Pooled(t)
+	pooled, _ := pgtest.Pooled(t)
 	database := pooled[len("postgres:///"):strings.Index(pooled, "?")]
 	recordtest.Run(t, func(t *testing.T) *record.Book {
 		t.Helper()
-		_ = direct
 		if _, err := pgtest.Shared(t).Query(t.Context(), database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"); err != nil {
 			t.Fatal(err)
 		}

@@ -97,11 +97,8 @@ type Server struct {
 	lists   Lists
 	desk    Desk
 	jobs    Jobs
-<<<<<<< HEAD
 	persons Persons
-=======
 	nodes   Nodes
->>>>>>> 5df8be7 (show, cmd, record: nodes are seen; a book has one key, whoever starts first)
 	names   Names
 	changes Changes
 	access  *Access
@@ -131,11 +128,7 @@ func New(o Options) (*Server, error) {
 	}
 	https := strings.HasPrefix(o.PublicURL, "https://")
 	s := &Server{
-<<<<<<< HEAD
-		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, persons: o.Persons, names: &remembered{Names: o.Names}, changes: o.Changes,
-=======
-		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, nodes: o.Nodes, names: &remembered{Names: o.Names}, changes: o.Changes,
->>>>>>> 5df8be7 (show, cmd, record: nodes are seen; a book has one key, whoever starts first)
+		reader: o.Reader, lists: o.Lists, desk: o.Desk, jobs: o.Jobs, persons: o.Persons, nodes: o.Nodes, names: &remembered{Names: o.Names}, changes: o.Changes,
 		access: newAccess(o, https), ready: o.Ready, paused: o.Paused, metrics: o.Metrics, now: o.Now, log: o.Log, https: https,
 		stop: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}

@@ -29,6 +29,17 @@ if ! postgres; then
 	fi
 	postgres || missing+=("the tests on PostgreSQL: no initdb, and it could not be installed; install the package postgresql")
 fi
+pooler() { [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1; }
+if ! pooler; then
+	echo "test: pgBouncer is missing; installing it from the distribution's packages"
+	if command -v apt-get >/dev/null 2>&1; then
+		sudo=""
+		if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
+		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends pgbouncer; } >/dev/null 2>&1 || true
+	fi
+	pooler || missing+=("the tests through a pooler: no pgBouncer, and it could not be installed; install the package pgbouncer")
+fi
+if pooler; then export WAYBILL_TEST_POOLER=required; fi
 export WAYBILL_TEST_POSTGRES=required
 if ! postgres; then export WAYBILL_TEST_POSTGRES=absent; fi
 

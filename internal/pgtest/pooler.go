@@ -26,7 +26,7 @@ cd /; rm -rf "$dir"
 
 // Pooled gives a test an empty database of its own, and its address behind a pgBouncer that hands connections out by
 // transaction, beside that of the server itself. Few connections are shared by all, so that each transaction gets whichever
-// is free. Where there is no pgBouncer the test is skipped, saying so; with WAYBILL_TEST_POSTGRES=required it fails.
+// is free. Where there is no pgBouncer the test is skipped, saying so; with WAYBILL_TEST_POOLER=required it fails.
 func Pooled(tb testing.TB) (pooled, direct string) {
 	tb.Helper()
 	s := shared(tb)
@@ -36,7 +36,7 @@ func Pooled(tb testing.TB) (pooled, direct string) {
 		_, err = os.Stat(bin)
 	}
 	if err != nil {
-		if os.Getenv(required) == "required" {
+		if os.Getenv("WAYBILL_TEST_POOLER") == "required" {
 			tb.Fatalf("no pgBouncer for the test: install the package pgbouncer: %v", err)
 		}
 		tb.Skipf("no pgBouncer for the test: install the package pgbouncer: %v", err)
