@@ -1,8 +1,11 @@
 package killtest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,14 +47,15 @@ func TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrD
 		n.start()
 		go func() { got <- n.load(done, 10+i) }() // the flow's lane is of the first nine letters of an id
 	}
-	time.Sleep(3 * time.Second)
+	under := time.Duration(number("WAYBILL_UNDER", 3)) * time.Second // each stretch of load
+	time.Sleep(under)
 	nodes[0].kill()
 	nodes[1].signal(syscall.SIGSTOP)
 	time.Sleep(time.Duration(number("WAYBILL_STILL", 45)) * time.Second) // past its lease
 	nodes[1].signal(syscall.SIGCONT)
-	time.Sleep(3 * time.Second)
+	time.Sleep(under)
 	pgtest.Shared(t).Restart(t)
-	time.Sleep(3 * time.Second)
+	time.Sleep(under)
 	close(done)
 	var accepted []string
 	for range nodes {
@@ -64,4 +68,47 @@ func TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrD
 	a.check(p, accepted, nodes[2].unknown())
 	nodes[1].stop()
 	nodes[2].stop()
+}
+
+// TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing ends every connection to the database, again and again, while two nodes
+// work under load: each is cut off in the middle of whatever it was writing, also between a commit and its answer.
+func TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing(t *testing.T) {
+	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
+		t.Skip("killed in the full run")
+	}
+	kills, seed := number("WAYBILL_BACKENDS", 40), uint64(number("WAYBILL_SEED", 7))
+	rnd := rand.New(rand.NewPCG(seed, 3)) // repeatable
+	p := newProvider(t, seed)
+	dsn := pgtest.Database(t)
+	book := dsn[strings.LastIndex(dsn, "=")+1:]
+	a := newRig(t, p.Address, "WAYBILL_DATABASE="+dsn, "WAYBILL_KEY_FILE="+filepath.Join(t.TempDir(), "waybill.key"))
+	nodes := []*rig{a, a.another(p.Address)}
+	done, got := make(chan struct{}), make(chan []string, len(nodes))
+	for i, n := range nodes {
+		n.start()
+		go func() { got <- n.load(done, 20+i) }()
+	}
+	ended := 0
+	for range kills {
+		time.Sleep(time.Duration(100+rnd.IntN(700)) * time.Millisecond)
+		list, err := pgtest.Shared(t).Query(t.Context(), "postgres",
+			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '"+book+"'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended += len(list)
+	}
+	close(done)
+	var accepted []string
+	for range nodes {
+		accepted = append(accepted, <-got...)
+	}
+	p.Calm()
+	for deadline := time.Now().Add(4 * time.Minute); !nodes[1].rested(len(accepted)) && time.Now().Before(deadline); {
+		time.Sleep(500 * time.Millisecond)
+	}
+	t.Attr("size", fmt.Sprintf("%d times, %d connections", kills, ended))
+	a.check(p, accepted, nodes[1].unknown())
+	nodes[0].stop()
+	nodes[1].stop()
 }

@@ -43,7 +43,13 @@ func claims() []claim {
 			"TestANodeCutOffFromTheBookBeginsNothingAndLosesNothing", "TestANodeThatStandsStillPastItsLeaseDoublesNothing",
 			"TestANodeThatWakesBetweenSentAndTheFirstByteSendsNothing", "TestClocksThatAreOffByMinutesDoNoHarm",
 		), nil},
-		{"P3", "./internal/killtest", exactly("TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrDoubled"), nil},
+		{"P3", "./internal/killtest", exactly("TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrDoubled"), []string{"WAYBILL_UNDER=60"}},
+		{"P3", "./internal/killtest", exactly("TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing"), []string{"WAYBILL_BACKENDS=1000"}},
+		{"P1", "./record", exactly("TestTheBookKeepsItsPromisesThroughAPooler", "TestNodesBehindAPoolerWorkOnOneBook"), nil},
+		{"P3", "./engine", exactly(
+			"TestWhatAKilledNodeHadNotSentIsTakenOnWithinSeconds", "TestOneNodeAtATimeUsesARefreshTokenThatRotates",
+			"TestNodesThatAllLoseSightOfTheBookAreNotCalledLostByTheFirstThatComesBack",
+		), nil},
 		{"P3", "./engine", exactly("TestARestoredBookSendsNothingTwice"), nil},
 		{"P3", "./engine", exactly(
 			"TestWhatAWrongMappingWroteToManyObjectsIsPutBack", "TestAReplayNeverSendsAgainWhatWasConfirmedWithTheSameValues",
