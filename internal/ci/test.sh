@@ -52,6 +52,7 @@ $GO test -timeout 20m ./... || status=1
 # The book's own suite runs on PostgreSQL above; the whole engine over it takes long and is run with WAYBILL_TEST_POSTGRES_WHOLE=1.
 if postgres && [ "${WAYBILL_TEST_POSTGRES_WHOLE:-}" = 1 ]; then
 	WAYBILL_TEST_DATABASE=postgres $GO test -short -timeout 60m ./engine || status=1
+	$GO test -timeout 30m -run ThroughAPooler ./record || status=1
 fi
 # The official SDKs stay out of the product: they live in a module of their own.
 if [ -f test/contract/go.mod ]; then
