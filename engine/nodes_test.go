@@ -92,7 +92,7 @@ func (c *cluster) join(name string, skew time.Duration) *node {
 		},
 		Secret: engine.SecretsOf(c.secrets),
 		Keep:   func(name, value string) error { c.secrets[name] = value; return nil },
-		Fresh:  func(name string) (string, bool) { value, ok := c.secrets[name]; return value, ok },
+		Fresh:  engine.SecretsOf(c.secrets),
 		Seal:   func(_ string, clear []byte) []byte { return clear },
 		Unseal: func(_ string, sealed []byte) ([]byte, error) { return sealed, nil },
 		Caller: &deliver.Caller{Transport: &line{c.rig, n.life, c.world.RoundTripper()}, Redact: func(b []byte) []byte {

@@ -41,7 +41,10 @@ func (e *Engine) turnToRenew(connection, secret string) (*deliver.Turn, error) {
 		return nil, err
 	}
 	turn := &deliver.Turn{Done: func(got *deliver.Renewal) { e.endTurn(name, epoch, got) }}
-	turn.Last.Refresh, _ = e.o.Fresh(sealed)
+	if turn.Last.Refresh, err = e.o.Fresh(sealed); err != nil {
+		turn.Done(nil)
+		return nil, err
+	}
 	var last deliver.Renewal
 	if clear, err := e.o.Unseal(name, left); err == nil && json.Unmarshal(clear, &last) == nil && last.Refresh == turn.Last.Refresh {
 		turn.Last = last // else somebody signed in anew

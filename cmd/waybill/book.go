@@ -237,11 +237,16 @@ func (o *opened) readSecret(name string) (string, error) {
 }
 
 // fresh is secret as the book has it this moment.
-func (o *opened) fresh(name string) (string, bool) {
+func (o *opened) fresh(name string) (string, error) {
+	value, err := o.readSecret(name)
+	if err != nil {
+		return "", err
+	}
 	o.mu.Lock()
-	delete(o.secrets, name)
+	o.secrets[name] = clear{value: value, at: time.Now()}
 	o.mu.Unlock()
-	return o.secret(name)
+	o.redact.Learn(name, value)
+	return value, nil
 }
 
 // setSecret seals a value; it is used from the next call on.
