@@ -101,6 +101,7 @@ type Overview struct {
 	Done      int // runs ended since
 	Stopped   int
 	Blocked   int       // runs and items now on a person's list
+	Asks      int       // questions now that wait for a person's answer
 	Unknown   int       // effects whose outcome is not known, now
 	Late      int       // runs past the time their flow promises
 	Problems  []Problem // open, worst first, at most 5

@@ -119,7 +119,7 @@ func undo(a *Action) string {
 	if a.Undo.Do != "" {
 		return "It is undone by another action: " + a.Undo.Do + "."
 	}
-	return "Cannot be undone. " + a.Undo.Cannot
+	return "Cannot be undone from here. " + a.Undo.Cannot
 }
 
 func (m *Manifest) proof() string {

@@ -137,7 +137,7 @@ func (p *PlannedEffect) Undoing() string {
 	case u.Do != "":
 		return "can be undone by " + p.Connection + "." + u.Do
 	case u.Cannot != "":
-		return "cannot be undone: " + u.Cannot
+		return "cannot be undone from here. " + u.Cannot
 	default:
 		return "cannot be undone: what was there before is not kept"
 	}

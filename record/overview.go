@@ -54,6 +54,11 @@ func (tx *Tx) standsNow(o *waybill.Overview) error {
 		}
 		*to += total(by)
 	}
+	asks, _, err := one(tx, "SELECT count(*) FROM asks WHERE state = 'open'", num0)
+	if err != nil {
+		return err
+	}
+	o.Asks = int(asks)
 	late, _, err := one(tx, "SELECT count(*) FROM runs WHERE due_by > 0 AND ended_at = 0 AND due_by < $1", num0, tx.now)
 	o.Late = int(late)
 	return err

@@ -24,6 +24,7 @@ type apiOverview struct {
 	Done      int          `json:"done"`
 	Stopped   int          `json:"stopped"`
 	Blocked   int          `json:"blocked" doc:"on a person's list now"`
+	Asks      int          `json:"asks" doc:"questions that wait for an answer now"`
 	Unknown   int          `json:"unknown" doc:"effects whose outcome is not known, now"`
 	Late      int          `json:"late"`
 	Problems  []apiProblem `json:"problems"`
@@ -41,7 +42,7 @@ type apiFlow struct {
 func apiOverviewOf(o *waybill.Overview) *apiOverview {
 	out := &apiOverview{
 		Since: o.Since, Received: o.Received, Duplicate: o.Duplicate, NotUsed: o.NotUsed, Rejected: o.Rejected, Events: o.Events, Working: o.Working,
-		Waiting: o.Waiting, Done: o.Done, Stopped: o.Stopped, Blocked: o.Blocked, Unknown: o.Unknown, Late: o.Late,
+		Waiting: o.Waiting, Done: o.Done, Stopped: o.Stopped, Blocked: o.Blocked, Asks: o.Asks, Unknown: o.Unknown, Late: o.Late,
 		Problems: []apiProblem{}, Flows: []apiFlow{},
 	}
 	for _, f := range o.Flows {

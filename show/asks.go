@@ -174,7 +174,7 @@ func (s *Server) undoLine(e waybill.Effect) (line string, safe bool) {
 	case card.UndoneBy != "":
 		return "Can be undone: " + say.Action(e.Connection, card.UndoneBy), true
 	case card.Cannot != "":
-		return "Cannot be undone. " + strings.TrimSuffix(card.Cannot, "."), false
+		return "Cannot be undone from here. " + strings.TrimSuffix(card.Cannot, "."), false
 	default:
 		return "Cannot be undone: its step does not keep what was there before", false
 	}

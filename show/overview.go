@@ -91,7 +91,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if o.Restored.Paused() {
 		p.Restored, p.Unknown, p.Resume = o.Restored.Words(), o.Unknown, s.buttonsFor(r.Context(), restoredObject)
 	}
-	if o.Received == 0 && o.Events == 0 && o.Blocked == 0 && len(o.Problems) == 0 {
+	if o.Received == 0 && o.Events == 0 && o.Blocked+o.Asks == 0 && len(o.Problems) == 0 {
 		p.First = s.firstSteps(o, conns)
 	}
 	series := func(pick func(waybill.HourFigures) int) []int {
@@ -112,7 +112,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 		},
 		{"Waiting", o.Waiting + o.Working, "/events?state=waiting", "waiting", waitingNote(o), nil},
 		{
-			"Needs a person", o.Blocked, "/events?state=blocked", "person", personNote(o),
+			"Needs a person", o.Blocked + o.Asks, personPage(o), "person", personNote(o),
 			series(func(h waybill.HourFigures) int { return h.Blocked }),
 		},
 	}
@@ -137,10 +137,22 @@ func personNote(o *waybill.Overview) string {
 	if o.Unknown > 0 {
 		return count(o.Unknown, "outcome is unknown", "outcomes are unknown")
 	}
-	if o.Blocked == 0 {
+	switch {
+	case o.Blocked+o.Asks == 0:
 		return "nothing to do"
+	case o.Asks > 0:
+		return count(o.Asks, "question waits for an answer", "questions wait for an answer")
+	default:
+		return "stands still until then"
 	}
-	return "stands still until then"
+}
+
+// personPage is where what needs a person is listed: questions alone are on the page already.
+func personPage(o *waybill.Overview) string {
+	if o.Blocked == 0 && o.Asks > 0 {
+		return "/problems"
+	}
+	return "/events?state=blocked"
 }
 
 // mood is the tone of the first page's sentence.
@@ -151,7 +163,7 @@ func mood(o *waybill.Overview) tone {
 		}
 	}
 	switch {
-	case o.Blocked > 0:
+	case o.Blocked+o.Asks > 0:
 		return tonePerson
 	case o.Unknown > 0:
 		return toneUnknown

@@ -13,7 +13,7 @@ import (
 // A system that is out, an open problem whose cause is an outage, is said first: it holds up the flows that need it. What
 // waits for a person is said whether or not the flows work.
 func Sentence(o waybill.Overview) string {
-	if len(o.Flows) == 0 && o.Received == 0 && o.Blocked == 0 {
+	if len(o.Flows) == 0 && o.Received == 0 && o.Blocked+o.Asks == 0 {
 		return "Nothing is set up yet. Add a flow, and what happens will show here."
 	}
 	return working(o) + " " + needs(o)
@@ -22,8 +22,8 @@ func Sentence(o waybill.Overview) string {
 // needs is the second part: what waits for a person, and if nothing does, the next thing worth knowing.
 func needs(o waybill.Overview) string {
 	switch {
-	case o.Blocked > 0:
-		return count(o.Blocked, "thing needs a person.", "things need a person.")
+	case o.Blocked+o.Asks > 0:
+		return count(o.Blocked+o.Asks, "thing needs a person.", "things need a person.")
 	case o.Unknown > 0:
 		return count(o.Unknown, "answer was lost: it may or may not have happened.",
 			"answers were lost: they may or may not have happened.")

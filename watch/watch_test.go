@@ -313,6 +313,11 @@ func TestTheSentenceSaysHowThePlaceIs(t *testing.T) {
 			"Both flows are working. 1 thing needs a person.",
 		},
 		{
+			"a question waits, and a run stands still",
+			waybill.Overview{Flows: flows(2), Received: 1, Blocked: 1, Asks: 2},
+			"Both flows are working. 3 things need a person.",
+		},
+		{
 			"an answer was lost",
 			waybill.Overview{Flows: flows(2), Received: 1, Unknown: 1, Late: 1},
 			"Both flows are working. 1 answer was lost: it may or may not have happened.",

@@ -91,7 +91,7 @@ func (b *bookFigures) Collect(ch chan<- prometheus.Metric) {
 	for what, n := range map[string]int{
 		"received": o.Received, "duplicate": o.Duplicate, "not_used": o.NotUsed, "rejected": o.Rejected,
 		"events": o.Events, "working": o.Working, "waiting": o.Waiting, "done": o.Done, "stopped": o.Stopped, "blocked": o.Blocked,
-		"unknown": o.Unknown, "late": o.Late,
+		"unknown": o.Unknown, "late": o.Late, "asks": o.Asks,
 	} {
 		ch <- prometheus.MustNewConstMetric(figureDesc, prometheus.GaugeValue, float64(n), what)
 	}

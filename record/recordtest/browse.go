@@ -398,10 +398,22 @@ var overviewCases = []testCase{
 			return tx.CountRejections([]waybill.Rejection{{Connection: "payments", Reason: "forged", Count: 4}})
 		})
 		k.raise("k1", waybill.Member{Effect: e.ID})
+		k.do(func(tx *record.Tx) error {
+			if err := tx.PutAsk(&waybill.Question{ID: "ask_1", Run: "run_1", Event: "evt_1"}); err != nil {
+				return err
+			}
+			answered := &waybill.Question{ID: "ask_2", Run: "run_2", Event: "evt_1"}
+			if err := tx.PutAsk(answered); err != nil {
+				return err
+			}
+			answered.State = waybill.AskApproved
+			return tx.CloseAsk(answered)
+		})
 		o := must[*waybill.Overview](k)(k.book.Overview(k.Context(), k.now.Add(-time.Hour)))
 		same(k, "received, duplicate, not used, rejected, events", []int{o.Received, o.Duplicate, o.NotUsed, o.Rejected, o.Events}, []int{5, 1, 1, 4, 7})
 		same(k, "working, waiting, done, stopped, blocked, unknown, late",
 			[]int{o.Working, o.Waiting, o.Done, o.Stopped, o.Blocked, o.Unknown, o.Late}, []int{2, 1, 1, 1, 2, 1, 1})
+		same(k, "questions", o.Asks, 1)
 		same(k, "problem", o.Problems[0].Key, "k1")
 		same(k, "flow", []any{len(o.Flows), o.Flows[0].Flow, o.Flows[0].Done, o.Flows[0].Open, o.Flows[0].Blocked, o.Flows[0].Last.IsZero()},
 			[]any{1, "payment-to-crm", 1, 3, 1, false})
