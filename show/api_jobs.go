@@ -316,7 +316,11 @@ func sayPlan(j *waybill.Job, p *apiJobPlan) []string {
 		}
 	}
 	c := j.Plan.Classes
-	say(c[waybill.ClassBlocked], "1 would repeat or is not known: it is left alone", "%d would repeat or are not known: they are left alone")
+	if j.Kind == waybill.JobPutBack {
+		say(c[waybill.ClassBlocked], "1 cannot be put back or is not known: it is left alone", "%d cannot be put back or are not known: they are left alone")
+	} else {
+		say(c[waybill.ClassBlocked], "1 would repeat or is not known: it is left alone", "%d would repeat or are not known: they are left alone")
+	}
 	say(c[waybill.ClassFails], "1 would fail again, its cause is still there: it is left as it is", "%d would fail again, their cause is still there: they are left as they are")
 	say(c[waybill.ClassChanged], "1 was done with other values: it is overwritten only if you say so", "%d were done with other values: they are overwritten only if you say so")
 	say(c[waybill.ClassNew], "1 would be done", "%d would be done")

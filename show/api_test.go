@@ -97,6 +97,14 @@ func TestAProgramPressesAButtonWithItsOwnNameAndExactNumbers(t *testing.T) {
 	}
 }
 
+func TestWhoeverIsNotSignedInIsToldSoAsADocument(t *testing.T) {
+	p := open(t, showtest.Empty())
+	res := p.ask(t, http.MethodPost, "/nothing-here", "")
+	if body := text(t, res); res.StatusCode != http.StatusUnauthorized || res.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(body, "nobody is signed in") {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
+
 func TestHealthIsForAnybodyAndSaysNoReason(t *testing.T) {
 	p := open(t, showtest.Empty(), func(o *show.Options) {
 		o.Ready = func(context.Context) error { return errors.New("secret path /var/lib/x") }

@@ -94,9 +94,11 @@ func (s *Server) guard(rt route) http.Handler {
 			problem(w, http.StatusUnauthorized, "nobody is signed in", "send a token: Authorization: Bearer wbt_…")
 		case r.Method == http.MethodGet && r.Header.Get("HX-Request") == "":
 			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
-		default:
-			w.Header().Set("HX-Redirect", "/sign-in") // a live page whose session ended
+		case r.Header.Get("HX-Request") != "": // a live page whose session ended
+			w.Header().Set("HX-Redirect", "/sign-in")
 			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			problem(w, http.StatusUnauthorized, "nobody is signed in", "open /sign-in in a browser, or send a token to an address under /api/v1/")
 		}
 	})
 }
