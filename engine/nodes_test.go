@@ -198,11 +198,11 @@ func number(short, full int) int {
 }
 
 func TestNodesOnOneBookComeToTheEndThatOneProcessComesTo(t *testing.T) {
-	each(t, number(1, 6), func(*cluster, *rand.Rand) {})
+	each(t, number(1, 20), func(*cluster, *rand.Rand) {})
 }
 
 func TestAKilledNodesWorkIsTakenOnByTheOthers(t *testing.T) {
-	each(t, number(2, 12), func(c *cluster, rnd *rand.Rand) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
 		victim, at := c.nodes[rnd.IntN(3)], 1+rnd.IntN(8)
 		c.after = func(n int) {
 			if n == at {
@@ -217,7 +217,7 @@ func TestAKilledNodesWorkIsTakenOnByTheOthers(t *testing.T) {
 }
 
 func TestANodeCutOffFromTheBookBeginsNothingAndLosesNothing(t *testing.T) {
-	each(t, number(2, 12), func(c *cluster, rnd *rand.Rand) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
 		victim := c.nodes[rnd.IntN(3)]
 		from, long := time.Duration(rnd.IntN(2000))*time.Millisecond, time.Duration(1+rnd.IntN(180))*time.Second
 		c.v.After(from, func() { victim.cutOff = true })
@@ -226,7 +226,7 @@ func TestANodeCutOffFromTheBookBeginsNothingAndLosesNothing(t *testing.T) {
 }
 
 func TestANodeThatStandsStillPastItsLeaseDoublesNothing(t *testing.T) {
-	each(t, number(2, 12), func(c *cluster, rnd *rand.Rand) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
 		victim := c.nodes[rnd.IntN(3)]
 		from, long := time.Duration(rnd.IntN(2000))*time.Millisecond, time.Duration(1+rnd.IntN(180))*time.Second
 		c.v.After(from, func() { victim.still = true })
@@ -235,7 +235,7 @@ func TestANodeThatStandsStillPastItsLeaseDoublesNothing(t *testing.T) {
 }
 
 func TestANodeThatWakesBetweenSentAndTheFirstByteSendsNothing(t *testing.T) {
-	each(t, number(2, 12), func(c *cluster, rnd *rand.Rand) {
+	each(t, number(2, 60), func(c *cluster, rnd *rand.Rand) {
 		victim, at, n := c.nodes[rnd.IntN(3)], 1+rnd.IntN(20), 0
 		long := time.Duration(1+rnd.IntN(180)) * time.Second
 		victim.before = func() {

@@ -296,6 +296,9 @@ func (r *rig) load(done chan struct{}, round int) (accepted []string) {
 	return accepted
 }
 
+// proof reports whether this is make proof, which takes its time.
+func proof() bool { return os.Getenv("WAYBILL_PROOF") != "" }
+
 func number(name string, otherwise int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
 		return n

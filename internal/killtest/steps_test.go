@@ -15,10 +15,14 @@ import (
 )
 
 // TestKilledAtEveryLabelledStepNothingIsLostOrDoubled ends the process with SIGKILL at each labelled step of the engine, at the
-// first, third and seventh time it is passed (WAYBILL_STEPS times as often for a larger proof), under load.
+// second time it is passed; in a proof at the first, third and seventh (WAYBILL_STEPS times as often for a larger one), under load.
 func TestKilledAtEveryLabelledStepNothingIsLostOrDoubled(t *testing.T) {
-	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
+	if testing.Short() {
 		t.Skip("killed in the full run")
+	}
+	times := []int{2}
+	if proof() {
+		times = []int{1, 3, 7}
 	}
 	p := newProvider(t, 11)
 	r := newRig(t, p.Address)
@@ -27,7 +31,7 @@ func TestKilledAtEveryLabelledStepNothingIsLostOrDoubled(t *testing.T) {
 	kills := 0
 	for round := range rounds {
 		for _, step := range engine.Steps() {
-			for _, nth := range []int{1, 3, 7} {
+			for _, nth := range times {
 				if step == "recovered" { // there must be something to recover
 					nth = 1
 					accepted = append(accepted, r.dies("sent", 6, kills)...)
@@ -91,10 +95,14 @@ func (r *rig) dies(step string, nth, round int) []string {
 // TestASignalEndsTheServerOnlyAfterWhatIsUnderWay sends SIGTERM under load: the process ends by itself within 10 s and leaves no
 // effect whose outcome it did not wait for.
 func TestASignalEndsTheServerOnlyAfterWhatIsUnderWay(t *testing.T) {
-	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
+	if testing.Short() {
 		t.Skip("stopped in the full run")
 	}
-	stops, seed := number("WAYBILL_STOPS", 8), uint64(number("WAYBILL_SEED", 5))
+	usual := 3
+	if proof() {
+		usual = 8
+	}
+	stops, seed := number("WAYBILL_STOPS", usual), uint64(number("WAYBILL_SEED", 5))
 	rnd := rand.New(rand.NewPCG(seed, 2)) // repeatable
 	p := newProvider(t, seed)
 	p.Calm()
@@ -139,7 +147,7 @@ const spine = "df4f443"
 // TestUpgradedUnderLoadNothingIsLostOrDoubled begins on the first version, under load, kills it, stops the next start as an
 // operator does, and goes on with this version on the same book.
 func TestUpgradedUnderLoadNothingIsLostOrDoubled(t *testing.T) {
-	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
+	if testing.Short() {
 		t.Skip("upgraded in the full run")
 	}
 	old := filepath.Join(t.TempDir(), "old")

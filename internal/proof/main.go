@@ -92,7 +92,7 @@ func run(ctx context.Context, large bool, seed int, only, out string) (bool, err
 // try runs a claim's tests and makes a row of each.
 func (c claim) try(ctx context.Context, large bool, seed int) ([]row, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-json", "-count=1", "-timeout", "12h", "-run", c.tests, c.pkg)
-	cmd.Env = append(os.Environ(), "WAYBILL_NODES=1")
+	cmd.Env = append(os.Environ(), "WAYBILL_PROOF=1")
 	if large {
 		cmd.Env = append(cmd.Env, c.large...)
 	}
