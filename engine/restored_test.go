@@ -36,6 +36,7 @@ steps:
 // saved makes a backup of the rig's book.
 func (r *rig) saved() string {
 	r.t.Helper()
+	onlySQLite(r.t, "a database makes its own backups")
 	file := filepath.Join(r.t.TempDir(), "backup.db")
 	if _, err := r.book.Backup(r.t.Context(), file, "test"); err != nil {
 		r.t.Fatal(err)

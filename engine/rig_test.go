@@ -168,6 +168,14 @@ func (r *rig) openBook(dsn string) {
 	}
 }
 
+// onlySQLite leaves a test out where the books of rigs are in PostgreSQL.
+func onlySQLite(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("WAYBILL_TEST_DATABASE") == "postgres" {
+		t.Skip(why)
+	}
+}
+
 // address is where a rig keeps its book: in memory, or in PostgreSQL when WAYBILL_TEST_DATABASE=postgres says so.
 func address(t *testing.T) string {
 	t.Helper()

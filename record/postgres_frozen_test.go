@@ -19,7 +19,7 @@ import (
 // TestAFrozenBackendHoldsNobodyForEverAndNothingIsLost has the server's backends stand still in the middle of what eight callers
 // write: each is told in bounded time that the book is not available, and the book goes on by itself.
 func TestAFrozenBackendHoldsNobodyForEverAndNothingIsLost(t *testing.T) {
-	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // a minute long: make proof runs it
+	if testing.Short() || os.Getenv("WAYBILL_PROOF") == "" { // a minute long: make proof runs it
 		t.Skip("in make proof")
 	}
 	const callers, most = 8, 80 * time.Second

@@ -73,7 +73,7 @@ func TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrD
 // TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing ends every connection to the database, again and again, while two nodes
 // work under load: each is cut off in the middle of whatever it was writing, also between a commit and its answer.
 func TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing(t *testing.T) {
-	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
+	if testing.Short() || !proof() { // minutes long
 		t.Skip("killed in the full run")
 	}
 	kills, seed := number("WAYBILL_BACKENDS", 40), uint64(number("WAYBILL_SEED", 7))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,7 +15,7 @@ import (
 // of an address at once. It tells the others when to come again, also those whose bodies it could not read: it does not look
 // at them. Then it is killed, and all that it accepted happens.
 func TestBeyondCapacityTheServerShedsLosesNothingItAcceptedAndRecoversInSeconds(t *testing.T) {
-	if testing.Short() || os.Getenv("WAYBILL_NODES") == "" { // minutes long: make proof runs it
+	if testing.Short() || !proof() { // minutes long
 		t.Skip("in make proof")
 	}
 	const senders, recovers = 700, 5 * time.Second
