@@ -51,8 +51,11 @@ func TestWhatEachSystemSaysOfItsLimitsIsHeeded(t *testing.T) {
 		{"http", "the older draft", 200, []string{"RateLimit-Remaining", "2", "RateLimit-Reset", "30"}, `{}`, false, 30 * time.Second, 2},
 		{"http", "the usual ones", 200, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1795608010"}, `{}`, false, 10 * time.Second, 0},
 
-		{"hubspot", "ten seconds are used up", 429, []string{"X-HubSpot-RateLimit-Remaining", "0", "X-HubSpot-RateLimit-Interval-Milliseconds", "10000"},
-			`{"status":"error","message":"You have reached your ten_secondly_rolling limit.","errorType":"RATE_LIMIT","policyName":"TEN_SECONDLY_ROLLING","correlationId":"a"}`, true, 10 * time.Second, 0},
+		{
+			"hubspot", "ten seconds are used up", 429,
+			[]string{"X-HubSpot-RateLimit-Remaining", "0", "X-HubSpot-RateLimit-Interval-Milliseconds", "10000"},
+			`{"status":"error","message":"You have reached your ten_secondly_rolling limit.","errorType":"RATE_LIMIT","policyName":"TEN_SECONDLY_ROLLING","correlationId":"a"}`, true, 10 * time.Second, 0,
+		},
 		{"hubspot", "the day is used up", 429, nil, `{"status":"error","message":"You have reached your daily limit.","errorType":"RATE_LIMIT","policyName":"DAILY"}`, true, learnt, 0},
 		{"hubspot", "some are left", 200, []string{"X-HubSpot-RateLimit-Remaining", "3", "X-HubSpot-RateLimit-Interval-Milliseconds", "10000"}, `{"id":"1","results":[]}`, false, 10 * time.Second, 3},
 

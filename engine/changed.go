@@ -48,7 +48,7 @@ func (e *Engine) redoOf(tx *record.Tx, run *waybill.Run) (*redo, error) {
 	r := &redo{last: last, next: a.effect}
 	var class waybill.JobClass
 	class, r.repeats, r.words = flow.Again(last, a.effect.Kind, fingerprintLike(last, a.effect), false)
-	if class != waybill.ClassChanged && !(class == waybill.ClassBlocked && r.repeats) {
+	if class != waybill.ClassChanged && (class != waybill.ClassBlocked || !r.repeats) {
 		return nil, nil
 	}
 	if last.State == waybill.EffectSkipped && run.Mode != waybill.ModeReplay {

@@ -64,7 +64,7 @@ type Options struct {
 	// Fresh is Secret as the book has it this moment, where other nodes may have changed it. Seal and Unseal keep what
 	// nodes share out of sight in the book. All three are needed only with Node, and for refresh tokens that rotate.
 	Fresh  func(name string) (string, error)
-	Seal   func(name string, clear []byte) []byte
+	Seal   func(name string, plain []byte) []byte
 	Unseal func(name string, sealed []byte) ([]byte, error)
 	Caller *deliver.Caller
 	Policy deliver.Policy

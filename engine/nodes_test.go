@@ -94,7 +94,7 @@ func (c *cluster) join(name string, skew time.Duration) *node {
 		Secret: engine.SecretsOf(c.secrets),
 		Keep:   func(name, value string) error { c.secrets[name] = value; return nil },
 		Fresh:  engine.SecretsOf(c.secrets),
-		Seal:   func(_ string, clear []byte) []byte { return clear },
+		Seal:   func(_ string, plain []byte) []byte { return plain },
 		Unseal: func(_ string, sealed []byte) ([]byte, error) { return sealed, nil },
 		Caller: &deliver.Caller{Transport: &line{c.rig, n.life, c.world.RoundTripper()}, Redact: func(b []byte) []byte {
 			if n.before != nil {

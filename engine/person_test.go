@@ -200,7 +200,7 @@ func her(b []byte) bool {
 			if len(inner) <= cut {
 				break
 			}
-			if clear, err := base64.StdEncoding.DecodeString(string(inner[cut : len(inner)-(len(inner)-cut)%4])); err == nil && bytes.Contains(bytes.ToLower(clear), []byte("dipali.everywhere")) {
+			if plain, err := base64.StdEncoding.DecodeString(string(inner[cut : len(inner)-(len(inner)-cut)%4])); err == nil && bytes.Contains(bytes.ToLower(plain), []byte("dipali.everywhere")) {
 				return true
 			}
 		}

@@ -46,7 +46,7 @@ func (e *Engine) turnToRenew(connection, secret string) (*deliver.Turn, error) {
 		return nil, err
 	}
 	var last deliver.Renewal
-	if clear, err := e.o.Unseal(name, left); err == nil && json.Unmarshal(clear, &last) == nil && last.Refresh == turn.Last.Refresh {
+	if plain, err := e.o.Unseal(name, left); err == nil && json.Unmarshal(plain, &last) == nil && last.Refresh == turn.Last.Refresh {
 		turn.Last = last // else somebody signed in anew
 	}
 	return turn, nil
@@ -56,8 +56,8 @@ func (e *Engine) turnToRenew(connection, secret string) (*deliver.Turn, error) {
 func (e *Engine) endTurn(name string, epoch int64, got *deliver.Renewal) {
 	var leave []byte
 	if got != nil {
-		if clear, err := json.Marshal(got); err == nil {
-			leave = e.o.Seal(name, clear)
+		if plain, err := json.Marshal(got); err == nil {
+			leave = e.o.Seal(name, plain)
 		}
 	}
 	err := e.book.Do(context.Background(), func(tx *record.Tx) error { return tx.EndTurn(name, epoch, leave) })

@@ -141,8 +141,10 @@ func TestAValueThatCannotBeReadIsToldOnce(t *testing.T) {
 		`  - {id: ok, ask: "Ok?", who: finance-ops, within: soon, no_answer: end}`,
 		`  - {id: ok, do: crm.deal.update, release: {by_hand: lots}, with: {id: "1", stage: closedwon}}`,
 	} {
-		_, faults := load(t, with(t, map[string]string{"flows/payment-to-crm.yaml": strings.TrimRight(flow, "\n") + "\n" + step + "\n",
-			"waybill.yaml": strings.Replace(string(base["waybill.yaml"].Data), "email: finance@example.com", "email: finance@example.com, people: [asha]", 1)}))
+		_, faults := load(t, with(t, map[string]string{
+			"flows/payment-to-crm.yaml": strings.TrimRight(flow, "\n") + "\n" + step + "\n",
+			"waybill.yaml":              strings.Replace(string(base["waybill.yaml"].Data), "email: finance@example.com", "email: finance@example.com, people: [asha]", 1),
+		}))
 		if len(faults) != 1 || faults[0].Code != "E106" {
 			t.Errorf("%s: want one fault, got:\n%s", step, listed(faults))
 		}

@@ -81,9 +81,9 @@ type opened struct {
 	erasing sync.Mutex
 	newKey  bool // the key file was created just now
 	mu      sync.Mutex
-	secrets map[string]clear  // by sealed name, as far as they were read
-	fixed   map[string]string // the made-up secrets of offline connections
-	shared  bool              // other nodes may change the secrets
+	secrets map[string]readSecret // by sealed name, as far as they were read
+	fixed   map[string]string     // the made-up secrets of offline connections
+	shared  bool                  // other nodes may change the secrets
 }
 
 // openBook opens the book and its key. A key is created only together with an empty book: with any other book a missing
@@ -96,7 +96,7 @@ func (m *Main) openBook(ctx context.Context, p place, env string) (*opened, erro
 	if err := os.MkdirAll(filepath.Dir(p.beside), 0o700); err != nil {
 		return nil, fmt.Errorf("make the book's folder: %w", err)
 	}
-	o := &opened{redact: secret.NewRedactor(), secrets: map[string]clear{}, erased: p.erasedFile()}
+	o := &opened{redact: secret.NewRedactor(), secrets: map[string]readSecret{}, erased: p.erasedFile()}
 	o.ids = waybill.NewIDs(time.Now, nil)
 	key, err := os.ReadFile(p.keyFile)
 	switch {
@@ -183,8 +183,8 @@ const rereadSecrets = 2 * time.Second
 // readSecretWithin is how long a secret is tried to be read: senders wait for it.
 const readSecretWithin = 5 * time.Second
 
-// clear is a secret's value as it was read; empty when there is none.
-type clear struct {
+// readSecret is a secret's value as it was read; empty when there is none.
+type readSecret struct {
 	value string
 	at    time.Time
 }
@@ -243,7 +243,7 @@ func (o *opened) fresh(name string) (string, error) {
 		return "", err
 	}
 	o.mu.Lock()
-	o.secrets[name] = clear{value: value, at: time.Now()}
+	o.secrets[name] = readSecret{value: value, at: time.Now()}
 	o.mu.Unlock()
 	o.redact.Learn(name, value)
 	return value, nil

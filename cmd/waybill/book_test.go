@@ -15,7 +15,7 @@ func TestASecretThatWasReadIsUsedWhileTheBookCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &opened{redact: secret.NewRedactor(), secrets: map[string]clear{}, shared: true, ids: waybill.NewIDs(time.Now, nil)}
+	o := &opened{redact: secret.NewRedactor(), secrets: map[string]readSecret{}, shared: true, ids: waybill.NewIDs(time.Now, nil)}
 	if o.keys, err = secret.OpenKeyring(key); err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,7 @@ func (r *rig) garbage(c *http.Client) (int, http.Header) {
 }
 
 func wantRetryAfter(t *testing.T, status int, head http.Header) {
+	t.Helper()
 	if head.Get("Retry-After") == "" {
 		t.Errorf("%d without a Retry-After", status)
 	}

@@ -58,8 +58,10 @@ var longCases = []testCase{
 		pair := waybill.Pairing{Type: "customer", ConnA: "crm", IDA: long("1"), ConnB: "erp", IDB: long("b")}
 		k.do(func(tx *record.Tx) error { return tx.Pair(pair) })
 		k.read(func(tx *record.Tx) error {
-			same(k, "subject", []bool{must[*waybill.Subject](k)(tx.SubjectBy("customer", alias("1"))) != nil,
-				must[*waybill.Subject](k)(tx.SubjectBy("customer", alias("2"))) != nil}, []bool{true, false})
+			same(k, "subject", []bool{
+				must[*waybill.Subject](k)(tx.SubjectBy("customer", alias("1"))) != nil,
+				must[*waybill.Subject](k)(tx.SubjectBy("customer", alias("2"))) != nil,
+			}, []bool{true, false})
 			there, found, err := tx.PairedID("customer", "crm", long("1"), "erp")
 			same(k, "the other side's id", []any{there == long("b"), found, err}, []any{true, true, nil})
 			back, found, err := tx.PairedID("customer", "erp", long("b"), "crm")
