@@ -96,7 +96,7 @@ func (w *World) answer(a *act, c call) reply {
 	f, struck := w.strike(a.name, CallFaults, a.action, c.action, c.path, c.method+" "+c.path)
 	if struck {
 		a.scope["fault"] = map[string]any{"kind": string(f.Kind), "seconds": int64(f.RetryAfter / time.Second)}
-		if r, done := a.before(f, route); done {
+		if r, done := a.before(f, route, c); done {
 			return r
 		}
 	}
@@ -136,7 +136,7 @@ func glance(c call) any {
 }
 
 // before plays the faults that leave the account untouched.
-func (a *act) before(f Fault, route *connector.SimRoute) (reply, bool) {
+func (a *act) before(f Fault, route *connector.SimRoute, c call) (reply, bool) {
 	switch f.Kind {
 	case RateLimited:
 		r := a.refuse("rate_limited", http.StatusTooManyRequests, complaint{})
@@ -161,10 +161,28 @@ func (a *act) before(f Fault, route *connector.SimRoute) (reply, bool) {
 		if route.Declined == nil {
 			return reply{}, false
 		}
-		return a.write(route.Declined), true
+		return a.decline(route, c)
 	default:
 		return reply{}, false
 	}
+}
+
+// decline refuses a call for reasons of its business. With a key that is honoured the refusal is an answer like any other: it
+// is given again to every repeat, and a key that was answered already gets that answer.
+func (a *act) decline(route *connector.SimRoute, c call) (reply, bool) {
+	key := ""
+	if route.Once {
+		key = c.header.Get(a.sim.Once.Header)
+	}
+	if key == "" {
+		return a.write(route.Declined), true
+	}
+	if kept, ok := a.once[key]; ok && a.now.Before(kept.until) {
+		return reply{}, false
+	}
+	r := a.write(route.Declined)
+	a.keep(key, hash(c.method, c.path, string(c.body)), r)
+	return r, true
 }
 
 // handle checks a call as the provider does, takes the route's steps and renders its answer.
@@ -216,14 +234,19 @@ func (a *act) handle(route *connector.SimRoute, c call, failing bool) reply {
 		if failing && a.sim.Once.Errors {
 			kept = a.refuse("error", http.StatusInternalServerError, complaint{})
 		}
-		life := a.sim.Once.Life
-		if life == 0 {
-			life = 10 * 365 * 24 * time.Hour
-		}
-		a.forgetKeys()
-		a.once[key] = keptAnswer{fingerprint: fingerprint, reply: kept, ready: a.now, until: a.now.Add(life)}
+		a.keep(key, fingerprint, kept)
 	}
 	return r
+}
+
+// keep keeps an answer, to be given again for its key.
+func (a *act) keep(key, fingerprint string, r reply) {
+	life := a.sim.Once.Life
+	if life == 0 {
+		life = 10 * 365 * 24 * time.Hour
+	}
+	a.forgetKeys()
+	a.once[key] = keptAnswer{fingerprint: fingerprint, reply: r, ready: a.now, until: a.now.Add(life)}
 }
 
 // forgetKeys drops keys past their life once there are many.
