@@ -208,13 +208,20 @@ func (w *world) tells(what string) bool {
 	return false
 }
 
-// judgeOrder looks for an older fact that was written over a newer one which was known to be written.
+// judgeOrder looks for an older fact that was written over a newer one which was known to be written. Effects of the same
+// content cannot be told apart by what the system was asked: whoever wrote may have been the newest of them, and what stands
+// there the oldest.
 func (w *world) judgeOrder(b *book, say func(kind, format string, args ...any)) {
-	by := map[string]*waybill.Effect{}
+	by := map[string][]*waybill.Effect{} // oldest fact first
 	for i := range b.effects {
 		eff := &b.effects[i]
 		if eff.Kind == waybill.KindState && eff.State == waybill.EffectConfirmed && eff.Object.Key != "" {
-			by[w.whatOf(eff)] = eff
+			what := w.whatOf(eff)
+			at := slices.IndexFunc(by[what], func(other *waybill.Effect) bool { return deliver.Older(eff.Order, other.Order) })
+			if at < 0 {
+				at = len(by[what])
+			}
+			by[what] = slices.Insert(by[what], at, eff)
 		}
 	}
 	newest := map[string]*waybill.Effect{}
@@ -222,17 +229,18 @@ func (w *world) judgeOrder(b *book, say func(kind, format string, args ...any)) 
 		if x.Did == "unchanged" {
 			continue
 		}
-		eff := by[w.calls[x.call].what]
-		if eff == nil {
+		alike := by[w.calls[x.call].what]
+		if len(alike) == 0 {
 			continue
 		}
+		stands, eff := alike[0], alike[len(alike)-1]
 		object := eff.Connection + " " + eff.Object.Type + " " + eff.Object.Key
 		last := newest[object]
 		if last != nil && last.ID != eff.ID && deliver.Older(eff.Order, last.Order) && !last.SettledAt.After(eff.SentAt) {
 			say(Disorder, "%s.%s wrote an older fact (%s) over a newer one (%s)", eff.Connection, eff.Action, eff.ID, last.ID)
 		}
-		if last == nil || deliver.Older(last.Order, eff.Order) {
-			newest[object] = eff
+		if last == nil || deliver.Older(last.Order, stands.Order) {
+			newest[object] = stands
 		}
 	}
 }
