@@ -9,36 +9,23 @@ browser() {
 	for c in chromium chromium-browser google-chrome; do command -v "$c" >/dev/null 2>&1 && return 0; done
 	return 1
 }
-if ! browser; then
-	echo "test: Chromium is missing; installing it from the distribution's packages"
-	if command -v apt-get >/dev/null 2>&1; then
-		sudo=""
-		if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
-		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 || true
-	fi
-	browser || missing+=("the browser tests of show (pages in Chromium): no Chromium, and it could not be installed; install the package chromium")
-fi
-
 postgres() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1; }
-if ! postgres; then
-	echo "test: PostgreSQL is missing; installing it from the distribution's packages"
-	if command -v apt-get >/dev/null 2>&1; then
-		sudo=""
-		if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
-		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends postgresql; } >/dev/null 2>&1 || true
-	fi
-	postgres || missing+=("the tests on PostgreSQL: no initdb, and it could not be installed; install the package postgresql")
-fi
 pooler() { [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null 2>&1; }
-if ! pooler; then
-	echo "test: pgBouncer is missing; installing it from the distribution's packages"
+
+# need CHECK NAME PACKAGE TESTS: installs what CHECK does not find, or says which tests do not run.
+need() {
+	"$1" && return
+	echo "test: $2 is missing; installing it from the distribution's packages"
 	if command -v apt-get >/dev/null 2>&1; then
-		sudo=""
+		local sudo=""
 		if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
-		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends pgbouncer; } >/dev/null 2>&1 || true
+		{ $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$3"; } >/dev/null 2>&1 || true
 	fi
-	pooler || missing+=("the tests through a pooler: no pgBouncer, and it could not be installed; install the package pgbouncer")
-fi
+	"$1" || missing+=("$4: no $2, and it could not be installed; install the package $3")
+}
+need browser Chromium chromium "the browser tests of show (pages in Chromium)"
+need postgres PostgreSQL postgresql "the tests on PostgreSQL"
+need pooler pgBouncer pgbouncer "the tests through a pooler"
 if pooler; then export WAYBILL_TEST_POOLER=required; fi
 export WAYBILL_TEST_POSTGRES=required
 if ! postgres; then export WAYBILL_TEST_POSTGRES=absent; fi
