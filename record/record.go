@@ -51,9 +51,9 @@ type Book struct {
 	// commit is the session's commit; a test puts a failing one in its place.
 	commit func(session) error
 
-	mu            sync.Mutex        // held while a batch runs, and by readers of a book in memory
-	places        map[[2]int]string // texts that the writer has made
+	mu            sync.Mutex // held while a batch runs, and by readers of a book in memory
 	effectWithRun string
+	places        sync.Map    // texts by how many places they have; readers make them as well
 	w             session     // nil after a failure, until it could be opened again
 	closed        bool        // under mu and closing
 	failed        atomic.Bool // what was to be written last was not kept

@@ -137,9 +137,8 @@ func (tx *Tx) expectNew(miss func() error, text string, args ...any) (serial int
 // places are n times as many places for values as a row has: ($1, $2), ($3, $4).
 func (tx *Tx) places(n, width int) string {
 	key := [2]int{n, width}
-	text, ok := tx.book.places[key]
-	if ok {
-		return text
+	if text, ok := tx.book.places.Load(key); ok {
+		return text.(string) //nolint:forcetypeassert // only texts are stored
 	}
 	var b strings.Builder
 	for i := range n * width {
@@ -154,10 +153,7 @@ func (tx *Tx) places(n, width int) string {
 		fmt.Fprintf(&b, "$%d", i+1)
 	}
 	b.WriteString(")")
-	if tx.book.places == nil {
-		tx.book.places = map[[2]int]string{}
-	}
-	tx.book.places[key] = b.String()
+	tx.book.places.Store(key, b.String())
 	return b.String()
 }
 
