@@ -2,6 +2,7 @@ package waybill
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -37,19 +38,26 @@ type Node struct {
 // silent is after how long without a beat people are told so.
 const silent = 5 * time.Second
 
-// Words say how a node stands, in a sentence for people.
+// Words say how a node stands, in a sentence for people, with times in the zone of now.
 func (n Node) Words(now time.Time) string {
-	ago := func(t time.Time) string { return now.Sub(t).Round(time.Second).String() }
+	ago := func(t time.Time) string {
+		d := now.Sub(t)
+		if d < time.Minute {
+			return fmt.Sprintf("%d s", int(d.Seconds()))
+		}
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	gone := n.GoneAt.In(now.Location()).Format(time.TimeOnly)
 	switch state := n.State(); {
 	case state == "lost" && n.Noticed == n.Name:
-		return fmt.Sprintf("%s began anew at %s; what its life before had not sent goes on", n.Name, n.GoneAt.Format(time.TimeOnly))
+		return fmt.Sprintf("%s began anew at %s; what its life before had not sent goes on", n.Name, gone)
 	case state == "lost" && !n.HeardAt.IsZero():
 		return fmt.Sprintf("%s has not been heard of for %s; its work moved to %s and those beside it at %s", n.Name, ago(n.HeardAt),
-			n.Noticed, n.GoneAt.Format(time.TimeOnly))
+			n.Noticed, gone)
 	case state == "lost":
-		return fmt.Sprintf("%s was lost at %s", n.Name, n.GoneAt.Format(time.TimeOnly))
+		return fmt.Sprintf("%s was lost at %s", n.Name, gone)
 	case state == "left":
-		return fmt.Sprintf("%s stopped at %s", n.Name, n.GoneAt.Format(time.TimeOnly))
+		return fmt.Sprintf("%s stopped at %s", n.Name, gone)
 	case state == "leaving":
 		return n.Name + " is stopping; what it had not sent is the others' already"
 	case !n.HeardAt.IsZero() && now.Sub(n.HeardAt) > silent:

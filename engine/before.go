@@ -95,13 +95,14 @@ func (e *Engine) keepBefore(tx *record.Tx, f *waybill.Fetch) (*waybill.Effect, e
 		if err != nil || run.State.Ended() && eff.Undoes == "" {
 			return nil, err
 		}
-		eff.DueAt, eff.Gate = waybill.Held(), nil
+		words := "what is there now could not be read, so it could not be put back: " + f.Reason
+		eff.DueAt, eff.Gate, eff.Reason = waybill.Held(), nil, words
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}
 		return nil, e.listRun(tx, run, eff, blame{
 			cause: causeOr(f.Cause, waybill.OurSide), connection: eff.Connection, action: f.Action,
-			words: "what is there now could not be read, so it could not be put back: " + f.Reason, owner: run.Owner,
+			words: words, owner: run.Owner,
 		})
 	}
 	eff.Before, eff.DueAt, eff.Reason = f.Answer, time.Time{}, ""

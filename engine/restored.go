@@ -243,8 +243,20 @@ func restoredChoices(r *waybill.Restored) []waybill.Choice {
 	}
 	return []waybill.Choice{{
 		Verb: waybill.VerbResume, Label: "I have seen it: let Waybill send", Primary: true, NeedsReason: true,
-		Safety: fmt.Sprintf("%d effects are not known to have happened; they are not sent, but looked for or asked about. What is known not to be harmful when repeated is sent", r.Unknown),
+		Safety: sendsAgain(r.Unknown),
 	}}
+}
+
+// sendsAgain says what letting a restored book send does.
+func sendsAgain(unknown int) string {
+	switch unknown {
+	case 0:
+		return "What waits is sent: repeating it does no harm, or it was never sent"
+	case 1:
+		return "The effect that may have happened is not sent, but looked for or asked about. The rest is sent: repeating it does no harm"
+	default:
+		return fmt.Sprintf("The %d effects that may have happened are not sent, but looked for or asked about. The rest is sent: repeating it does no harm", unknown)
+	}
 }
 
 // actOnRestored lets a restored book send again.

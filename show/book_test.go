@@ -62,7 +62,7 @@ func TestThePagesReadTheRealBook(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		r.State, r.Problem, r.Reason = waybill.RunBlocked, problem, "it is not known if the customer was thanked"
+		r.State, r.Problem, r.Reason = waybill.RunBlocked, problem, "It is not known if the customer was thanked"
 		return tx.MoveRun(&r, waybill.RunQueued)
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func TestThePagesReadTheRealBook(t *testing.T) {
 		"/events":                      "Order SO-1001: paid in full",
 		"/events?q=SO-1001":            "Order SO-1001: paid in full",
 		"/events?unknown=yes":          "Order SO-1001: paid in full",
-		"/events?state=blocked":        "it is not known if the customer was thanked",
+		"/events?state=blocked":        "It is not known if the customer was thanked",
 		"/events/" + string(eff):       "Sent, answer lost",
 		"/events/" + string(event):     "9007199254740993",
 		"/items/" + string(item):       "The event's data",

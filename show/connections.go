@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -62,8 +63,11 @@ func (s *Server) connectionRows(r *http.Request) ([]connectionRow, error) {
 
 func newConnectionRow(card ConnectionCard, f waybill.ConnectionFigures) connectionRow {
 	row := connectionRow{Card: card, Figures: f, Tone: healthTone(f.State.Health), Note: f.State.Reason, Good: max(f.Out-f.Failed, 0)}
-	if row.Note == "" {
-		row.Note = row.Tone.Meaning
+	switch f.State.Health {
+	case waybill.HealthWorking, "":
+		row.Note = cmp.Or(row.Note, row.Tone.Meaning)
+	default: // why, and what it means
+		row.Note = strings.TrimSpace(fullStop(row.Note) + " " + row.Tone.Meaning)
 	}
 	if len(f.State.Parked) > 0 && (f.State.Health == waybill.HealthWorking || f.State.Health == "") {
 		row.Tone = tonePerson.said("One right is missing", "An action is not allowed there. All other work goes on.")
@@ -123,6 +127,14 @@ func (s *Server) connection(w http.ResponseWriter, r *http.Request) error {
 		page.Choices = s.buttonsFor(r.Context(), name)
 	}
 	return s.show(w, r, "connection", page.Card.Title, page)
+}
+
+// fullStop ends a text that may have its full stop already.
+func fullStop(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.TrimSuffix(sentence(s), ".") + "."
 }
 
 // learntWords says a learnt rate; empty when nothing is learnt.

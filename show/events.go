@@ -225,12 +225,12 @@ func eventTabs(u *url.URL) []tab {
 	return []tab{
 		{"All", to("/events"), onEvents && state == "" && !unknown, ""},
 		{"Needs a person", to("/events", "state", "blocked"), onEvents && state == "blocked", "person"},
-		{"Unknown outcome", to("/events", "unknown", "yes"), onEvents && unknown, "unknown"},
+		{"Unknown", to("/events", "unknown", "yes"), onEvents && unknown, "unknown"},
 		{"Waiting", to("/events", "state", "waiting"), onEvents && state == "waiting", "waiting"},
 		{"Done", to("/events", "state", "done"), onEvents && state == "done", "done"},
 		{"Not understood", to("/items", "state", "blocked"), u.Path == "/items" && state == "blocked", "person"},
 		{"Not used", to("/items", "state", "not used"), u.Path == "/items" && state != "blocked", "stopped"},
-		{"Rejected at the door", to("/rejections"), u.Path == "/rejections", "door"},
+		{"Rejected", to("/rejections"), u.Path == "/rejections", "door"},
 	}
 }
 

@@ -1,7 +1,9 @@
 package show
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,6 +47,7 @@ type head struct {
 	To      []string
 	Amount  string
 	Took    string
+	Over    bool // nothing of it is still to come
 	Started string
 	At      time.Time
 	Fields  []column
@@ -81,6 +84,7 @@ type runView struct {
 	Asked   bool      // a question of it waits for an answer
 	GoesOn  time.Time // by itself, when it waits for a time
 	Left    int       // parts that are not shown
+	Since   string    // what else there is to say once it was done: what was left out or undone
 	Choices buttons
 	Late    bool
 }
@@ -192,6 +196,8 @@ func (s *Server) journeyPage(j *waybill.Journey) journeyPage {
 		p.End = "Nothing to do"
 	case p.Head.Tone.Tone == toneUnknown.Tone:
 		p.End = tonePerson.Word
+	case p.Head.Tone.Tone == toneDone.Tone:
+		p.End = toneDone.Word
 	default:
 		p.End = p.Head.Tone.Word
 	}
@@ -274,8 +280,8 @@ func (s *Server) head(j *waybill.Journey, runs []runView) head {
 	worst := -1
 	var end time.Time
 	for _, run := range runs {
-		if rank := slices.Index(worstFirst, run.State); worst < 0 || rank < worst {
-			worst, h.Tone, h.Why = rank, run.Tone, run.Reason
+		if rank := run.rank(); worst < 0 || rank < worst {
+			worst, h.Tone, h.Why = rank, run.Tone, cmp.Or(run.Since, run.Reason)
 		}
 		if run.EndedAt.After(end) {
 			end = run.EndedAt
@@ -294,7 +300,8 @@ func (s *Server) head(j *waybill.Journey, runs []runView) head {
 			h.Fields = columnsOf(j.Event.Data, run.Card.Columns)
 		}
 	}
-	if worst >= 0 && worstFirst[worst].Ended() {
+	h.Over = worst < 0 && (j.Event != nil || j.Item != nil && j.Item.State == waybill.ItemNotUsed) || worst >= 0 && worstFirst[worst].Ended()
+	if h.Over && worst >= 0 {
 		h.Took = between(h.At, end)
 	}
 	return h
@@ -303,6 +310,64 @@ func (s *Server) head(j *waybill.Journey, runs []runView) head {
 // worstFirst is which run's state an event shows when it has several.
 var worstFirst = []waybill.RunState{
 	waybill.RunBlocked, waybill.RunWaiting, waybill.RunRunning, waybill.RunQueued, waybill.RunStopped, waybill.RunDone,
+}
+
+// rank is the place of a run among those of its event: the one that shows comes first.
+func (r *runView) rank() int {
+	state := r.State
+	switch r.Tone.Tone {
+	case tonePerson.Tone:
+		state = waybill.RunBlocked
+	case toneWorking.Tone:
+		state = waybill.RunRunning
+	}
+	return slices.Index(worstFirst, state)
+}
+
+// since says of a run that was done what of it was left out, what was undone since, and whether an undoing waits for
+// somebody.
+func (r *runView) since() {
+	kept, undone, open, out := 0, 0, 0, 0
+	var held, left *effectView
+	for _, p := range r.Parts {
+		switch e := p.Effect; {
+		case e == nil:
+		case e.Undoes == "" && e.State == waybill.EffectConfirmed:
+			kept++
+		case e.Undoes == "" && e.State == waybill.EffectUndone:
+			undone++
+		case e.Undoes == "" && e.State == waybill.EffectSkipped:
+			out++
+			if left == nil {
+				left = e
+			}
+		case e.Undoes != "" && (e.Held || e.State == waybill.EffectDeclined):
+			held = e
+		case e.Undoes != "" && !e.State.Settled():
+			open++
+		}
+	}
+	so := "It was done. Since then " + count(undone, "step was undone", "steps were undone")
+	switch {
+	case held != nil:
+		r.Tone = tonePerson.said("Undo needs a person", "It was done. Taking it back stands still until somebody decides.")
+		r.Since = so + "; undoing another waits for a person: " + held.Line
+	case open > 0:
+		r.Tone = toneWorking.said("Being undone", "It was done, and is being taken back.")
+		r.Since = so + ", and more is being undone"
+	case undone > 0 && kept == 0:
+		r.Tone = toneStopped.said("Undone", "It was done, and taken back.")
+		r.Since = "It was done, and all of it was undone since"
+	case undone > 0:
+		r.Tone = toneDone.said("Done, part undone", "It was done, and a part of it was taken back.")
+		r.Since = so + ", and " + count(kept, "stays", "stay")
+	case out > 0:
+		r.Tone.Word += ", " + count(out, "step left out", "steps left out")
+		r.Since = "Left out: “" + left.Step + "” (" + left.Line + ")"
+		if out > 1 {
+			r.Since += fmt.Sprintf(" and %d more", out-1)
+		}
+	}
 }
 
 // stops are the dots of the line: received, checked, understood, each effect, the end.
@@ -329,7 +394,11 @@ func (s *Server) stops(p *journeyPage) []stop {
 			switch e, q := part.Effect, part.Ask; {
 			case len(list) >= 12:
 			case e != nil:
-				list = append(list, stop{e.System, e.Tone.Word, e.Tone, string(e.ID)})
+				note := e.Tone.Word
+				if e.Undoes != "" {
+					note = "Undo: " + strings.ToLower(note[:1]) + note[1:]
+				}
+				list = append(list, stop{e.System, note, e.Tone, string(e.ID)})
 			case q != nil:
 				list = append(list, stop{"Question", q.Tone.Word, q.Tone, string(q.ID)})
 			}
@@ -359,9 +428,15 @@ func (s *Server) runView(v waybill.RunView) runView {
 	}
 	for _, e := range v.Effects {
 		view := s.effectView(e)
+		if v.Run.State == waybill.RunQueued {
+			view.behind("Its run waits for its turn")
+		}
 		run.Parts = append(run.Parts, part{Effect: &view})
 	}
 	linkUndone(run.Parts)
+	if v.Run.State == waybill.RunDone {
+		run.since()
+	}
 	switch due := v.Run.DueAt; {
 	case v.Run.State != waybill.RunWaiting:
 	case run.Asked:
@@ -438,6 +513,10 @@ func linkUndone(parts []part) {
 		if p.Effect == nil || p.Effect.Undoes == "" {
 			continue
 		}
+		if before, known := byID[p.Effect.After]; known && !before.State.Settled() {
+			p.Effect.behind("“" + before.Step + "” is undone first")
+			p.Effect.Line = "It waits until “" + before.Step + "” is settled"
+		}
 		undone, known := byID[p.Effect.Undoes]
 		if !known {
 			continue
@@ -465,6 +544,9 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 	}
 	for _, f := range v.Lookups {
 		view.Lookups = append(view.Lookups, s.fetchView(f))
+		if f.Fetch.State == waybill.FetchPlanned {
+			view.behind("A read comes first")
+		}
 	}
 	if e.State == waybill.EffectPlanned && e.DueAt.After(s.now()) && !view.Held {
 		view.TryAt = e.DueAt
@@ -478,6 +560,13 @@ func (s *Server) effectView(v waybill.EffectView) effectView {
 		view.Body = showBody(e.Request.Body)
 	}
 	return view
+}
+
+// behind says of an effect without a time to be sent at that it waits for something else of Waybill, and for nobody.
+func (v *effectView) behind(what string) {
+	if v.Held {
+		v.Held, v.Tone = false, toneWaiting.said("Not sent", what+"; it goes on by itself.")
+	}
 }
 
 // effectLine says in one sentence where an effect stands and what that rests on.

@@ -78,6 +78,7 @@ type auditPage struct {
 type auditRow struct {
 	waybill.Audited
 	Link string // where the object is, empty when it has no page
+	What string // what kind of thing it is, in words; empty when its name says it
 }
 
 // audit lists who did what, when and why.
@@ -93,6 +94,11 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
 	return s.show(w, r, "audit", "Audit", page)
 }
 
+// kinds are what the ids of things begin with, in words.
+var kinds = map[string]string{ // a table that nothing changes
+	"evt_": "Event", "itm_": "Item", "run_": "Run", "eff_": "Step", "prb_": "Problem", "arr_": "Arrival", "ask_": "Question", "job_": "Job",
+}
+
 func auditRows(names Names, list []waybill.Audited) []auditRow {
 	rows := make([]auditRow, 0, len(list))
 	for _, a := range list {
@@ -102,6 +108,7 @@ func auditRows(names Names, list []waybill.Audited) []auditRow {
 			if a.Object[:4] == "prb_" {
 				row.Link = "/problems/" + a.Object
 			}
+			row.What = kinds[a.Object[:4]]
 		} else if _, known := (words{names}).connection(a.Object); known {
 			row.Link = "/connections/" + a.Object
 		}

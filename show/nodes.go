@@ -2,6 +2,7 @@ package show
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"waybill"
@@ -13,7 +14,7 @@ const lately = 24 * time.Hour
 // nodeRow is a node on the overview.
 type nodeRow struct {
 	Node  waybill.Node
-	Words string
+	Words string // how it stands, without its name
 	Tone  string
 }
 
@@ -26,7 +27,7 @@ func (s *Server) nodeRows(ctx context.Context) ([]nodeRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
+	now := s.now().In(s.zone())
 	var rows []nodeRow
 	lost := false
 	for _, n := range list {
@@ -34,7 +35,7 @@ func (s *Server) nodeRows(ctx context.Context) ([]nodeRow, error) {
 		if state == "left" || !n.GoneAt.IsZero() && now.Sub(n.GoneAt) > lately {
 			continue
 		}
-		row := nodeRow{Node: n, Words: n.Words(now), Tone: "done"}
+		row := nodeRow{Node: n, Words: strings.TrimPrefix(n.Words(now), n.Name+" "), Tone: "done"}
 		switch {
 		case state == "lost":
 			row.Tone, lost = "person", true
@@ -78,7 +79,7 @@ func (a *api) listNodes(ctx context.Context, _ *nothing) (*listOf[apiNode], erro
 	}
 	for _, n := range list {
 		out.Items = append(out.Items, apiNode{
-			Name: n.Name, State: n.State(), Words: n.Words(a.s.now()), Epoch: n.Epoch, Address: n.Address, Version: n.Version,
+			Name: n.Name, State: n.State(), Words: n.Words(a.s.now().In(a.s.zone())), Epoch: n.Epoch, Address: n.Address, Version: n.Version,
 			Bundle: string(n.Bundle), Trouble: n.Trouble, StartedAt: n.StartedAt, HeardAt: n.HeardAt, GoneAt: n.GoneAt,
 			Items: n.Items, Runs: n.Runs, Effects: n.Effects,
 		})

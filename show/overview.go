@@ -20,9 +20,9 @@ type overviewPage struct {
 	Connections []connectionRow
 	Nodes       []nodeRow // that work on the book, where there are several, and those that were lost
 	Small       []smallFigure
-	First       []firstStep // the first steps, where nothing has come in yet
-	Restored    string      // why nothing is sent: the book was restored and nobody has looked
-	Unknown     int         // effects whose outcome is not known
+	First       []firstStep       // the first steps, where nothing has come in yet
+	Restored    *waybill.Restored // set while nothing is sent: the book was restored and nobody has looked
+	Unknown     int               // effects whose outcome is not known
 	Resume      buttons
 }
 
@@ -89,7 +89,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Sentence = watch.Sentence(*o)
 	if o.Restored.Paused() {
-		p.Restored, p.Unknown, p.Resume = o.Restored.Words(), o.Unknown, s.buttonsFor(r.Context(), restoredObject)
+		p.Restored, p.Unknown, p.Resume = o.Restored, o.Unknown, s.buttonsFor(r.Context(), restoredObject)
 	}
 	if o.Received == 0 && o.Events == 0 && o.Blocked+o.Asks == 0 && len(o.Problems) == 0 {
 		p.First = s.firstSteps(o, conns)
@@ -163,7 +163,7 @@ func mood(o *waybill.Overview) tone {
 		}
 	}
 	switch {
-	case o.Blocked+o.Asks > 0:
+	case o.Blocked+o.Asks > 0 || o.Restored.Paused():
 		return tonePerson
 	case o.Unknown > 0:
 		return toneUnknown

@@ -97,7 +97,7 @@ func (s *Server) functions() template.FuncMap {
 		"eventPath": func(id waybill.EventID) string { return "/events/" + string(id) },
 		"acts":      func(f frame, b buttons) acts { return acts{f.Path, b} },
 		"ask":       func(f frame, q *askView) askOn { return askOn{f, q} },
-		"sentence":  sentence, "pastRetention": func(id waybill.ItemID) bool { return id == waybill.PastRetention },
+		"sentence":  func(text string) string { return sentence(s.here(text)) }, "pastRetention": func(id waybill.ItemID) bool { return id == waybill.PastRetention },
 		"run": runTone, "item": itemTone, "message": messageTone, "verdict": verdictTone,
 	}
 }

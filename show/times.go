@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"html/template"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +32,20 @@ func (s *Server) ago(t time.Time) template.HTML {
 // when is a time that is still to come, with its day of the week; how far ahead it is shows on hover.
 func (s *Server) when(t time.Time) template.HTML {
 	return s.timeTag(t, func(t, now time.Time) (string, string) { return t.Format("Mon 2 Jan 15:04"), relative(t, now) })
+}
+
+// instant is a time as it stands in what the engine and other systems say.
+var instant = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\b`)
+
+// here writes the times inside a text as they are on the clocks of the place.
+func (s *Server) here(text string) string {
+	return instant.ReplaceAllStringFunc(text, func(found string) string {
+		t, err := time.Parse(time.RFC3339, found)
+		if err != nil {
+			return found
+		}
+		return clockText(t.In(s.zone()), s.now().In(s.zone()))
+	})
 }
 
 // full is a time with everything, for the one place on a page that says it exactly.

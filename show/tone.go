@@ -106,7 +106,7 @@ func certainty(e waybill.Effect, system string) tone {
 	switch e.State {
 	case waybill.EffectPlanned:
 		if held(e) {
-			return tonePerson.said("Not sent", "It is held until a person decides. Nothing has left this machine that could have done it.")
+			return tonePerson.said("Held, not sent", "It is held until a person decides. Nothing has left this machine that could have done it.")
 		}
 		if e.Tries > 0 || !e.SentAt.IsZero() {
 			return toneWaiting.said("Not done yet", "It was tried, and it is known that it did not happen. It will be tried again.")
@@ -156,9 +156,9 @@ func healthTone(h waybill.Health) tone {
 	case waybill.HealthWorking, "":
 		return toneDone.said("Working", "It takes and answers our calls.")
 	case waybill.HealthLimited:
-		return toneWaiting.said("Limited", "It asked us to slow down. The work goes out bit by bit.")
+		return toneWaiting.said("Limited", "The work goes out bit by bit, as fast as it allows.")
 	case waybill.HealthDown:
-		return toneWaiting.said("Not answering", "It is down or too slow. We try again by ourselves; the work is kept.")
+		return toneWaiting.said("Not answering", "We try again by ourselves; the work is kept.")
 	case waybill.HealthSignInNeeded:
 		return tonePerson.said("Sign-in needed", "A person has to renew the key. The work is kept.")
 	case waybill.HealthPaused:

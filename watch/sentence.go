@@ -10,7 +10,7 @@ import (
 // Sentence says how the whole place is, for the top of the first page and for a phone's lock screen:
 // "All 6 flows are working. 2 things need a person."
 //
-// A system that is out, an open problem whose cause is an outage, is said first: it holds up the flows that need it. What
+// A restored book that sends nothing yet is said before all else. A system that is out, an open problem whose cause is an outage, is said first: it holds up the flows that need it. What
 // waits for a person is said whether or not the flows work.
 func Sentence(o waybill.Overview) string {
 	if len(o.Flows) == 0 && o.Received == 0 && o.Blocked+o.Asks == 0 {
@@ -40,6 +40,8 @@ func needs(o waybill.Overview) string {
 func working(o waybill.Overview) string {
 	held := outages(o)
 	switch {
+	case o.Restored.Paused():
+		return "Nothing is sent: the book was restored, and nobody has looked yet."
 	case len(held) == 1:
 		return capital(held[0]) + "; its work is kept and waits."
 	case len(held) > 1:

@@ -36,6 +36,7 @@ type Book struct {
 	OwnerList map[string]string
 	JobList   []waybill.Job
 	JobParts  []waybill.JobMember
+	NodeList  []waybill.Node
 
 	mu       sync.Mutex
 	settings map[string][]byte
@@ -142,6 +143,9 @@ func (b *Book) AuditLog(context.Context, waybill.ListFilter) ([]waybill.Audited,
 	return b.Log, "", nil
 }
 
+// NodesSeen lists the nodes.
+func (b *Book) NodesSeen(context.Context, bool) ([]waybill.Node, error) { return b.NodeList, nil }
+
 // Choices returns the buttons of an object.
 func (b *Book) Choices(_ context.Context, object string) ([]waybill.Choice, error) {
 	return b.Buttons[object], nil
@@ -239,7 +243,7 @@ func (n names) Connections() []show.ConnectionCard { return n.ConnList }
 // Options are those of a dashboard over this book at a fixed time.
 func (b *Book) Options(now time.Time) show.Options {
 	return show.Options{
-		Reader: b, Lists: b, Desk: b, Jobs: bulk{b}, Names: names{b}, Store: b, Changes: b, Now: func() time.Time { return now },
+		Reader: b, Lists: b, Desk: b, Jobs: bulk{b}, Names: names{b}, Store: b, Changes: b, Nodes: b, Now: func() time.Time { return now },
 	}
 }
 

@@ -247,7 +247,7 @@ func (b *Book) problems(now time.Time) {
 	for _, p := range []waybill.Problem{b.lost(now), slack, b.invalid(now), mapping, limit, fixed} {
 		v := waybill.ProblemView{Problem: p, Members: []waybill.Member{{Connection: p.Connection, At: p.LastAt}}}
 		for _, row := range b.Rows {
-			if p.Flow == "new-lead" && row.State == waybill.RunBlocked || p.Cause == waybill.AnswerLost && row.Unknown > 0 {
+			if p.Cause == waybill.DeclinedValue && row.Subject == "Lead L-2041" || p.Cause == waybill.AnswerLost && row.Unknown > 0 {
 				v.Events = append(v.Events, row)
 				v.Members = append(v.Members, waybill.Member{Event: row.ID, Run: waybill.RunID(ID("run", 1)), At: row.AcceptedAt})
 			}
@@ -261,7 +261,7 @@ func (b *Book) problems(now time.Time) {
 	b.Buttons[ID("prb", 1)] = []waybill.Choice{take}
 	b.Buttons[ID("prb", 2)] = []waybill.Choice{{Verb: waybill.VerbRetry, Label: "Retry all 3", Safety: "Safe: HubSpot keeps one contact for each e-mail", Safe: true, Primary: true}, take}
 	b.Buttons["team"] = []waybill.Choice{
-		{Verb: waybill.VerbResume, Label: "Resume", Safety: "Safe: a harmless read tries the new sign-in first", Safe: true, Primary: true},
+		{Verb: waybill.VerbResume, Label: "Try now", Safety: "One call is made to see whether it works again", Safe: true, Primary: true},
 		{Verb: waybill.VerbPause, Label: "Pause", Safety: "Safe: work is kept and waits", Safe: true, NeedsReason: true},
 	}
 	b.Buttons["crm"] = b.Buttons["team"][1:]

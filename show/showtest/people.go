@@ -151,3 +151,19 @@ func (b *Book) until(now time.Time) {
 	other.Reason = "waits for order.paid_in_full about SO-1030"
 	j.Runs = append(j.Runs, waybill.RunView{Run: other})
 }
+
+// late is an order whose note came when a newer one was written, and whose message would have come too late.
+func (b *Book) late(now time.Time) {
+	r := run(8972, "", "payment-to-crm", waybill.RunDone, now.Add(-6*time.Hour))
+	r.Reason = ""
+	won := effect(8972, r.CreatedAt.Add(time.Second), "crm", "deal.update", "won")
+	won.State, won.Reason, won.SentAt, won.Object = waybill.EffectSkipped, "late, no effect: a newer fact was already written", time.Time{}, waybill.Object{Type: "deal", ID: "9182736455"}
+	won.Gate = append(won.Gate[:1:1], waybill.GateAnswer{Rule: "order", Verdict: waybill.Skip, Reason: won.Reason, At: won.PlannedAt})
+	thanks := effect(8973, r.CreatedAt.Add(2*time.Second), "whatsapp", "template.send", "thanks")
+	thanks.Kind, thanks.Repeat, thanks.State = waybill.KindMessage, waybill.RepeatNever, waybill.EffectSkipped
+	thanks.Reason, thanks.SentAt = "too late: it was good until "+r.CreatedAt.Add(2*time.Hour).UTC().Format(time.RFC3339), time.Time{}
+	thanks.Gate = append(thanks.Gate[:3:3], waybill.GateAnswer{Rule: "good for", Verdict: waybill.Skip, Reason: thanks.Reason, At: thanks.PlannedAt})
+	thanks.Inputs = []byte(`{"to":"+919812345678","template":"payment_received","language":"en"}`)
+	row := waybill.EventRow{Type: "order.paid_in_full", Connection: "razorpay", Subject: "Order SO-0998", Data: []byte(`{"id":"SO-0998","paid_total":{"minor":99000,"currency":"INR"},"customer":{"email":"ravi@example.com"}}`)}
+	b.told(8972, r, row, waybill.RunView{Effects: []waybill.EffectView{{Effect: won}, {Effect: thanks}}})
+}

@@ -41,10 +41,34 @@ func Rich(now time.Time) *Book {
 	b.held(now)
 	b.undone(now)
 	b.until(now)
+	b.late(now)
 	b.others(now)
 	b.problems(now)
 	b.lists(now)
 	slices.SortFunc(b.Rows, func(x, y waybill.EventRow) int { return strings.Compare(string(y.ID), string(x.ID)) })
+	return b
+}
+
+// Restored is the rich place after its book was restored from a backup: nothing is sent until somebody has looked.
+func Restored(now time.Time) *Book {
+	b := Rich(now)
+	b.Over.Restored = &waybill.Restored{BackupAt: now.Add(-6 * time.Hour), RestoredAt: now.Add(-25 * time.Minute), StartedAt: now.Add(-20 * time.Minute), Unknown: 2}
+	b.Buttons["rst_book"] = []waybill.Choice{{
+		Verb: waybill.VerbResume, Label: "I have seen it: let Waybill send", Primary: true, NeedsReason: true,
+		Safety: "The 2 effects that may have happened are not sent, but looked for or asked about. The rest is sent: repeating it does no harm",
+	}}
+	return b
+}
+
+// Nodes is the rich place served by three processes, and one that was lost.
+func Nodes(now time.Time) *Book {
+	b := Rich(now)
+	bundle := b.Here.Bundle
+	b.NodeList = []waybill.Node{
+		{Epoch: 11, Name: "blue", Address: "10.0.3.11:8443", Version: "0.1.0", Bundle: bundle, StartedAt: now.Add(-3 * time.Hour), HeardAt: now.Add(-time.Second)},
+		{Epoch: 12, Name: "green", Address: "10.0.3.12:8443", Version: "0.1.0", StartedAt: now.Add(-2 * time.Hour), HeardAt: now.Add(-time.Second), Trouble: "it cannot serve the newest version of the workspace: the connection crm has no secret"},
+		{Epoch: 9, Name: "red", Address: "10.0.3.13:8443", Version: "0.1.0", StartedAt: now.Add(-20 * time.Hour), HeardAt: now.Add(-9 * time.Minute), GoneAt: now.Add(-9*time.Minute + 10*time.Second), Lost: true, Noticed: "blue"},
+	}
 	return b
 }
 
@@ -101,7 +125,7 @@ func workspace() *Book {
 		},
 		{
 			Name: "whatsapp", Title: "WhatsApp", System: "WhatsApp", Connector: "whatsapp v1", APIVersion: "v24.0", Intake: "https://waybill.example.com/in/whatsapp",
-			Flows: []string{"payment-to-crm", "new-lead"}, Actions: []show.ActionCard{{Name: "template.send", Title: "Send a template message", Kind: waybill.KindMessage, Repeat: waybill.RepeatNever, Proves: "handed_over", Notes: []string{"a status webhook proves it"}}},
+			Flows: []string{"payment-to-crm", "new-lead"}, Actions: []show.ActionCard{{Name: "template.send", Title: "Send a template message", Kind: waybill.KindMessage, Repeat: waybill.RepeatNever, Proves: "handed_over", Cannot: "A message that was sent cannot be called back.", Notes: []string{"a status webhook proves it"}}},
 		},
 		{
 			Name: "team", Title: "Slack", System: "Slack", Connector: "slack v1", Flows: []string{"payment-to-crm", "dispute-alarm"},

@@ -4,6 +4,9 @@
   const $ = (q, at = document) => at.querySelector(q);
   const $$ = (q, at = document) => [...at.querySelectorAll(q)];
 
+  // The tab of this page is in sight, also where the others leave it no room.
+  $(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // --- live: the stream says what kinds of thing changed; each part of the page asks for itself again ---
 
   const REST = 1000; // a part asks at most this often, in ms
