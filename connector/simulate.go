@@ -101,7 +101,7 @@ type SimRoute struct {
 
 // SimStep is one act on what the system keeps, or a refusal, or a webhook to send.
 type SimStep struct {
-	Verb  string         // create upsert update get search refuse send let
+	Verb  string         // create upsert update delete get search refuse send let
 	Type  string         // of object; send: the event; let: the name
 	Which *expr.Template // the type of object where it depends on the call
 	As    string         // the name its result gets: the object, or the list a search found
@@ -235,6 +235,7 @@ type rawStep struct {
 	Create *source.Node  `yaml:"create"`
 	Upsert *source.Node  `yaml:"upsert"`
 	Update *source.Node  `yaml:"update"`
+	Delete *source.Node  `yaml:"delete"`
 	Get    *source.Node  `yaml:"get"`
 	Search *source.Node  `yaml:"search"`
 	Send   string        `yaml:"send"`
@@ -517,7 +518,7 @@ func (p *simParser) route(raw *rawRoute) *SimRoute {
 	wrote := false
 	for i, step := range r.Do {
 		switch {
-		case step.Verb == "create" || step.Verb == "upsert" || step.Verb == "update":
+		case slices.Contains([]string{"create", "upsert", "update", "delete"}, step.Verb):
 			if wrote && (step.None != nil || step.Clash != nil) {
 				p.faults.Add(Codes, "E483", raw.Do[i].Span, "This step may refuse although another has already written.", "")
 			}
@@ -548,7 +549,7 @@ func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
 	s := &SimStep{As: raw.As, Only: raw.Only, Names: p.program(raw.Names, env), Old: raw.Old, After: raw.After}
 	count := 0
 	for verb, node := range map[string]*source.Node{
-		"create": raw.Create, "upsert": raw.Upsert, "update": raw.Update, "get": raw.Get, "search": raw.Search,
+		"create": raw.Create, "upsert": raw.Upsert, "update": raw.Update, "delete": raw.Delete, "get": raw.Get, "search": raw.Search,
 	} {
 		if node != nil {
 			count, s.Verb = count+1, verb
@@ -565,7 +566,7 @@ func (p *simParser) step(raw *rawStep, env *expr.Env) *SimStep {
 	}
 	if count != 1 {
 		p.faults.Add(Codes, "E480", raw.Span, "A step does exactly one thing.",
-			"Write one of create, upsert, update, get, search, refuse, send, let.")
+			"Write one of create, upsert, update, delete, get, search, refuse, send, let.")
 	}
 	switch s.Verb {
 	case "let":

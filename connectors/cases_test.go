@@ -323,6 +323,9 @@ func (c *testCase) action() {
 		}
 		j := c.m.Judge(a, connector.Answer{Status: status, Body: []byte(strings.TrimSpace(body))}, c.settings)
 		c.judged("proves-"+name, a, call, j)
+		if j.Certainty == waybill.Happened && a.Undo.Do != "" {
+			c.undone("undo-"+name, a, call, j.Output)
+		}
 	}
 	if before := c.object("before.json"); before != nil {
 		back, err := a.Undo.BackInputs(call, before)
@@ -331,6 +334,21 @@ func (c *testCase) action() {
 		}
 		c.expectJSON("back", back)
 	}
+}
+
+// undone shows the call that undoes what happened: its action takes the inputs as they come.
+func (c *testCase) undone(name string, a *connector.Action, call connector.Call, output any) {
+	c.t.Helper()
+	in, err := a.Undo.DoInputs(call, output)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	does := c.m.Actions[a.Undo.Do]
+	if err := connector.CheckInputs(does, in); err != nil {
+		c.t.Error(err)
+	}
+	text, _ := expr.EncodeJSON(in)
+	c.expect(name, fmt.Sprintf("%s %s", does.Name, text))
 }
 
 func (c *testCase) judged(name string, a *connector.Action, call connector.Call, j connector.Judged) {

@@ -186,6 +186,179 @@ func TestWhatCannotBeUndoneOffersNothing(t *testing.T) {
 	}
 }
 
+// shopFiles are a workspace with a connector of its own. What it does is undone by another action, by none, or by its flow.
+func shopFiles(step string) map[string]string {
+	return map[string]string{
+		"connections/own.yaml": "connection: own\ntitle: Our shop\nconnector: shop\n",
+		"connectors/shop/manifest.yaml": `connector: shop
+title: Shop
+summary: Blocks goods.
+version: 1
+base_url: {all: "https://shop.example.com"}
+sign_in: {kind: none}
+actions:
+  hold.create:
+    title: Hold goods back
+    kind: add
+    repeat: never
+    input: {properties: {of: {type: string}}, required: [of]}
+    request: {method: POST, path: /holds, json: {of: "${input.of}"}}
+    output: {properties: {id: {type: string}}, required: [id]}
+    answer: {id: "${body.id}"}
+    undo: {do: hold.release, with: {id: "${output.id}", why: "${input.of} is not wanted any more"}}
+  hold.note:
+    title: Note it on the shelf
+    kind: add
+    repeat: never
+    input: {properties: {of: {type: string}}, required: [of]}
+    request: {method: POST, path: /notes, json: {of: "${input.of}"}}
+    undo: {cannot: Wipe the shelf.}
+  hold.release:
+    title: Release goods
+    kind: state
+    repeat: never
+    object: {type: hold, key: input.id}
+    input: {properties: {id: {type: string}, why: {type: string}}, required: [id, why]}
+    request: {method: DELETE, path: "/holds/${input.id}?why=${input.why}"}
+    undo: {cannot: Hold it again.}
+`,
+		"flows/one.yaml": "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n" + step,
+	}
+}
+
+func shopStep(action, undo string) string {
+	return "  - id: held\n    do: own." + action + "\n    with: {of: SO-1001}\n" + undo
+}
+
+// shop answers for the shop and writes down what it was asked.
+func shop(r *rig) *[]string {
+	asked := &[]string{}
+	r.own = func(_ string, req *http.Request) *http.Response {
+		*asked = append(*asked, req.Method+" "+req.URL.String())
+		if req.Method == http.MethodDelete {
+			return says(204, "")
+		}
+		return says(201, `{"id":"h-7"}`)
+	}
+	return asked
+}
+
+func TestTheConnectorsActionUndoesWhatItDid(t *testing.T) {
+	r := newRig(t, load(t, files(shopFiles(shopStep("hold.create", "")))))
+	asked := shop(r)
+	pay(r)
+	r.run(time.Minute)
+	held := r.newest("held")
+	list, err := r.engine.Choices(t.Context(), string(held.ID))
+	if err != nil || len(list) != 1 || list[0].Safety != "Release goods: id h-7, why SO-1001 is not wanted any more" {
+		t.Fatalf("the effect offers %+v, %v", list, err)
+	}
+	r.act(string(held.ID), waybill.VerbUndo, "a mistake")
+	r.restart()
+	r.run(time.Minute)
+	if want := []string{"POST https://shop.example.com/holds", "DELETE https://shop.example.com/holds/h-7?why=SO-1001%20is%20not%20wanted%20any%20more"}; !slices.Equal(*asked, want) {
+		t.Errorf("the shop was asked %q, want %q", *asked, want)
+	}
+	undo := r.newest("held!undo1")
+	if undo.State != waybill.EffectConfirmed || undo.Undoes != held.ID || undo.Action != "hold.release" {
+		t.Errorf("the undoing %s is %s (%s), undoes %s", undo.Action, undo.State, undo.Reason, undo.Undoes)
+	}
+	if got := r.newest("held").State; got != waybill.EffectUndone {
+		t.Errorf("the effect is %s", got)
+	}
+	if got := append(r.offers(string(held.ID)), r.offers(string(undo.ID))...); len(got) != 0 {
+		t.Errorf("it is undone and still offers %v", got)
+	}
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	r.wantNoProblem()
+	r.audited(waybill.VerbUndo)
+}
+
+func TestTheFlowsOwnPlanGoesBeforeTheConnectors(t *testing.T) {
+	plan := "    undo: {do: own.hold.note, with: {of: \"${input.of} was held as ${held.id} for ${payment.id}\"}}\n"
+	r := newRig(t, load(t, files(shopFiles(shopStep("hold.create", plan)))))
+	asked := shop(r)
+	pay(r)
+	r.run(time.Minute)
+	r.act(string(r.newest("held").ID), waybill.VerbUndo, "a mistake")
+	r.run(time.Minute)
+	undo := r.newest("held!undo1")
+	if undo.State != waybill.EffectConfirmed || undo.Action != "hold.note" || !strings.Contains(string(undo.Inputs), "SO-1001 was held as h-7 for pi_") {
+		t.Errorf("the undoing %s is %s (%s): %s", undo.Action, undo.State, undo.Reason, undo.Inputs)
+	}
+	if got := r.newest("held").State; got != waybill.EffectUndone || len(*asked) != 2 {
+		t.Errorf("the effect is %s, the shop was asked %q", got, *asked)
+	}
+}
+
+// TestAPersonIsToldHowItIsUndoneBeforeItIsDone: by the connector's action, by the flow's, or that it cannot be.
+func TestAPersonIsToldHowItIsUndoneBeforeItIsDone(t *testing.T) {
+	const ask = "  - id: ok\n    ask: \"Hold it?\"\n    who: ops\n    for: held\n"
+	for name, c := range map[string]struct {
+		action, undo, said string
+		safe               bool
+	}{
+		"by the connector": {"hold.create", "", "can be undone by own.hold.release", true},
+		"by the flow":      {"hold.note", "    undo: {do: own.hold.note, with: {of: nothing}}\n", "can be undone by own.hold.note", true},
+		"not at all":       {"hold.note", "", "cannot be undone from here. Wipe the shelf.", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := shopFiles(ask + shopStep(c.action, c.undo))
+			fs["waybill.yaml"] = askFiles("", "")["waybill.yaml"]
+			r := newRig(t, load(t, files(fs)))
+			asked := shop(r)
+			if got := r.ws.Flows[0].Steps()[1].Undo; got != c.said {
+				t.Errorf("the step says %q", got)
+			}
+			pay(r)
+			r.run(time.Minute)
+			run := r.onlyRun()
+			q, err := r.book.Journey(t.Context(), string(run.ID))
+			if err != nil || q.Runs[0].Asks[0].For[0].Undo != c.said {
+				t.Errorf("the question says %+v, %v", q.Runs[0].Asks, err)
+			}
+			list, err := r.engine.Choices(t.Context(), string(run.ID))
+			if err != nil || strings.Contains(list[0].Safety, "cannot be undone") == c.safe {
+				t.Errorf("the button says %+v, %v", list[0], err)
+			}
+			r.act(string(run.ID), waybill.VerbApprove, "")
+			r.run(time.Minute)
+			if offers := len(r.offers(string(r.newest("held").ID))) == 1; offers != c.safe || len(*asked) != 1 {
+				t.Errorf("undo is offered: %v; the shop was asked %q", offers, *asked)
+			}
+		})
+	}
+}
+
+// TestWhatTheSystemsKeepIsTakenAway: the built-in systems whose documents name an operation that takes back another.
+func TestWhatTheSystemsKeepIsTakenAway(t *testing.T) {
+	for name, c := range map[string]struct{ step, undo, typ string }{
+		"a message in Slack": {"  - id: made\n    do: team.message.post\n    with: {channel: C0123456789, text: paid}\n", "message.delete", "message"},
+		"a deal at HubSpot":  {"  - id: made\n    do: crm.deal.create\n    with: {name: SO-1001}\n", "deal.archive", "deals"},
+		"a note at HubSpot":  {"  - id: made\n    do: crm.note.create\n    with: {body: paid}\n", "note.archive", "notes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, oneStep(t, c.step))
+			pay(r)
+			r.run(time.Hour)
+			made := r.newest("made")
+			r.act(string(made.ID), waybill.VerbUndo, "a mistake")
+			r.run(time.Hour)
+			if undo := r.newest("made!undo1"); undo.State != waybill.EffectConfirmed || undo.Action != c.undo {
+				t.Errorf("the undoing %s is %s: %s", undo.Action, undo.State, undo.Reason)
+			}
+			if got := r.newest("made").State; got != waybill.EffectUndone {
+				t.Errorf("the effect is %s", got)
+			}
+			last := r.ledger[len(r.ledger)-1]
+			if last.Did != "deleted" || last.Type != c.typ || r.happened(last.Connection, c.typ) == 0 {
+				t.Errorf("the system's ledger ends with %+v", last)
+			}
+			r.wantNoProblem()
+		})
+	}
+}
+
 func TestWhatARunDidIsUndoneInReverseOrder(t *testing.T) {
 	steps := wonSteps + messageStep + tellStep
 	finish := func(r *rig) {

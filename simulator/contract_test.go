@@ -107,21 +107,26 @@ func TestWhatEveryConnectorSendsIsTakenAndItsAnswersAreUnderstood(t *testing.T) 
 		t.Errorf("the deal found is %v", found)
 	}
 	do("hubspot", "deal.find_by", map[string]any{"property": "order_no", "value": "SO-1"})
-	do("hubspot", "note.create", map[string]any{"body": "Paid", "deal_id": dig(deal, "id")})
+	made := do("hubspot", "note.create", map[string]any{"body": "Paid", "deal_id": dig(deal, "id")})
 	s.clock.pass(10 * time.Second)
-	if note := do("hubspot", "note.find", map[string]any{"text": ourKey}); dig(note, "id") == nil {
+	if note := do("hubspot", "note.find", map[string]any{"text": ourKey}); dig(note, "id") != dig(made, "id") {
 		t.Errorf("the note is not found by our key: %v", note)
 	}
+	do("hubspot", "note.archive", map[string]any{"id": dig(made, "id")})
+	do("hubspot", "deal.archive", map[string]any{"id": dig(deal, "id")})
 	do("whatsapp", "account.get", nil)
 	do("whatsapp", "template.send", map[string]any{
 		"to": "+919876543210", "template": "payment_received", "language": "en", "params": map[string]any{"name": "Asha"},
 	})
 	do("whatsapp", "text.send", map[string]any{"to": "+919876543210", "text": "Yes, today."})
 	do("slack", "account.get", nil)
-	do("slack", "message.post", map[string]any{"channel": "C0FINANCE01", "text": "Paid"})
+	posted := do("slack", "message.post", map[string]any{"channel": "C0FINANCE01", "text": "Paid"})
 	list := do("slack", "message.list", map[string]any{"channel": "C0FINANCE01"})
 	if dig(list, "messages.0.key") != ourKey {
 		t.Errorf("our key is not in the history: %v", list)
+	}
+	for range 2 { // what is gone stays gone
+		do("slack", "message.delete", map[string]any{"channel": "C0FINANCE01", "id": dig(posted, "id")})
 	}
 	document := map[string]any{"path": "/orders/SO-1", "body": map[string]any{"paid": true}}
 	do("http", "request.put", document)
@@ -153,7 +158,9 @@ func TestTheFaultsOfEverySystemAreUnderstoodByItsConnector(t *testing.T) {
 		{"hubspot", "contact.upsert", map[string]any{"email": "asha@example.com"}},
 		{"hubspot", "deal.create", map[string]any{"name": "Order SO-7"}},
 		{"whatsapp", "template.send", map[string]any{"to": "+919876543210", "template": "payment_received", "language": "en"}},
+		{"hubspot", "deal.archive", map[string]any{"id": "55501"}},
 		{"slack", "message.post", map[string]any{"channel": "C0FINANCE01", "text": "Paid"}},
+		{"slack", "message.delete", map[string]any{"channel": "C0FINANCE01", "id": "1772356262.000200"}},
 		{"http", "request.post", map[string]any{"path": "/orders", "body": map[string]any{"order": "SO-1"}}},
 	}
 	for _, c := range []struct {

@@ -205,6 +205,11 @@ func TestHubSpotBehavesAsDocumented(t *testing.T) {
 		{do: "PATCH " + at + "deals/99", body: `{"properties":{"dealstage":"closedwon"}}`, status: 404},
 		{do: "POST " + at + "notes", body: `{"properties":{"hs_note_body":"Paid"}}`, status: 400, text: "hs_timestamp"},
 		{do: "POST " + at + "notes", body: `{"properties":{"hs_note_body":"Paid","hs_timestamp":"2026-10-01T10:00:00Z"},"associations":[]}`, status: 201},
+		{do: "DELETE " + at + "contacts/" + id, status: 204},
+		{do: "DELETE " + at + "contacts/" + id, status: 204},
+		{do: "GET " + at + "contacts/" + id, status: 404},
+		{do: "GET " + at + "contacts/asha@example.com?idProperty=email", status: 404},
+		{do: "POST " + at + "contacts/batch/upsert", body: upsert, status: 200, want: map[string]any{"results.0.new": true}},
 		{do: "POST " + at + "contacts", body: `{"properties":{"First Name":"A"}}`, status: 400, text: "PROPERTY_DOESNT_EXIST"},
 		{do: "GET /account-info/v3/details", status: 200, want: map[string]any{"portalId": 891472211.0}},
 	} {
@@ -340,6 +345,17 @@ func TestSlackBehavesAsDocumented(t *testing.T) {
 		{do: "GET /api/conversations.history?channel=C9999999999", status: 200, want: map[string]any{"ok": true, "messages.0": nil}},
 		{do: "POST /api/auth.test", status: 200, want: map[string]any{"team_id": "T0SIMULATED"}},
 		{do: "POST /api/chat.fly", status: 200, want: map[string]any{"error": "unknown_method"}},
+	} {
+		s.call("slack", c)
+	}
+	_, _, posted := s.call("slack", call{do: "POST /api/chat.postMessage", body: post, status: 200})
+	gone := `{"channel":"C0123456789","ts":"` + str(t, posted, "ts") + `"}`
+	theirs := `{"channel":"` + str(t, s.trigger("slack", "message", nil), "event.channel") + `","ts":"` + str(t, s.trigger("slack", "message", nil), "event.ts") + `"}`
+	for _, c := range []call{
+		{do: "POST /api/chat.delete", body: theirs, status: 200, want: map[string]any{"ok": false, "error": "cant_delete_message"}},
+		{do: "POST /api/chat.delete", body: strings.Replace(gone, "C0123456789", "C9999999999", 1), status: 200, want: map[string]any{"error": "message_not_found"}},
+		{do: "POST /api/chat.delete", body: gone, status: 200, want: map[string]any{"ok": true, "channel": "C0123456789"}},
+		{do: "POST /api/chat.delete", body: gone, status: 200, want: map[string]any{"ok": false, "error": "message_not_found"}},
 	} {
 		s.call("slack", c)
 	}

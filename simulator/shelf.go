@@ -91,12 +91,17 @@ func (s *shelf) put(id string, data map[string]any, now time.Time, lag time.Dura
 		}
 	}
 	if len(s.list) > maxThings {
-		oldest := s.list[0]
-		s.forget(oldest)
-		delete(s.byID, oldest.id)
-		s.list = slices.Clone(s.list[1:])
+		s.remove(s.list[0])
 	}
 	return did
+}
+
+// remove takes an object away: nobody finds it any more.
+func (s *shelf) remove(t *thing) {
+	s.forget(t)
+	delete(s.byID, t.id)
+	i := slices.Index(s.list, t)
+	s.list = slices.Concat(s.list[:i], s.list[i+1:])
 }
 
 func (s *shelf) forget(t *thing) {

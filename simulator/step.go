@@ -121,7 +121,7 @@ func (a *act) one(step *connector.SimStep) error {
 	if err != nil {
 		return err
 	}
-	if found == nil && (step.Verb == "get" || step.Verb == "update") {
+	if found == nil && (step.Verb == "get" || step.Verb == "update" || step.Verb == "delete") {
 		if step.None != nil {
 			return refusal{step.None}
 		}
@@ -130,13 +130,18 @@ func (a *act) one(step *connector.SimStep) error {
 		}
 		return nil
 	}
-	if step.Verb == "get" {
+	switch step.Verb {
+	case "get":
 		a.scope["made"] = false
 		data, err := a.shown(step, found.data)
 		if err != nil {
 			return err
 		}
 		return a.bind(step, data)
+	case "delete":
+		shelf.remove(found)
+		a.wrote(typ, found.id, "deleted")
+		return a.bind(step, found.data)
 	}
 	id, old := "", map[string]any{}
 	switch {
@@ -164,11 +169,14 @@ func (a *act) one(step *connector.SimStep) error {
 		lag = 0
 	}
 	did := shelf.put(id, data, a.now, lag)
-	a.entries = append(a.entries, Entry{
-		At: a.now, Connection: a.name, Action: a.action, Did: did, Key: a.key, Type: typ, ID: id,
-	})
+	a.wrote(typ, id, did)
 	a.scope["made"] = did == "created"
 	return a.bind(step, data)
+}
+
+// wrote notes for the ledger what became of an object.
+func (a *act) wrote(typ, id, did string) {
+	a.entries = append(a.entries, Entry{At: a.now, Connection: a.name, Action: a.action, Did: did, Key: a.key, Type: typ, ID: id})
 }
 
 func (a *act) searchLag(s *shelf) time.Duration {
@@ -178,7 +186,7 @@ func (a *act) searchLag(s *shelf) time.Duration {
 	return s.rule.Lag
 }
 
-// locate finds the object a get, upsert or update is about.
+// locate finds the object a get, upsert, update or delete is about.
 func (a *act) locate(step *connector.SimStep, shelf *shelf) (*thing, error) {
 	switch {
 	case step.Verb == "create":

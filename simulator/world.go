@@ -51,7 +51,7 @@ type Entry struct {
 	At         time.Time `json:"at"`
 	Connection string    `json:"connection"`
 	Action     string    `json:"action"`        // refund.create
-	Did        string    `json:"did"`           // created, updated, unchanged
+	Did        string    `json:"did"`           // created, updated, unchanged, deleted
 	Key        string    `json:"key,omitempty"` // our reference as the provider received it
 	Type       string    `json:"type"`          // refund
 	ID         string    `json:"id"`            // the provider's id
