@@ -40,12 +40,21 @@ type Erasure struct {
 	Who    string    `json:"who"`
 	Salt   []byte    `json:"salt"`
 	Hashes []string  `json:"hashes"`
+	// Open is what a book still has to erase, nil for nothing. It is of that book only.
+	Open *ErasureOpen `json:"open,omitempty"`
+}
+
+// ErasureOpen is what stayed of a person who was erased, because something of it had not ended. Once it has, it is erased.
+type ErasureOpen struct {
+	Until  time.Time `json:"until"`            // what came in later is another matter, and stays
+	Events []EventID `json:"events,omitempty"` // that had not ended
+	Items  int       `json:"items,omitzero"`   // received until then and not understood yet: any of them may tell of the person
 }
 
 // ErasedAgain is what came of erasing again, in a book restored from a backup, whom a list of erasures names.
 type ErasedAgain struct {
 	Unknown int          `json:"unknown"` // erasures of the list that the book did not know
-	People  int          `json:"people"`  // of those, people the book held
+	People  int          `json:"people"`  // people the book held, of those and of earlier ones of whom something was open
 	Kept    []PersonKept `json:"kept,omitempty"`
 }
 

@@ -94,6 +94,13 @@ type Book interface {
 	Journey(ctx context.Context, id string) (*waybill.Journey, error)
 	// Problems lists problems, newest first.
 	Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error)
+	JobBook
+	// EraseAgain erases whom a list names, and of people who were erased what has ended since.
+	EraseAgain(ctx context.Context, list []waybill.Erasure, who string) (*waybill.ErasedAgain, error)
+}
+
+// JobBook reads the book's jobs.
+type JobBook interface {
 	// Job returns one job, with its counts.
 	Job(ctx context.Context, id waybill.JobID) (*waybill.Job, error)
 	// Jobs lists jobs, newest first.

@@ -9,7 +9,8 @@ import (
 )
 
 // Housekeeping: what is past its time is forgotten, in acts so small that they keep nobody waiting, each followed by a
-// pause. It runs through every kind of thing once in an hour, from the oldest on.
+// pause. It runs through every kind of thing once in an hour, from the oldest on. In the end it erases what was left of
+// people who were erased.
 
 const (
 	keepEvery  = time.Hour
@@ -72,6 +73,12 @@ func (e *Engine) forgetSome() {
 	k := e.keeping
 	list := agedBy(e.current.ws.Retention)
 	if e.stopping || k.nth >= len(list) {
+		stopping := e.stopping
+		e.mu.Unlock()
+		if !stopping {
+			e.eraseWhatEnded()
+		}
+		e.mu.Lock()
 		e.keeping.busy = false
 		e.mu.Unlock()
 		return
@@ -116,6 +123,17 @@ func (e *Engine) forgetSome() {
 		e.d.Go(e.forgetSome)
 	default:
 		e.d.At(e.d.Now().Add(max(keepPause, 3*took)), func() { e.d.Go(e.forgetSome) })
+	}
+}
+
+// eraseWhatEnded erases of people who were erased what had not ended then, and has now.
+func (e *Engine) eraseWhatEnded() {
+	done, err := e.book.EraseAgain(context.Background(), nil, "Waybill")
+	switch {
+	case err != nil:
+		e.log.Error("what was left of people who were erased could not be erased; it is tried again in an hour", "err", err)
+	case done.People > 0:
+		e.log.Info("what was left of people who were erased has ended, and is erased", "people", done.People)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"waybill"
+	"waybill/engine"
 	"waybill/record"
 	"waybill/simulator"
 )
@@ -396,5 +397,92 @@ func TestWhoWasErasedIsErasedAgainWhenAnOlderBackupIsRestored(t *testing.T) {
 	}
 	if _, err := record.Restore(t.Context(), record.Restoring{From: later, To: "sqlite:" + filepath.Join(t.TempDir(), "b.db"), Now: r.v.Now, Erased: []waybill.Erasure{}}); err != nil {
 		t.Errorf("with the word that nobody was: %v", err)
+	}
+}
+
+// patient waits for three hours, and has her in its run and its note.
+var patient = map[string]string{
+	"flows/patient.yaml": `flow: patient
+title: Patient
+owner: ops
+on: payment.succeeded
+when: has(payment.customer.email)
+steps:
+  - id: later
+    wait: 3h
+  - id: note
+    do: crm.note.create
+    with: {body: "paid by ${payment.customer.email}"}
+`,
+}
+
+// TestWhatWasOpenOfWhoWasErasedIsErasedOnceItHasEnded: an older backup is restored in which a run of hers waits, and a payment
+// of hers is not understood yet. Both go on to their end, and then nothing is left of her but what came in after the erasure.
+func TestWhatWasOpenOfWhoWasErasedIsErasedOnceItHasEnded(t *testing.T) {
+	r, _ := newFileRig(t, patient)
+	r.herPayment("SO-1")
+	r.run(time.Minute)
+	r.herPayment("SO-2") // kept, and not understood yet
+	file := r.saved()
+	r.run(4 * time.Hour)
+	if f := r.eraseHer(); len(f.Kept) > 0 || len(f.Events) < 2 {
+		t.Fatalf("erased: %+v", f)
+	}
+	var list []waybill.Erasure
+	erasures := func() []waybill.Erasure {
+		if err := r.book.View(t.Context(), func(tx *record.Tx) (err error) { list, err = tx.Erasures(); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	r.kill()
+	to := filepath.Join(t.TempDir(), "restored.db")
+	done, err := record.Restore(t.Context(), record.Restoring{From: file, To: "sqlite:" + to, Environment: r.env, Now: r.v.Now, Erased: erasures()})
+	if err != nil || len(done.Erased.Kept) == 0 {
+		t.Fatalf("restored: %+v, %v", done, err)
+	}
+	r.openBook("sqlite:" + to)
+	if open := erasures()[0].Open; open == nil || len(open.Events) != 1 || open.Items != 1 {
+		t.Fatalf("left for later: %+v", open)
+	}
+	r.start(r.ws)
+	r.run(time.Minute)
+	r.act(engine.RestoredObject, waybill.VerbResume, "looked")
+	r.herPayment("SO-9") // she is a customer again
+	r.run(10 * time.Minute)
+	if got := r.events()["payment.succeeded"]; got != 3 {
+		t.Fatalf("%d payments", got)
+	}
+	for _, run := range r.runs() {
+		if run.State == waybill.RunBlocked {
+			for _, eff := range r.effects() {
+				if eff.Run == run.ID && eff.State == waybill.EffectUnknown {
+					r.act(string(eff.ID), waybill.VerbHappened, "seen there")
+				}
+			}
+		}
+	}
+	r.run(6 * time.Hour)
+	for _, run := range r.runs() {
+		if run.State != waybill.RunDone {
+			t.Errorf("%s is %s: %s", run.ID, run.State, run.Reason)
+		}
+	}
+	for _, run := range r.runs() {
+		j, err := r.book.Journey(t.Context(), string(run.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := strings.Contains(string(j.Event.Data), "SO-9")
+		all := string(j.Event.Data) + string(j.Arrival.Body)
+		for _, x := range j.Runs[0].Effects {
+			all += string(x.Effect.Inputs) + string(x.Effect.Request.Body)
+		}
+		if strings.Contains(all, herMail) != fresh {
+			t.Errorf("of %s: %s", j.Event.FactKey, all)
+		}
+	}
+	if open := erasures()[0].Open; open != nil {
+		t.Errorf("still to be erased: %+v", open)
 	}
 }

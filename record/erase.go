@@ -41,11 +41,11 @@ func (b *Book) wiped(ctx context.Context, do func(*Tx) error) error {
 }
 
 // ErasePerson erases what FindPerson found, in small acts, and remembers by hashes that it did. It may be cut off anywhere
-// and begun again. What has to stay is left as it is. who acts; the audit holds the id of the erasure only.
+// and begun again. What has to stay is left as it is, and erased by EraseAgain once it has ended. who acts; the audit holds the id of the erasure only.
 func (b *Book) ErasePerson(ctx context.Context, f *waybill.PersonFound, who string) (string, error) {
 	id := ""
 	err := b.Do(ctx, func(tx *Tx) (err error) { // first: what follows is done again after a restore, too
-		if id, err = tx.noteErasure(f.Person, who); err != nil {
+		if id, err = tx.noteErasure(f, who); err != nil {
 			return err
 		}
 		return tx.Audit(&waybill.Audited{Who: who, Action: "erase a person", Object: id})
@@ -57,7 +57,8 @@ func (b *Book) ErasePerson(ctx context.Context, f *waybill.PersonFound, who stri
 }
 
 // EraseAgain erases whom a list of erasures names that this book does not know of, because it is older: it was restored from
-// a backup. It may be cut off anywhere and begun again; what it finished is not looked for a second time.
+// a backup. Of whom it erased before, it erases what had not ended then and has now. It may be cut off anywhere and begun
+// again; what it finished is not looked for a second time.
 func (b *Book) EraseAgain(ctx context.Context, list []waybill.Erasure, who string) (*waybill.ErasedAgain, error) {
 	out := &waybill.ErasedAgain{}
 	var known []waybill.Erasure
@@ -67,29 +68,61 @@ func (b *Book) EraseAgain(ctx context.Context, list []waybill.Erasure, who strin
 	fresh := slices.DeleteFunc(slices.Clone(list), func(e waybill.Erasure) bool {
 		return slices.ContainsFunc(known, func(k waybill.Erasure) bool { return k.ID == e.ID })
 	})
-	if out.Unknown = len(fresh); len(fresh) == 0 {
-		return out, nil
-	}
-	people, err := b.Known(ctx, fresh)
-	if err != nil {
-		return nil, err
-	}
-	if out.People = len(people); len(people) > 0 {
-		var all waybill.Person // one reading of the book for all of them
-		for _, p := range people {
-			all.Emails, all.Phones, all.IDs = append(all.Emails, p.Emails...), append(all.Phones, p.Phones...), append(all.IDs, p.IDs...)
+	if out.Unknown = len(fresh); len(fresh) > 0 {
+		if err := b.eraseListed(ctx, fresh, nil, who, out); err != nil {
+			return nil, err
 		}
-		f, err := b.FindPerson(ctx, all)
+	}
+	for _, e := range known {
+		if e.Open == nil {
+			continue
+		}
+		ended, err := b.endedSince(ctx, e.Open)
+		if err == nil && ended {
+			err = b.eraseListed(ctx, []waybill.Erasure{e}, e.Open, who, out)
+		}
 		if err != nil {
 			return nil, err
 		}
-		out.Kept = f.Kept
-		if err := b.eraseFound(ctx, f); err != nil {
-			return nil, err
+	}
+	return out, nil
+}
+
+// eraseListed erases whom erasures name by hashes, and notes what of it had not ended; rest is what they left before, nil
+// for everything.
+func (b *Book) eraseListed(ctx context.Context, list []waybill.Erasure, rest *waybill.ErasureOpen, who string, out *waybill.ErasedAgain) error {
+	until := b.o.Now()
+	if rest != nil {
+		until = rest.Until
+	}
+	people, err := b.Known(ctx, list)
+	if err != nil {
+		return err
+	}
+	var all waybill.Person // one reading of the book for all of them
+	for _, p := range people {
+		all.Emails, all.Phones, all.IDs = append(all.Emails, p.Emails...), append(all.Phones, p.Phones...), append(all.IDs, p.IDs...)
+	}
+	f := &waybill.PersonFound{}
+	if !all.Empty() || rest != nil {
+		if f, err = b.find(ctx, all, rest); err == nil {
+			err = b.eraseFound(ctx, f)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return out, b.Do(ctx, func(tx *Tx) error {
-		for _, e := range fresh {
+	if rest == nil || len(f.Events)+len(f.Arrivals) > 0 {
+		out.People += len(people)
+	}
+	out.Kept = append(out.Kept, f.Kept...)
+	return b.Do(ctx, func(tx *Tx) error {
+		open, err := tx.stillOpen(until, f.Kept)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			e.Open = open
 			if err := tx.putErasure(e); err != nil {
 				return err
 			}
@@ -99,6 +132,43 @@ func (b *Book) EraseAgain(ctx context.Context, list []waybill.Erasure, who strin
 		}
 		return nil
 	})
+}
+
+// stillOpen is what an erasure leaves for later: the events that were kept, and what came in and is not understood yet, of
+// which nobody knows without a name whether it tells of the person. Nil: nothing.
+func (tx *Tx) stillOpen(until time.Time, kept []waybill.PersonKept) (*waybill.ErasureOpen, error) {
+	open := &waybill.ErasureOpen{Until: until}
+	for _, k := range kept {
+		if k.Event != "" {
+			open.Events = append(open.Events, k.Event)
+		}
+	}
+	items, _, err := one(tx, "SELECT count(*) FROM items WHERE ("+openItem+") AND received_at <= $1", num0, until)
+	open.Items = int(items)
+	if err != nil || items == 0 && len(open.Events) == 0 {
+		return nil, err
+	}
+	return open, nil
+}
+
+// endedSince reports whether something has ended of what an erasure left, so that it is worth another look.
+func (b *Book) endedSince(ctx context.Context, rest *waybill.ErasureOpen) (ended bool, err error) {
+	err = b.View(ctx, func(tx *Tx) error {
+		now, err := tx.stillOpen(rest.Until, nil)
+		if err != nil || now == nil && rest.Items > 0 || now != nil && now.Items < rest.Items {
+			ended = err == nil
+			return err
+		}
+		for _, id := range rest.Events {
+			why, err := tx.personNeeds(id)
+			if err != nil || why == "" {
+				ended = err == nil
+				return err
+			}
+		}
+		return nil
+	})
+	return ended, err
 }
 
 // eraseFound erases what was found.

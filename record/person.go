@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"waybill"
 )
@@ -94,7 +95,12 @@ func (b *Book) FindPerson(ctx context.Context, p waybill.Person) (*waybill.Perso
 	if p.Empty() {
 		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "nobody is named", Hint: "give an e-mail address, a phone number or an id"}
 	}
-	s := &search{book: b, found: &waybill.PersonFound{Person: p}, owners: map[string]bool{}, events: map[waybill.EventID]bool{}, arrivals: map[waybill.ArrivalID]bool{}}
+	return b.find(ctx, p, nil)
+}
+
+// find is FindPerson; with a rest it finds of the person only what an earlier erasure left.
+func (b *Book) find(ctx context.Context, p waybill.Person, rest *waybill.ErasureOpen) (*waybill.PersonFound, error) {
+	s := &search{book: b, rest: rest, found: &waybill.PersonFound{Person: p}, owners: map[string]bool{}, events: map[waybill.EventID]bool{}, arrivals: map[waybill.ArrivalID]bool{}}
 	for _, part := range []func(context.Context) error{s.subjects, s.readEvents, s.readArrivals, s.readEffects, s.readFetches, s.readAttempts, s.readAsks, s.notes} {
 		if err := part(ctx); err != nil {
 			return nil, err
@@ -108,6 +114,7 @@ func (b *Book) FindPerson(ctx context.Context, p waybill.Person) (*waybill.Perso
 
 type search struct {
 	book     *Book
+	rest     *waybill.ErasureOpen // nil for everything
 	m        mentions
 	found    *waybill.PersonFound
 	events   map[waybill.EventID]bool
@@ -155,7 +162,7 @@ func (s *search) subjects(ctx context.Context) error {
 		s.found.Subjects = nil
 		err := s.walkSubjects(ctx, func(sub waybill.Subject) {
 			named := named(s.found.Person, sub.Aliases)
-			if named || s.m.in(sub.Fields) || s.m.any(sub.Name) { // an order of the person's, say
+			if !s.late(sub.FactTime) && (named || s.m.in(sub.Fields) || s.m.any(sub.Name)) { // an order of the person's, say
 				s.found.Subjects = append(s.found.Subjects, sub.ID)
 			}
 			if !named {
@@ -218,8 +225,9 @@ func (s *search) readEvents(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, "+eventColumns+" FROM events", scanEvent, func(tx *Tx, e waybill.Event) error {
 		hit := s.m.in(e.Data) || s.m.any(e.Subject, e.FactKey) ||
 			slices.ContainsFunc(e.Search, func(k waybill.SearchKey) bool { return s.m.any(k.Value) }) ||
-			slices.ContainsFunc(e.Mapping, func(f waybill.MappedField) bool { return s.m.any(f.Value, f.From) })
-		if !hit {
+			slices.ContainsFunc(e.Mapping, func(f waybill.MappedField) bool { return s.m.any(f.Value, f.From) }) ||
+			s.rest != nil && slices.Contains(s.rest.Events, e.ID)
+		if !hit || s.late(e.AcceptedAt) {
 			return nil
 		}
 		why, err := tx.personNeeds(e.ID)
@@ -250,7 +258,7 @@ func (tx *Tx) personNeeds(id waybill.EventID) (string, error) {
 	if err != nil || !needed {
 		return "", err
 	}
-	return "something of it is open: a run that has not ended, an effect that is not settled, or a problem; end it, and erase again", nil
+	return "something of it is open: a run that has not ended, an effect that is not settled, or a problem; it is erased once that has ended", nil
 }
 
 func (s *search) readArrivals(ctx context.Context) error {
@@ -264,12 +272,12 @@ func (s *search) readArrivals(ctx context.Context) error {
 	}
 	text := "SELECT seq, id, connection, account, via, received_at, body_hash, doc, body FROM arrivals"
 	return walk(ctx, s.book, text, scan, func(tx *Tx, k kept) error {
-		if !s.arrivals[k.a.ID] && !s.m.in(k.body) && !s.m.any(k.a.URL) && !s.m.inHeaders(k.a.Headers) {
+		if s.late(k.a.ReceivedAt) || !s.arrivals[k.a.ID] && !s.m.in(k.body) && !s.m.any(k.a.URL) && !s.m.inHeaders(k.a.Headers) {
 			return nil
 		}
 		for _, it := range k.a.Items {
 			if open, err := either(tx.itemOpen(string(it.ID)), tx.listed("item:"+string(it.ID))); open || err != nil {
-				s.found.Kept = append(s.found.Kept, waybill.PersonKept{Why: "item " + string(it.ID) + " is still to be understood"})
+				s.found.Kept = append(s.found.Kept, waybill.PersonKept{Why: "item " + string(it.ID) + " is still to be understood; it is erased once that has ended"})
 				return err
 			}
 		}
@@ -282,13 +290,20 @@ func (s *search) readArrivals(ctx context.Context) error {
 	})
 }
 
+// late reports whether something is of after what is looked for.
+func (s *search) late(at time.Time) bool { return s.rest != nil && at.After(s.rest.Until) }
+
+func (s *search) owned(f waybill.Fetch) bool {
+	return s.owners[string(f.Run)] || s.owners[string(f.Item)] || s.owners[string(f.Effect)]
+}
+
 func (s *search) kept(event waybill.EventID) bool {
 	return slices.ContainsFunc(s.found.Kept, func(k waybill.PersonKept) bool { return k.Event != "" && k.Event == event })
 }
 
 func (s *search) readEffects(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, "+effectColumns+" FROM effects", scanEffect, func(_ *Tx, e waybill.Effect) error {
-		if s.kept(e.Event) || e.State.Open() || !s.events[e.Event] && !s.m.inEffect(&e) {
+		if s.kept(e.Event) || e.State.Open() || s.late(e.PlannedAt) && !s.events[e.Event] || !s.events[e.Event] && !s.m.inEffect(&e) {
 			return nil
 		}
 		s.found.Effects = append(s.found.Effects, e.ID)
@@ -299,8 +314,8 @@ func (s *search) readEffects(ctx context.Context) error {
 
 func (s *search) readFetches(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, "+fetchColumns+" FROM fetches", scanFetch, func(tx *Tx, f waybill.Fetch) error {
-		if f.State == waybill.FetchPlanned ||
-			!s.owners[string(f.Run)] && !s.owners[string(f.Item)] && !s.owners[string(f.Effect)] && !s.m.inFetch(&f) {
+		if f.State == waybill.FetchPlanned || s.late(f.PlannedAt) && !s.owned(f) ||
+			!s.owned(f) && !s.m.inFetch(&f) {
 			return nil
 		}
 		if open, err := tx.runOpen(string(f.Run))(); open || err != nil {
@@ -316,7 +331,7 @@ func (s *search) readFetches(ctx context.Context) error {
 func (s *search) readAttempts(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, owner, id, started_at, doc, request, response FROM attempts", scanAttempt, func(tx *Tx, a waybill.Attempt) error {
 		owner := string(a.Effect) + string(a.Fetch)
-		if s.owners[owner] || !s.m.inRequest(a.Request) && !s.m.in(a.Response) && !s.m.any(a.Error, a.Note) {
+		if s.owners[owner] || s.late(a.StartedAt) || !s.m.inRequest(a.Request) && !s.m.in(a.Response) && !s.m.any(a.Error, a.Note) {
 			return nil
 		}
 		if open, err := tx.ownerNeeded(agedRow{id: owner}); open || err != nil {
@@ -421,7 +436,7 @@ func (b *Book) ExportPerson(ctx context.Context, p waybill.Person, who string) (
 // readAsks finds the questions of the person's runs, and others that mention the person. Open ones stay with their run.
 func (s *search) readAsks(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, "+askColumns+" FROM asks", scanAsk, func(_ *Tx, a waybill.Question) error {
-		if a.State != waybill.AskOpen && (s.owners[string(a.Run)] || s.m.inAsk(&a)) {
+		if a.State != waybill.AskOpen && (s.owners[string(a.Run)] || !s.late(a.AskedAt) && s.m.inAsk(&a)) {
 			s.found.Asks = append(s.found.Asks, a.ID)
 		}
 		return nil
@@ -455,8 +470,9 @@ func personHashes(salt []byte, p waybill.Person) []string {
 	return out
 }
 
-// noteErasure remembers that a person was erased, so that a backup from before can be rid of them too.
-func (tx *Tx) noteErasure(p waybill.Person, who string) (string, error) {
+// noteErasure remembers that a person was erased, so that a backup from before can be rid of them too, and what of them
+// is still to be erased.
+func (tx *Tx) noteErasure(f *waybill.PersonFound, who string) (string, error) {
 	text, found, err := one(tx, "SELECT value FROM book WHERE name = 'erasure salt'", text0)
 	if err != nil {
 		return "", err
@@ -471,7 +487,12 @@ func (tx *Tx) noteErasure(p waybill.Person, who string) (string, error) {
 			return "", err
 		}
 	}
-	e := waybill.Erasure{ID: tx.book.o.IDs.New("era"), At: tx.now, Who: who, Salt: salt, Hashes: personHashes(salt, p)}
+	e := waybill.Erasure{ID: tx.book.o.IDs.New("era"), At: tx.now, Who: who, Salt: salt, Hashes: personHashes(salt, f.Person)}
+	if len(f.Kept) > 0 {
+		if e.Open, err = tx.stillOpen(tx.now, f.Kept); err != nil {
+			return "", err
+		}
+	}
 	return e.ID, tx.putErasure(e)
 }
 
@@ -480,7 +501,7 @@ func (tx *Tx) putErasure(e waybill.Erasure) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec("INSERT INTO erasures (id, at, who, doc) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", e.ID, e.At, e.Who, text)
+	_, err = tx.exec("INSERT INTO erasures (id, at, who, doc) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET doc = EXCLUDED.doc", e.ID, e.At, e.Who, text)
 	return err
 }
 

@@ -89,6 +89,7 @@ type apiErasure struct {
 	Who    string    `json:"who"`
 	Salt   []byte    `json:"salt"`
 	Hashes []string  `json:"hashes" doc:"HMAC-SHA256 with the salt, of each value by which the person was known"`
+	Open   bool      `json:"open" doc:"something of the person had not ended when they were erased; it is erased once it has"`
 }
 
 // personRoutes are for admins only: the site map says so.
@@ -189,7 +190,7 @@ func (a *api) erasures(ctx context.Context, _ *nothing) (*listOf[apiErasure], er
 	}
 	out := &listOf[apiErasure]{Items: []apiErasure{}}
 	for _, e := range list {
-		out.Items = append(out.Items, apiErasure(e))
+		out.Items = append(out.Items, apiErasure{e.ID, e.At, e.Who, e.Salt, e.Hashes, e.Open != nil})
 	}
 	return out, nil
 }

@@ -73,6 +73,7 @@ func (o *opened) keepErased(ctx context.Context) error {
 	all := slices.Clone(listed)
 	for _, e := range known {
 		if !slices.ContainsFunc(listed, func(l waybill.Erasure) bool { return l.ID == e.ID }) {
+			e.Open = nil // of the book, not of the list
 			all = append(all, e)
 		}
 	}

@@ -28,46 +28,89 @@ func (r *rig) signal(s syscall.Signal) {
 	}
 }
 
+// fleet are several processes on one book of PostgreSQL, each of which takes in payments of its own.
+type fleet struct {
+	nodes []*rig
+	p     *Provider
+	done  chan struct{}
+	got   chan []string
+}
+
+// newFleet starts n processes on the book at dsn, under load. The flow's lane is of the first letters of a payment's id,
+// so each has lanes of its own.
+func newFleet(t *testing.T, n int, p *Provider, dsn string, env ...string) *fleet {
+	t.Helper()
+	env = append(env, "WAYBILL_DATABASE="+dsn, "WAYBILL_KEY_FILE="+filepath.Join(t.TempDir(), "waybill.key"))
+	f := &fleet{p: p, done: make(chan struct{}), got: make(chan []string, n)}
+	f.nodes = append(f.nodes, newRig(t, p.Address, env...))
+	for len(f.nodes) < n {
+		f.nodes = append(f.nodes, f.nodes[0].another(p.Address))
+	}
+	for i, node := range f.nodes {
+		node.start()
+		go func() { f.got <- node.load(f.done, 10+i) }()
+	}
+	return f
+}
+
+// settle ends the load and the faults, waits until a node says that all is at its end, holds the book against the
+// ledger, and stops the nodes that still run.
+func (f *fleet) settle(running ...*rig) {
+	t := f.nodes[0].t
+	t.Helper()
+	close(f.done)
+	var accepted []string
+	for range f.nodes {
+		accepted = append(accepted, <-f.got...)
+	}
+	f.p.Calm()
+	last := running[len(running)-1]
+	for deadline := time.Now().Add(4 * time.Minute); !last.rested(len(accepted)) && time.Now().Before(deadline); {
+		time.Sleep(500 * time.Millisecond)
+	}
+	last.check(f.p, accepted, last.unknown())
+	for _, node := range running {
+		node.stop()
+	}
+}
+
+// stretch is how long load goes on between two blows.
+func stretch() time.Duration { return time.Duration(number("WAYBILL_UNDER", 3)) * time.Second }
+
 // TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrDoubled has three processes on one PostgreSQL
 // book under load: one is killed, one stands still past its lease and wakes, and the server is restarted.
 func TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrDoubled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("in the full run")
 	}
-	p := newProvider(t, 1)
-	dsn := pgtest.Database(t)
-	a := newRig(t, p.Address, "WAYBILL_DATABASE="+dsn, "WAYBILL_KEY_FILE="+filepath.Join(t.TempDir(), "waybill.key"))
-	nodes := []*rig{a, a.another(p.Address), a.another(p.Address)}
-	done, got := make(chan struct{}), make(chan []string, len(nodes))
-	for i, n := range nodes {
-		n.start()
-		go func() { got <- n.load(done, 10+i) }() // the flow's lane is of the first nine letters of an id
-	}
-	under := time.Duration(number("WAYBILL_UNDER", 3)) * time.Second // each stretch of load
-	time.Sleep(under)
-	nodes[0].kill()
-	nodes[1].signal(syscall.SIGSTOP)
+	f := newFleet(t, 3, newProvider(t, 1), pgtest.Database(t))
+	time.Sleep(stretch())
+	f.nodes[0].kill()
+	f.nodes[1].signal(syscall.SIGSTOP)
 	still := 15 // past its lease
 	if proof() {
 		still = 45
 	}
 	time.Sleep(time.Duration(number("WAYBILL_STILL", still)) * time.Second)
-	nodes[1].signal(syscall.SIGCONT)
-	time.Sleep(under)
+	f.nodes[1].signal(syscall.SIGCONT)
+	time.Sleep(stretch())
 	pgtest.Shared(t).Restart(t)
-	time.Sleep(under)
-	close(done)
-	var accepted []string
-	for range nodes {
-		accepted = append(accepted, <-got...)
+	time.Sleep(stretch())
+	f.settle(f.nodes[1], f.nodes[2])
+}
+
+// TestBehindAPoolerOneOfTwoNodesIsKilledAndNothingIsLostOrDoubled has two processes reach their book through a pgBouncer
+// in transaction mode, where each transaction gets whatever connection is free, and kills one of them under load.
+func TestBehindAPoolerOneOfTwoNodesIsKilledAndNothingIsLostOrDoubled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("in the full run")
 	}
-	p.Calm()
-	for deadline := time.Now().Add(4 * time.Minute); !nodes[2].rested(len(accepted)) && time.Now().Before(deadline); {
-		time.Sleep(500 * time.Millisecond)
-	}
-	a.check(p, accepted, nodes[2].unknown())
-	nodes[1].stop()
-	nodes[2].stop()
+	pooled, direct := pgtest.Pooled(t)
+	f := newFleet(t, 2, newProvider(t, 5), pooled, "WAYBILL_DATABASE_LISTEN="+direct)
+	time.Sleep(stretch())
+	f.nodes[0].kill()
+	time.Sleep(stretch())
+	f.settle(f.nodes[1])
 }
 
 // TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing ends every connection to the database, again and again, while two nodes
@@ -78,16 +121,9 @@ func TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing(t *testing.T) {
 	}
 	kills, seed := number("WAYBILL_BACKENDS", 40), uint64(number("WAYBILL_SEED", 7))
 	rnd := rand.New(rand.NewPCG(seed, 3)) // repeatable
-	p := newProvider(t, seed)
 	dsn := pgtest.Database(t)
 	book := dsn[strings.LastIndex(dsn, "=")+1:]
-	a := newRig(t, p.Address, "WAYBILL_DATABASE="+dsn, "WAYBILL_KEY_FILE="+filepath.Join(t.TempDir(), "waybill.key"))
-	nodes := []*rig{a, a.another(p.Address)}
-	done, got := make(chan struct{}), make(chan []string, len(nodes))
-	for i, n := range nodes {
-		n.start()
-		go func() { got <- n.load(done, 20+i) }()
-	}
+	f := newFleet(t, 2, newProvider(t, seed), dsn)
 	ended := 0
 	for range kills {
 		time.Sleep(time.Duration(100+rnd.IntN(700)) * time.Millisecond)
@@ -98,17 +134,6 @@ func TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing(t *testing.T) {
 		}
 		ended += len(list)
 	}
-	close(done)
-	var accepted []string
-	for range nodes {
-		accepted = append(accepted, <-got...)
-	}
-	p.Calm()
-	for deadline := time.Now().Add(4 * time.Minute); !nodes[1].rested(len(accepted)) && time.Now().Before(deadline); {
-		time.Sleep(500 * time.Millisecond)
-	}
 	t.Attr("size", fmt.Sprintf("%d times, %d connections", kills, ended))
-	a.check(p, accepted, nodes[1].unknown())
-	nodes[0].stop()
-	nodes[1].stop()
+	f.settle(f.nodes...)
 }

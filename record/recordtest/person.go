@@ -3,6 +3,7 @@ package recordtest
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -132,6 +133,27 @@ var personCases = []testCase{
 		k.moveRun(open.run, waybill.RunDone)
 		same(k, "later", len(k.erase(who).Events), 1)
 		same(k, "then", len(k.findPerson(who).Events), 0)
+	}},
+	{"what was open when a person was erased goes once it has ended, and what came in later stays", func(k *kit) {
+		open := k.ashas("pay_1", waybill.EffectUnknown, waybill.RunBlocked)
+		k.erase(waybill.Person{Emails: []string{ashasMail}})
+		k.now = k.now.Add(time.Hour)
+		again := k.ashas("pay_2", waybill.EffectConfirmed, waybill.RunDone)
+		tells := func(l lived) bool {
+			j := must[*waybill.Journey](k)(k.book.Journey(k.Context(), string(l.event)))
+			return strings.Contains(strings.ToLower(string(j.Event.Data)+string(j.Runs[0].Effects[0].Effect.Inputs)), ashasMail)
+		}
+		finish := func() int {
+			return must[*waybill.ErasedAgain](k)(k.book.EraseAgain(k.Context(), nil, "Waybill")).People
+		}
+		same(k, "while it is open", []any{finish(), tells(open), tells(again)}, []any{0, true, true})
+		k.moveEffect(open.effect, waybill.EffectConfirmed)
+		k.moveRun(open.run, waybill.RunDone)
+		same(k, "once it has ended", []any{finish(), tells(open), tells(again)}, []any{1, false, true})
+		same(k, "a second time", finish(), 0)
+		var list []waybill.Erasure
+		k.read(func(tx *record.Tx) (err error) { list, err = tx.Erasures(); return err })
+		same(k, "left", list[0].Open == nil, true)
 	}},
 	{"the list of erasures names nobody, and finds them in an older book", func(k *kit) {
 		k.ashas("pay_1", waybill.EffectConfirmed, waybill.RunDone)
