@@ -86,8 +86,8 @@ type Options struct {
 
 // Book is the durable book as the engine uses it; *record.Book is one.
 type Book interface {
-	// Do runs an act in a transaction and returns once it is on stable storage.
-	Do(ctx context.Context, act func(*record.Tx) error) error
+	// Do runs an act in a transaction and returns once it is on stable storage; what it looks up may be said ahead.
+	Do(ctx context.Context, act func(*record.Tx) error, ahead ...record.Ahead) error
 	// View reads over one snapshot.
 	View(ctx context.Context, read func(*record.Tx) error) error
 	// Journey returns the whole way of one event.
@@ -308,6 +308,7 @@ func (e *Engine) lookAround() {
 // is on stable storage; fail when it is refused for good.
 type intent struct {
 	apply func(tx *record.Tx) error
+	ahead record.Ahead // what it looks up, as far as that is known
 	after func()
 	fail  func(err error)
 
@@ -333,7 +334,7 @@ func (e *Engine) commit(intents ...intent) {
 		}
 		standing = tx.Standing()
 		return nil
-	})
+	}, e.foretell(intents))
 	if errors.Is(err, errLost) {
 		e.lost()
 	} else if err == nil {
@@ -355,6 +356,19 @@ func (e *Engine) commit(intents ...intent) {
 			e.log.Error("an act was refused", "err", err)
 		}
 	}
+}
+
+// foretell is what intents look up together.
+func (e *Engine) foretell(intents []intent) record.Ahead {
+	all := intents[0].ahead
+	for _, in := range intents[1:] {
+		all.Events = append(all.Events, in.ahead.Events...)
+		all.Subjects = append(all.Subjects, in.ahead.Subjects...)
+		all.Effects = append(all.Effects, in.ahead.Effects...)
+		all.Runs = append(all.Runs, in.ahead.Runs...)
+	}
+	all.Epoch = e.epoch()
+	return all
 }
 
 // view reads over one snapshot.

@@ -51,11 +51,11 @@ func (w way) open() error {
 	return nil
 }
 
-func (w way) Do(ctx context.Context, act func(*record.Tx) error) error {
+func (w way) Do(ctx context.Context, act func(*record.Tx) error, ahead ...record.Ahead) error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	return w.Book.Do(ctx, act)
+	return w.Book.Do(ctx, act, ahead...)
 }
 
 func (w way) View(ctx context.Context, read func(*record.Tx) error) error {

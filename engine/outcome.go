@@ -34,8 +34,13 @@ func (e *Engine) outcome(j *job, x deliver.Exchange) {
 
 func (e *Engine) writeOutcome(j *job, ready *advance, dec deliver.Decision, x deliver.Exchange) {
 	var after *advance
+	var ahead record.Ahead
+	if ready == nil {
+		ahead.Runs = []waybill.RunID{j.effect.Run}
+	}
 	e.commit(intent{
 		epoch: j.epoch,
+		ahead: ahead,
 		apply: func(tx *record.Tx) (err error) {
 			after, err = e.applyOutcome(tx, j, ready, dec, x)
 			return err

@@ -148,6 +148,7 @@ func (e *Engine) send(j *job) {
 	e.o.Passing(stepSending)
 	var epoch int64
 	e.commit(intent{
+		ahead: record.Ahead{Effects: []waybill.EffectID{j.effect.ID}},
 		apply: func(tx *record.Tx) error {
 			epoch = tx.Standing().Epoch
 			eff, run, err := tx.EffectWithRun(j.effect.ID)

@@ -48,7 +48,7 @@ func (e *Engine) TakeIn(ctx context.Context, a waybill.Arrival) (waybill.Receipt
 			return err
 		}
 		return e.listBlocked(tx, &a, receipt)
-	})
+	}, record.Ahead{Arrivals: []*waybill.Arrival{&a}})
 	if err != nil {
 		return waybill.Receipt{}, fmt.Errorf("keep the arrival: %w", err)
 	}

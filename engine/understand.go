@@ -53,6 +53,7 @@ func (e *Engine) understand(batch []*piece) {
 			continue
 		}
 		intents = append(intents, intent{
+			ahead: aheadOf(u.openings),
 			apply: func(tx *record.Tx) error { return e.applyUnderstood(tx, u) },
 			after: func() {
 				e.o.Passing(stepUnderstood)
@@ -67,6 +68,18 @@ func (e *Engine) understand(batch []*piece) {
 	}
 	e.o.Passing(stepTranslated)
 	e.commit(intents...)
+}
+
+// aheadOf is what the openings of an item look up: whether its facts are told, and whom they are about.
+func aheadOf(openings []*opening) record.Ahead {
+	var a record.Ahead
+	for _, o := range openings {
+		a.Events = append(a.Events, o.event)
+		if o.about != nil {
+			a.Subjects = append(a.Subjects, o.about)
+		}
+	}
+	return a
 }
 
 // read translates an item; nothing is written. Whatever a stranger's bytes break, they break for themselves only.
@@ -185,6 +198,7 @@ func (e *Engine) input(p *piece, m *connector.Manifest) (translate.Input, error)
 type opening struct {
 	event    *waybill.Event
 	data     map[string]any
+	about    *waybill.Subject // what it is mainly about, as it tells it; nil when nothing is kept of that
 	advances []*advance
 
 	// set by apply
@@ -196,7 +210,7 @@ type opening struct {
 // open asks every flow of the event's type what it makes of it, and takes each run that begins as far as it goes
 // without the outside world.
 func (e *Engine) open(v *version, ev *waybill.Event, data map[string]any) *opening {
-	o := &opening{event: ev, data: data}
+	o := &opening{event: ev, data: data, about: e.about(v, ev, data)}
 	for _, f := range v.startedBy(ev) {
 		c, lane, err := f.Consider(ev, data)
 		if err != nil {
@@ -290,8 +304,11 @@ func (e *Engine) applyOpening(tx *record.Tx, o *opening) error {
 	if err := e.tell(tx, e.today(), o); err != nil {
 		return err
 	}
-	if err := e.touchSubject(tx, o); err != nil {
-		return err
+	if o.about != nil {
+		s := *o.about
+		if _, err := tx.TouchSubject(&s); err != nil {
+			return fmt.Errorf("update the copy of %s: %w", ev.Subject, err)
+		}
 	}
 	for _, a := range o.advances {
 		if err := e.applyStart(tx, a); err != nil {
@@ -370,22 +387,19 @@ func (e *Engine) releaseOpenings(list []*opening) {
 	}
 }
 
-// touchSubject updates Waybill's own copy of what the event is about.
-func (e *Engine) touchSubject(tx *record.Tx, o *opening) error {
-	def, ok := e.today().ws.Catalogue.Find(o.event.Type)
+// about is what an event tells of what it is mainly about, for Waybill's own copy of that; nil when none is kept.
+func (e *Engine) about(v *version, ev *waybill.Event, data map[string]any) *waybill.Subject {
+	def, ok := v.ws.Catalogue.Find(ev.Type)
 	if !ok {
 		return nil
 	}
-	about := subject.Of(def, o.event, o.data)
+	about := subject.Of(def, ev, data)
 	if len(about) == 0 {
 		return nil
 	}
-	s := about[0] // what it is mainly about
+	s := about[0]
 	s.ID = waybill.SubjectID(e.ids.New("sub"))
-	if _, err := tx.TouchSubject(&s); err != nil {
-		return fmt.Errorf("update the copy of %s: %w", o.event.Subject, err)
-	}
-	return nil
+	return &s
 }
 
 // planItemFetch asks for the data a webhook lacks.

@@ -93,7 +93,7 @@ func (e *abortedError) Unwrap() error { return e.err }
 // Times become unix milliseconds, typed strings their text, booleans 0 or 1.
 func value(arg any) any {
 	switch v := arg.(type) {
-	case nil, int64, string:
+	case nil, int64, string, pgColumn:
 		return v
 	case []byte:
 		if v == nil {

@@ -256,28 +256,31 @@ func (tx *Tx) Effect(id waybill.EffectID) (*waybill.Effect, error) {
 
 // EffectWithRun returns an effect and the run it belongs to, in one look.
 func (tx *Tx) EffectWithRun(id waybill.EffectID) (*waybill.Effect, *waybill.Run, error) {
-	type both struct {
-		e waybill.Effect
-		r waybill.Run
-	}
-	b, found, err := one(tx, tx.locking(tx.book.effectWithRun), func(r row) (both, error) {
-		e, err := scanEffect(r)
+	b, found := tx.foretold.effects[id]
+	if !found {
+		var err error
+		b, found, err = one(tx, tx.locking(tx.book.effectWithRun+"= $1"), scanEffectRun, id)
 		if err != nil {
-			return both{}, err
+			return nil, nil, err
 		}
-		run, err := scanRun(from{r, strings.Count(effectColumns, ",") + 1})
-		return both{e, run}, err
-	}, id)
-	if err != nil {
-		return nil, nil, err
 	}
 	if !found {
 		return nil, nil, notFound("effect with its run", id)
 	}
+	var err error
 	if b.r.State == waybill.RunQueued && b.r.Lane != "" {
 		b.r.Behind, err = tx.behindNow(b.r.ID)
 	}
 	return &b.e, &b.r, err
+}
+
+func scanEffectRun(r row) (effectRun, error) {
+	e, err := scanEffect(r)
+	if err != nil {
+		return effectRun{}, err
+	}
+	run, err := scanRun(from{r, strings.Count(effectColumns, ",") + 1})
+	return effectRun{e, run}, err
 }
 
 // EffectByKey returns the newest effect of a connection with our reference.
@@ -388,6 +391,7 @@ func (tx *Tx) movedEffect(e *waybill.Effect, from waybill.EffectState, changed i
 	if changed == 0 {
 		return tx.elsewhere("effect", "SELECT state FROM effects WHERE id = $1", e.ID, from)
 	}
+	delete(tx.foretold.effects, e.ID)
 	tx.saw(string(e.ID), e.Connection)
 	tx.countEffect(e.Connection, from, e.State)
 	tx.changed |= effectChanged

@@ -25,11 +25,14 @@ type eventDoc struct {
 func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
 	key := factHash(e)
 	if key != nil {
-		first, found, err := one(tx, "SELECT event FROM fact_keys WHERE hash = $1", num0, key)
-		if err != nil {
-			return "", false, err
+		first, known := tx.foretold.facts[string(key)]
+		if !known {
+			var err error
+			if first, _, err = one(tx, "SELECT event FROM fact_keys WHERE hash = $1", num0, key); err != nil {
+				return "", false, err
+			}
 		}
-		if found {
+		if first != 0 {
 			id, err := tx.putEvidence(first, e)
 			return id, false, err
 		}
@@ -39,6 +42,9 @@ func (tx *Tx) PutEvent(e *waybill.Event) (waybill.EventID, bool, error) {
 		return "", false, err
 	}
 	if key != nil {
+		if tx.foretold.facts != nil {
+			tx.foretold.facts[string(key)] = seq
+		}
 		err := tx.expect(func() error { return tx.beaten("the fact " + e.FactKey + " is told") }, // as with delivery keys
 			"INSERT INTO fact_keys (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING", key, seq)
 		if err != nil {
@@ -166,9 +172,12 @@ func (tx *Tx) SetConsidered(id waybill.EventID, list []waybill.Consideration) er
 
 // Event returns an event.
 func (tx *Tx) Event(id waybill.EventID) (*waybill.Event, error) {
-	e, found, err := one(tx, "SELECT "+eventColumns+" FROM events WHERE id = $1", scanEvent, id)
-	if err != nil {
-		return nil, err
+	e, found := tx.foretold.events[id]
+	if !found {
+		var err error
+		if e, found, err = one(tx, "SELECT "+eventColumns+" FROM events WHERE id = $1", scanEvent, id); err != nil {
+			return nil, err
+		}
 	}
 	if !found {
 		return nil, notFound("event", id)

@@ -72,11 +72,7 @@ func (tx *Tx) As(epoch int64) (Standing, error) {
 	if tx.asked.Epoch == epoch {
 		return tx.asked, nil // asked by a neighbour in this transaction
 	}
-	s, found, err := one(tx, `SELECT gone_at, coalesce((SELECT value FROM book WHERE name = 'bundle'), ''),
-		coalesce((SELECT value FROM book WHERE name = 'health'), '') FROM nodes WHERE seq = $1`+tx.lock(" FOR SHARE"),
-		func(r row) (Standing, error) {
-			return Standing{Epoch: epoch, Holds: r.num(0) == 0, Bundle: waybill.BundleID(r.text(1)), Health: r.text(2)}, nil
-		}, epoch)
+	s, found, err := one(tx, standingText+tx.lock(" FOR SHARE"), func(r row) (Standing, error) { return scanStanding(r, epoch) }, epoch)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -85,6 +81,13 @@ func (tx *Tx) As(epoch int64) (Standing, error) {
 	}
 	tx.asked = s
 	return s, nil
+}
+
+const standingText = `SELECT gone_at, coalesce((SELECT value FROM book WHERE name = 'bundle'), ''),
+	coalesce((SELECT value FROM book WHERE name = 'health'), '') FROM nodes WHERE seq = $1`
+
+func scanStanding(r row, epoch int64) (Standing, error) {
+	return Standing{Epoch: epoch, Holds: r.num(0) == 0, Bundle: waybill.BundleID(r.text(1)), Health: r.text(2)}, nil
 }
 
 // By claims for a node without asking how it stands: for what is kept whoever brings it. A claim of an epoch that is gone

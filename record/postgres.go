@@ -125,8 +125,12 @@ func settings(about Server) string {
 	if about.SynchronousCommit == "remote_apply" {
 		commit = "remote_apply"
 	}
-	return fmt.Sprintf(`SELECT set_config('synchronous_commit', '%s', true), set_config('lock_timeout', '%d', true),
+	text := fmt.Sprintf(`SELECT set_config('synchronous_commit', '%s', true), set_config('lock_timeout', '%d', true),
 		set_config('idle_in_transaction_session_timeout', '%d', true)`, commit, lockWithin.Milliseconds(), idleWithin.Milliseconds())
+	for _, name := range about.Planner {
+		text += ", set_config('" + name + "', 'off', true)"
+	}
+	return text
 }
 
 func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {
@@ -140,6 +144,7 @@ func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {
 	}
 	return &pgConn{
 		conn: h.Conn, fe: h.Frontend, pid: h.PID, named: s.named, local: s.local, prepared: map[string]*pgStatement{},
+		shapes: map[string]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: map[string]*serials{},
 		used: time.Now(),
 	}, nil
 }
@@ -197,8 +202,13 @@ type Server struct {
 	Standby           bool // it follows another server and cannot be written
 	Pooled            bool // connections go through a pooler
 	Schema            string
+	Planner           []string // settings of the planner that writes are made without
 	PID               uint32
 }
+
+// byKey are what a write does without: it finds its rows by their keys. A plan is kept for as long as a connection lives, and was
+// made when the table may have been so small that reading all of it looked cheaper.
+var byKey = []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"}
 
 func (c *pgConn) about() (Server, error) {
 	var s Server
@@ -213,6 +223,16 @@ func (c *pgConn) about() (Server, error) {
 		return nil
 	})
 	s.Pooled = err == nil && s.PID != c.pid // a pooler tells a pid of its own
+	for _, name := range byKey {            // a compatible database may not know them
+		if err == nil {
+			err = c.query("SELECT coalesce(current_setting($1, true), '')", []any{name}, func(r row) error {
+				if r.text(0) != "" {
+					s.Planner = append(s.Planner, name)
+				}
+				return nil
+			})
+		}
+	}
 	return s, err
 }
 

@@ -9,8 +9,12 @@ import (
 
 // Statements whose answer nobody waits for, and serials without asking.
 
-// maxLine is how many statements stand in line before their answers are read: their answers must fit on the way back.
-const maxLine = 400
+// maxLine is how many statements stand in line before their answers are read: their answers must fit on the way back. maxWaiting is
+// how many rows wait to share a statement.
+const (
+	maxLine    = 400
+	maxWaiting = 4096
+)
 
 // lateError is a statement in line that was refused, or changed nothing where it had to: noticed only after the act had gone
 // on. The batch is taken back and run again with each answer waited for.
@@ -25,29 +29,85 @@ type liner interface {
 	later(must int, text string, args ...any) error
 	// laterNew is later for a new row of a table with a serial, which it returns.
 	laterNew(text string, args ...any) (int64, error)
+	// ask puts a query in line, whose rows settle gives to each.
+	ask(text string, args []any, each func(row) error) error
 	// settle reads every answer that stands out.
 	settle() error
 }
 
 func (c *pgConn) later(must int, text string, args ...any) error {
+	if c.dead != nil {
+		return c.dead
+	}
+	s := c.shape(text, len(args))
+	if s.width == 0 || !c.join(s, must, args) {
+		g := &pgGroup{shape: s, args: args, rows: 1, must: must}
+		if s.many != "" {
+			g.rows = len(args) / s.width
+		}
+		c.groups = append(c.groups, g)
+	}
+	c.waiting++
+	if c.waiting < maxWaiting {
+		return nil
+	}
+	return c.settle()
+}
+
+// shape reads a statement, once.
+func (c *pgConn) shape(text string, args int) *shape {
+	s := c.shapes[text]
+	if s != nil {
+		return s
+	}
+	s = shapeOf(text, args)
+	for _, known := range c.shapes {
+		if known.one == s.one {
+			s = known // the same rows, given in another number
+			break
+		}
+	}
+	c.shapes[text] = s
+	return s
+}
+
+// asked is a query in line.
+type asked struct {
+	rows *pgRows
+	each func(row) error
+}
+
+func (c *pgConn) ask(text string, args []any, each func(row) error) error {
+	if err := c.pour(); err != nil {
+		return err
+	}
 	st, err := c.statement(text, args)
 	if err != nil {
 		return err
 	}
-	if err := c.put(st, args, pgEntry{late: true, must: must}); err != nil {
-		return err
-	}
-	if len(c.line) >= maxLine {
-		return c.trip()
-	}
-	return nil
+	rows := &pgRows{}
+	rows.reset(st)
+	c.asked = append(c.asked, asked{rows, each})
+	return c.put(st, args, pgEntry{rows: rows})
 }
 
 func (c *pgConn) settle() error {
-	if len(c.line) == 0 {
-		return nil
+	if err := c.pour(); err != nil {
+		return err
 	}
-	return c.trip()
+	if len(c.line) > 0 {
+		if err := c.trip(); err != nil {
+			return err
+		}
+	}
+	all := c.asked
+	c.asked = nil
+	for _, a := range all {
+		if err := a.rows.each(a.each); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // numbered is an INSERT that is told its serial.
@@ -59,9 +119,6 @@ func (c *pgConn) laterNew(text string, args ...any) (int64, error) {
 		n.table = strings.Fields(text)[2]
 		n.text = strings.Replace(text, "(", "(seq, ", 1)
 		n.text = strings.Replace(n.text, "VALUES (", fmt.Sprintf("VALUES ($%d, ", len(args)+1), 1)
-		if c.numbered == nil {
-			c.numbered = map[string]numbered{}
-		}
 		c.numbered[text] = n
 	}
 	seq, err := c.serial(n.table)
@@ -81,16 +138,13 @@ type serials struct {
 
 const (
 	serialsFor  = 200 * time.Millisecond
-	mostSerials = 256
+	mostSerials = 1024
 )
 
 func (c *pgConn) serial(table string) (int64, error) {
 	s := c.serials[table]
 	if s == nil {
 		s = &serials{n: 1}
-		if c.serials == nil {
-			c.serials = map[string]*serials{}
-		}
 		c.serials[table] = s
 	}
 	if age := time.Since(s.at); len(s.free) == 0 || age > serialsFor {
@@ -100,7 +154,7 @@ func (c *pgConn) serial(table string) (int64, error) {
 			s.n = max(1, s.n/4)
 		}
 		s.free, s.at = s.free[:0], time.Now()
-		err := c.query("SELECT nextval(pg_get_serial_sequence($1, 'seq')) FROM generate_series(1, $2)", []any{table, s.n}, func(r row) error {
+		err := c.queryNow("SELECT nextval(pg_get_serial_sequence($1, 'seq')) FROM generate_series(1, $2)", []any{table, s.n}, func(r row) error {
 			s.free = append(s.free, r.num(0))
 			return nil
 		})

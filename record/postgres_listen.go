@@ -21,7 +21,7 @@ import (
 
 // gossip is what a store does besides that several programs write.
 type gossip interface {
-	// tell adds to the transaction of s what others hear of when it commits.
+	// tell adds to the transaction of s what others hear of when it commits; it goes out with that.
 	tell(s session, c change) error
 	// hear calls heard for what others commit, until ctx ends.
 	hear(ctx context.Context, heard func(change))
@@ -69,8 +69,8 @@ func newVoice() string {
 func channel(schema string) string { return fmt.Sprintf("waybill_%x", uint64(hash8(schema))) }
 
 func (s *postgresStore) tell(c session, what change) error {
-	return c.query("SELECT pg_notify($1, $2)", []any{s.channel, s.voice + " " + strconv.FormatUint(uint64(what), 10)},
-		func(row) error { return nil })
+	notice := s.voice + " " + strconv.FormatUint(uint64(what), 10)
+	return c.(liner).later(0, "SELECT pg_notify($1, $2)", s.channel, notice) //nolint:forcetypeassert // the store's own session
 }
 
 // hear listens, or looks from time to time where it cannot.

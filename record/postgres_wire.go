@@ -44,8 +44,13 @@ type pgConn struct {
 	ctx    context.Context //nolint:containedctx // of the read transaction under way
 	forget func() bool
 
-	numbered map[string]numbered
-	serials  map[string]*serials
+	groups    []*pgGroup // rows that wait to go into line
+	waiting   int        // how many statements they are of
+	asked     []asked    // queries in line
+	shapes    map[string]*shape
+	manyTexts map[*shape]string
+	numbered  map[string]numbered
+	serials   map[string]*serials
 
 	arena  []byte
 	params [][]byte
@@ -241,13 +246,15 @@ func (c *pgConn) statement(text string, args []any) (*pgStatement, error) {
 	}
 	st := &pgStatement{text: text, declared: make([]uint32, len(args))}
 	for i, arg := range args {
-		switch value(arg).(type) {
+		switch v := value(arg).(type) {
 		case int64:
 			st.declared[i] = oidInt8
 		case string:
 			st.declared[i] = oidText
 		case []byte:
 			st.declared[i] = oidBytea
+		case pgColumn:
+			st.declared[i] = arrayOf[v.of].oid
 		}
 	}
 	if c.named {
@@ -287,6 +294,12 @@ func (c *pgConn) put(st *pgStatement, args []any, e pgEntry) error {
 	c.fe.SendExecute(&pgproto3.Execute{})
 	e.st = st
 	c.line = append(c.line, e)
+	if cap(c.arena) > 1<<20 {
+		c.arena = nil
+	}
+	if len(c.line) >= maxLine {
+		return c.trip()
+	}
 	return nil
 }
 
@@ -301,39 +314,60 @@ func (c *pgConn) command(text string, tag *string) {
 
 var binaryFormat = []int16{1}
 
-// encode brings an argument into the binary form of a type. Texts cannot hold everything that strangers send.
+// encode brings an argument into the binary form of a type.
 func (c *pgConn) encode(v any, oid uint32) ([]byte, error) {
-	from := len(c.arena)
 	if c.arena == nil {
 		c.arena = make([]byte, 0, 1024) // an empty text is not null
 	}
+	from := len(c.arena)
+	var null bool
+	var err error
+	switch v := v.(type) {
+	case []byte:
+		if oid == oidBytea {
+			return v, nil // as it is
+		}
+		null, err = c.appendValue(v, oid)
+	case pgColumn:
+		err = c.appendArray(v)
+	default:
+		null, err = c.appendValue(v, oid)
+	}
+	if null || err != nil {
+		return nil, err
+	}
+	return c.arena[from:len(c.arena):len(c.arena)], nil
+}
+
+// appendValue writes the binary form of a value. Texts cannot hold everything that strangers send.
+func (c *pgConn) appendValue(v any, oid uint32) (null bool, err error) {
 	switch v := v.(type) {
 	case nil:
-		return nil, nil
+		return true, nil
 	case int64:
 		switch oid {
 		case oidInt8:
 			c.arena = binary.BigEndian.AppendUint64(c.arena, uint64(v))
 		case oidInt4:
 			if int64(int32(v)) != v {
-				return nil, fmt.Errorf("%d is too large", v)
+				return false, fmt.Errorf("%d is too large", v)
 			}
 			c.arena = binary.BigEndian.AppendUint32(c.arena, uint32(v))
 		default:
-			return nil, fmt.Errorf("a number cannot be bound to type %d", oid)
+			return false, fmt.Errorf("a number cannot be bound to type %d", oid)
 		}
 	case string:
 		if oid != oidText {
-			return nil, fmt.Errorf("a text cannot be bound to type %d", oid)
+			return false, fmt.Errorf("a text cannot be bound to type %d", oid)
 		}
 		c.arena = append(c.arena, plainText(v)...)
 	case []byte:
 		if oid != oidBytea {
-			return nil, fmt.Errorf("bytes cannot be bound to type %d", oid)
+			return false, fmt.Errorf("bytes cannot be bound to type %d", oid)
 		}
-		return v, nil
+		c.arena = append(c.arena, v...)
 	}
-	return c.arena[from:len(c.arena):len(c.arena)], nil
+	return false, nil
 }
 
 // plainText is a text as PostgreSQL can hold it: what is no text in it is replaced by the sign for that.
@@ -345,6 +379,9 @@ func plainText(v string) string {
 }
 
 func (c *pgConn) exec(text string, args ...any) (int, error) {
+	if err := c.pour(); err != nil {
+		return 0, err
+	}
 	if len(args) == 0 && !worthKeeping(text) {
 		c.command(text, nil)
 		return 0, c.trip()
@@ -379,6 +416,14 @@ func (c *pgConn) insert(text string, args ...any) (serial int64, changed int, er
 }
 
 func (c *pgConn) query(text string, args []any, each func(row) error) error {
+	if err := c.pour(); err != nil {
+		return err
+	}
+	return c.queryNow(text, args, each)
+}
+
+// queryNow is query for what does not depend on the rows that wait to go into line.
+func (c *pgConn) queryNow(text string, args []any, each func(row) error) error {
 	st, err := c.statement(text, args)
 	if err != nil {
 		return err
@@ -395,11 +440,8 @@ func (c *pgConn) query(text string, args []any, each func(row) error) error {
 	if err := c.trip(); err != nil {
 		return err
 	}
-	for n := range rows.n {
-		rows.at = n * len(st.fields)
-		if err := each(rows); err != nil {
-			return err
-		}
+	if err := rows.each(each); err != nil {
+		return err
 	}
 	c.spare = rows
 	return nil
@@ -442,6 +484,9 @@ func (c *pgConn) begin(ctx context.Context, write bool) error {
 
 // commit ends a write transaction. A transaction that failed is rolled back by the server, whose answer says so.
 func (c *pgConn) commit() error {
+	if err := c.pour(); err != nil {
+		return err
+	}
 	tag := ""
 	c.command("COMMIT", &tag)
 	if err := c.trip(); err != nil {
@@ -463,6 +508,7 @@ func (c *pgConn) rollback() error {
 			return c.die(context.Canceled)
 		}
 	}
+	c.groups, c.waiting, c.asked = c.groups[:0], 0, nil
 	if c.dead != nil {
 		return c.dead
 	}
@@ -513,6 +559,16 @@ func (r *pgRows) add(values [][]byte) {
 		r.cells = append(r.cells, pgCell{from, len(r.data)})
 	}
 	r.n++
+}
+
+func (r *pgRows) each(do func(row) error) error {
+	for n := range r.n {
+		r.at = n * len(r.st.fields)
+		if err := do(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *pgRows) cell(i int) []byte {

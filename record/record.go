@@ -54,6 +54,7 @@ type Book struct {
 	mu            sync.Mutex // held while a batch runs, and by readers of a book in memory
 	effectWithRun string
 	places        sync.Map    // texts by how many places they have; readers make them as well
+	reran         int         // batches that were taken back because an act failed in their middle
 	w             session     // nil after a failure, until it could be opened again
 	closed        bool        // under mu and closing
 	failed        atomic.Bool // what was to be written last was not kept
@@ -88,7 +89,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 	b := &Book{
 		o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs), ended: make(chan struct{}),
 		effectWithRun: "SELECT " + of("e", effectColumns) + ", " + of("r", runColumns) +
-			" FROM effects e JOIN runs r ON r.id = e.run WHERE e.id = $1",
+			" FROM effects e JOIN runs r ON r.id = e.run WHERE e.id ",
 	}
 	if err := b.start(ctx); err != nil {
 		return nil, errors.Join(err, b.closeSessions())

@@ -86,7 +86,11 @@ func scanRun(r row) (waybill.Run, error) {
 
 // Run returns a run; of a queued one also whom it queues behind.
 func (tx *Tx) Run(id waybill.RunID) (*waybill.Run, error) {
-	r, found, err := one(tx, tx.locking("SELECT "+runColumns+" FROM runs WHERE id = $1"), scanRun, id)
+	r, found := tx.foretold.runs[id]
+	var err error
+	if !found {
+		r, found, err = one(tx, tx.locking("SELECT "+runColumns+" FROM runs WHERE id = $1"), scanRun, id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +131,7 @@ func (tx *Tx) MoveRun(r *waybill.Run, from waybill.RunState) error {
 	if err != nil {
 		return err
 	}
+	tx.foretold.forgetRun(r.ID)
 	tx.countRun(r.Flow, from, r.State)
 	tx.changed |= runChanged
 	return nil

@@ -67,20 +67,12 @@ func (tx *Tx) subjectsBy(typ string, aliases []waybill.Alias) (found []waybill.S
 	for i, a := range aliases {
 		args[i] = aliasHash(typ, a)
 	}
-	type named struct {
-		hash string
-		waybill.Subject
-	}
-	rows, err := list(tx, tx.locking(`SELECT s.id, s.type, s.name, s.rank, s.fact_time, s.updated_at, s.aliases, s.fields, a.hash
-		FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash IN `+tx.places(1, len(args))), func(r row) (named, error) {
-		s, err := scanSubject(r)
-		return named{string(r.bytes(8)), s}, err
-	}, args...)
+	rows, err := tx.namedBy(args)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, a := range aliases {
-		k := slices.IndexFunc(rows, func(n named) bool { return n.hash == string(args[i].([]byte)) }) //nolint:forcetypeassert // set above
+		k := slices.IndexFunc(rows, func(n nameOf) bool { return n.hash == string(args[i].([]byte)) }) //nolint:forcetypeassert // set above
 		switch {
 		case k < 0:
 			fresh = addAlias(fresh, a)
@@ -99,6 +91,32 @@ func (tx *Tx) subjectsBy(typ string, aliases []waybill.Alias) (found []waybill.S
 		}
 	})
 	return found, fresh, nil
+}
+
+// nameOf is a subject with the hash of one of its names.
+type nameOf struct {
+	hash string
+	waybill.Subject
+}
+
+const namedColumns = "s.id, s.type, s.name, s.rank, s.fact_time, s.updated_at, s.aliases, s.fields, a.hash"
+
+// namedBy returns the subjects that have one of these names, by the names' hashes.
+func (tx *Tx) namedBy(hashes []any) ([]nameOf, error) {
+	if ids, ok := tx.foretold.named(hashes); ok {
+		var out []nameOf
+		for i, id := range ids {
+			if id != "" {
+				out = append(out, nameOf{string(hashes[i].([]byte)), clone(tx.foretold.subjects[id])}) //nolint:forcetypeassert // a hash
+			}
+		}
+		return out, nil
+	}
+	return list(tx, tx.locking("SELECT "+namedColumns+" FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash IN "+
+		tx.places(1, len(hashes))), func(r row) (nameOf, error) {
+		s, err := scanSubject(r)
+		return nameOf{string(r.bytes(8)), s}, err
+	}, hashes...)
 }
 
 func (tx *Tx) newSubject(s *waybill.Subject) (waybill.SubjectID, error) {
@@ -151,6 +169,11 @@ func (tx *Tx) writeSubject(s *waybill.Subject) error {
 	if err != nil {
 		return err
 	}
+	if tx.foretold.subjects != nil {
+		written := clone(*s)
+		written.UpdatedAt = tx.now
+		tx.foretold.subjects[s.ID] = written
+	}
 	return tx.later(`INSERT INTO subjects (id, type, name, merged, rank, fact_time, updated_at, aliases, fields)
 		VALUES ($1, $2, $3, '', $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET name = excluded.name, rank = excluded.rank,
 		fact_time = excluded.fact_time, updated_at = excluded.updated_at, aliases = excluded.aliases, fields = excluded.fields`,
@@ -164,7 +187,11 @@ func (tx *Tx) claimAliases(typ string, names []waybill.Alias, id waybill.Subject
 	}
 	args := make([]any, 0, 2*len(names))
 	for _, a := range names {
-		args = append(args, aliasHash(typ, a), id)
+		hash := aliasHash(typ, a)
+		args = append(args, hash, id)
+		if tx.foretold.names != nil {
+			tx.foretold.names[string(hash)] = id
+		}
 	}
 	return tx.expectRows(len(names), func() error { return tx.beaten("another subject has one of the names of " + string(id)) },
 		"INSERT INTO aliases (hash, subject) VALUES "+tx.places(len(names), 2)+" ON CONFLICT DO NOTHING", args...)

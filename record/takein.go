@@ -32,24 +32,17 @@ func (tx *Tx) TakeIn(a *waybill.Arrival) (waybill.Receipt, error) {
 	d := arrivalDoc{Method: a.Method, URL: a.URL, Headers: a.Headers, Remote: a.Remote, Proof: a.Proof}
 	known, same := 0, waybill.ArrivalID("")
 	for i := range a.Items {
-		it := a.Items[i]
-		it.Arrival, it.Index = a.ID, i
-		if it.Connection == "" {
-			it.Connection = a.Connection
-		}
-		if it.Account == "" {
-			it.Account = a.Account
-		}
+		it := itemOf(a, i)
 		if it.ReceivedAt.IsZero() {
 			it.ReceivedAt = received
 		}
-		first, err := tx.keepItem(&it)
+		first, err := tx.keepItem(it)
 		if err != nil {
 			return receipt, err
 		}
 		d.Items = append(d.Items, it.ID)
 		if first == "" {
-			receipt.Fresh = append(receipt.Fresh, it)
+			receipt.Fresh = append(receipt.Fresh, *it)
 			continue
 		}
 		known++
@@ -85,6 +78,19 @@ func (tx *Tx) TakeIn(a *waybill.Arrival) (waybill.Receipt, error) {
 	tx.count("duplicate", "", known)
 	tx.changed |= itemChanged
 	return receipt, nil
+}
+
+// itemOf is an item of an arrival with what it has from that.
+func itemOf(a *waybill.Arrival, i int) *waybill.Item {
+	it := a.Items[i]
+	it.Arrival, it.Index = a.ID, i
+	if it.Connection == "" {
+		it.Connection = a.Connection
+	}
+	if it.Account == "" {
+		it.Account = a.Account
+	}
+	return &it
 }
 
 // keepItem writes an item and its delivery key. It returns the first item with that key, empty when this is it.
@@ -139,17 +145,19 @@ func (tx *Tx) keyHolder(key []byte, it *waybill.Item) (first waybill.ItemID, old
 	if key == nil {
 		return "", 0, nil
 	}
-	type holder struct{ seq, until int64 }
-	h, found, err := one(tx, "SELECT item, until FROM delivery_keys WHERE hash = $1", func(r row) (holder, error) {
-		return holder{r.num(0), r.num(1)}, nil
-	}, key)
-	if err != nil || !found {
+	h, known := tx.foretold.deliveries[string(key)]
+	if !known {
+		h, _, err = one(tx, "SELECT item, until FROM delivery_keys WHERE hash = $1", func(r row) (holder, error) {
+			return holder{r.num(0), r.num(1)}, nil
+		}, key)
+	}
+	if err != nil || h.item == 0 {
 		return "", 0, err
 	}
 	if h.until != 0 && ms(it.ReceivedAt) >= h.until {
-		return "", h.seq, nil
+		return "", h.item, nil
 	}
-	id, found, err := one(tx, "SELECT id FROM items WHERE seq = $1", text0, h.seq)
+	id, found, err := one(tx, "SELECT id FROM items WHERE seq = $1", text0, h.item)
 	if err == nil && !found {
 		id = string(waybill.PastRetention)
 	}
@@ -165,6 +173,9 @@ func (tx *Tx) claimKey(key []byte, old, seq int64, it *waybill.Item) error {
 	text, args := "INSERT INTO delivery_keys (hash, item, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", []any{key, seq, it.KeyUntil}
 	if old != 0 {
 		text, args = "UPDATE delivery_keys SET item = $2, until = $3 WHERE hash = $1 AND item = $4", append(args, old)
+	}
+	if tx.foretold.deliveries != nil {
+		tx.foretold.deliveries[string(key)] = holder{seq, ms(it.KeyUntil)}
 	}
 	return tx.expect(func() error { return tx.beaten("the delivery " + it.DeliveryKey + " is kept") }, text, args...)
 }

@@ -22,6 +22,7 @@ type Tx struct {
 	broken   error     // the storage failed: nothing of this transaction may be relied on
 	late     bool      // a statement in line was refused after its act had gone on: nobody knows whose
 	line     liner     // nil where each answer is waited for
+	foretold foretold  // what the acts of the batch have asked ahead
 	aborted  bool      // a statement of this act was refused, and what it did can only be rolled back
 	wrote    int       // statements of this act that may have changed something
 
@@ -39,7 +40,7 @@ type Tx struct {
 
 // reset forgets what the batch noted so far: it is run again.
 func (tx *Tx) reset() {
-	tx.late = false
+	tx.late, tx.foretold = false, foretold{}
 	tx.deltas, tx.hours, tx.changed, tx.wrote, tx.broken = tx.deltas[:0], tx.hours[:0], 0, 0, nil
 	tx.asked = Standing{}
 	tx.forgetAct()
@@ -80,6 +81,9 @@ func (tx *Tx) note(err error) error {
 func (tx *Tx) exec(text string, args ...any) (int, error) {
 	if err := tx.writable(); err != nil {
 		return 0, err
+	}
+	if tx.line != nil {
+		tx.foretold.forget(text)
 	}
 	n, err := tx.s.exec(text, args...)
 	return n, tx.note(err)
@@ -161,6 +165,9 @@ func (tx *Tx) places(n, width int) string {
 func (tx *Tx) insert(text string, args ...any) (serial int64, changed int, err error) {
 	if err := tx.writable(); err != nil {
 		return 0, 0, err
+	}
+	if tx.line != nil {
+		tx.foretold.forget(text)
 	}
 	serial, changed, err = tx.s.insert(text, args...)
 	return serial, changed, tx.note(err)

@@ -29,6 +29,7 @@ const (
 // act is one caller's work, waiting for its commit.
 type act struct {
 	do    func(*Tx) error
+	ahead Ahead
 	taken atomic.Bool // by the writer, or given up by its caller: whoever sets it
 	err   error
 	done  chan struct{}
@@ -37,8 +38,9 @@ type act struct {
 // Do runs act in a transaction and returns once it is on stable storage. Acts of several callers share a commit. An act
 // may be run more than once (after a neighbour failed), so it must depend on nothing but the Tx and its own inputs,
 // and set its results anew each time. It must not call Do or View. After a failed commit the book refuses with
-// Unavailable until it has reopened. When ctx ends while the act is still queued, it is not run.
-func (b *Book) Do(ctx context.Context, do func(*Tx) error) error {
+// Unavailable until it has reopened. When ctx ends while the act is still queued, it is not run. What the act is known to look
+// up may be said ahead.
+func (b *Book) Do(ctx context.Context, do func(*Tx) error, ahead ...Ahead) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -48,11 +50,12 @@ func (b *Book) Do(ctx context.Context, do func(*Tx) error) error {
 		if b.closed {
 			return errClosed()
 		}
-		a := &act{do: do}
+		a := newAct(do, ahead)
 		b.run(&[]*act{a}, nil)
 		return a.err
 	}
-	a := &act{do: do, done: make(chan struct{})}
+	a := newAct(do, ahead)
+	a.done = make(chan struct{})
 	b.closing.RLock()
 	if b.closed {
 		b.closing.RUnlock()
@@ -75,6 +78,14 @@ func (b *Book) Do(ctx context.Context, do func(*Tx) error) error {
 		<-a.done // it is being run: its end is the truth
 		return a.err
 	}
+}
+
+func newAct(do func(*Tx) error, ahead []Ahead) *act {
+	a := &act{do: do}
+	if len(ahead) > 0 {
+		a.ahead = ahead[0]
+	}
+	return a
 }
 
 // Ready reports whether the book can be read and written now: nil, or why not (Unavailable). It reads, and when what was to be
@@ -232,9 +243,20 @@ func (b *Book) startOver(ctx context.Context, tx *Tx, batch []*act) error {
 
 // attempt runs the acts and commits. An error is the storage's own and stands for the whole batch.
 func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
-	for i := 0; i < len(*batch); i++ {
+	asked := 0
+	for i := 0; ; i++ {
+		if i >= asked {
+			gather(tx, batch, i, more)
+			if i == len(*batch) {
+				break
+			}
+			asked = len(*batch)
+			tx.aborted = tx.note(tx.lookAhead((*batch)[i:])) != nil
+		}
 		a := (*batch)[i]
-		a.err = tx.run(a.do)
+		if !tx.aborted {
+			a.err = tx.run(a.do)
+		}
 		if tx.broken != nil {
 			a.err = nil // it did not refuse: it gets the batch's answer
 			return unavailable("the book could not be written", tx.broken)
@@ -245,24 +267,29 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 			}
 			break
 		}
-		if more != nil && i == len(*batch)-1 {
-			if next := more(len(*batch)); next != nil {
-				*batch = append(*batch, next)
-			}
-		}
 	}
 	if err := b.finish(ctx, tx, *batch); err != nil {
 		return unavailable("the book could not be written", err)
-	}
-	if others, ok := b.store.(gossip); ok && tx.changed != 0 {
-		if err := others.tell(b.w, tx.changed); err != nil {
-			return unavailable("the book could not be written", err)
-		}
 	}
 	if err := b.commit(b.w); err != nil {
 		return unavailable("the book could not finish a write, which may or may not have been kept", err)
 	}
 	return nil
+}
+
+// gather takes in those acts that queue, when all before the i-th are done: one at a time where each asks for itself.
+func gather(tx *Tx, batch *[]*act, i int, more func(int) *act) {
+	size := 1
+	if tx.line != nil {
+		size = maxAhead
+	}
+	for more != nil && len(*batch)-i < size {
+		next := more(len(*batch))
+		if next == nil {
+			return
+		}
+		*batch = append(*batch, next)
+	}
 }
 
 // finish writes what was noted beside the acts, and waits for every answer before the commit.
@@ -271,13 +298,15 @@ func (b *Book) finish(ctx context.Context, tx *Tx, batch []*act) error {
 	if err == nil && tx.line != nil {
 		err = tx.note(tx.line.settle())
 	}
-	if !tx.late {
-		return err
+	if tx.late {
+		if err = b.again(ctx, tx, batch); err == nil {
+			err = tx.flush()
+		}
 	}
-	if err := b.again(ctx, tx, batch); err != nil {
-		return err
+	if others, ok := b.store.(gossip); ok && err == nil && tx.changed != 0 {
+		err = others.tell(b.w, tx.changed)
 	}
-	return tx.flush()
+	return err
 }
 
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
@@ -289,7 +318,8 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 			failed[i] = a.err
 		}
 	}
-	tx.line = nil
+	b.reran++
+	tx.line, tx.foretold = nil, foretold{}
 	if err := b.startOver(ctx, tx, batch); err != nil {
 		return err
 	}
