@@ -136,7 +136,7 @@ func (f *foretold) askNames(tx *Tx, hashes [][]byte) error {
 	if f.subjects == nil {
 		f.subjects = map[waybill.SubjectID]waybill.Subject{}
 	}
-	text := tx.locking("SELECT " + namedColumns + " FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash = ANY($1)")
+	text := tx.locking("SELECT " + namedColumns + " FROM aliases a JOIN subjects s ON s.id = a.subject WHERE a.hash = ANY($1) ORDER BY s.id")
 	return tx.line.ask(text, []any{bytesColumn(hashes)}, func(r row) error {
 		s, err := scanSubject(r)
 		f.names[string(r.bytes(8))], f.subjects[s.ID] = s.ID, s

@@ -59,7 +59,7 @@ func (tx *Tx) PlanFetch(f *waybill.Fetch) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.expectNew(func() error { return conflict("fetch %s is in the book already", f.ID) }, `INSERT INTO fetches
+	err = tx.expect(func() error { return conflict("fetch %s is in the book already", f.ID) }, `INSERT INTO fetches
 		(id, item, run, effect, connection, action, planned_at, state, due, frozen, doc, claim)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		f.ID, f.Item, f.Run, f.Effect, f.Connection, f.Action, f.PlannedAt, f.State, fetchDue(f), frozen, text,
@@ -185,7 +185,7 @@ func (tx *Tx) AddAttempt(a *waybill.Attempt) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.expectNew(nil, "INSERT INTO attempts (owner, id, started_at, doc, request, response) VALUES ($1, $2, $3, $4, $5, $6)",
+	err = tx.expect(nil, "INSERT INTO attempts (owner, id, started_at, doc, request, response) VALUES ($1, $2, $3, $4, $5, $6)",
 		owner, a.ID, a.StartedAt, text, a.Request.Body, a.Response)
 	if err != nil {
 		return err

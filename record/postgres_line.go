@@ -141,6 +141,10 @@ const (
 	mostSerials = 1024
 )
 
+// takeSerials looks the sequence up once, not for every number.
+const takeSerials = `SELECT nextval(s.name) FROM (SELECT CAST(pg_get_serial_sequence($1, 'seq') AS regclass) AS name OFFSET 0) AS s,
+	generate_series(1, $2)`
+
 func (c *pgConn) serial(table string) (int64, error) {
 	s := c.serials[table]
 	if s == nil {
@@ -154,7 +158,7 @@ func (c *pgConn) serial(table string) (int64, error) {
 			s.n = max(1, s.n/4)
 		}
 		s.free, s.at = s.free[:0], time.Now()
-		err := c.queryNow("SELECT nextval(pg_get_serial_sequence($1, 'seq')) FROM generate_series(1, $2)", []any{table, s.n}, func(r row) error {
+		err := c.queryNow(takeSerials, []any{table, s.n}, func(r row) error {
 			s.free = append(s.free, r.num(0))
 			return nil
 		})

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -184,6 +185,7 @@ func (c *pgConn) putGroup(g *pgGroup) error {
 	if g.many == "" {
 		return fmt.Errorf("%s: %d arguments for %d places", firstWords(g.one), len(g.args), g.width)
 	}
+	g.order()
 	columns := make([]any, g.width)
 	for i := range columns {
 		columns[i] = pgColumn{g.args, i, g.width, one.params[i]}
@@ -198,6 +200,16 @@ func (c *pgConn) putGroup(g *pgGroup) error {
 		return err
 	}
 	return c.put(many, columns, entry)
+}
+
+// order puts rows whose key is a hash in the order of those: two that write the same keys must not wait for each other.
+func (g *pgGroup) order() {
+	if _, hashed := g.args[0].([]byte); !hashed {
+		return
+	}
+	rows := slices.Collect(slices.Chunk(g.args, g.width))
+	slices.SortFunc(rows, func(a, b []any) int { return bytes.Compare(a[0].([]byte), b[0].([]byte)) }) //nolint:forcetypeassert // one type a place
+	g.args = slices.Concat(rows...)
 }
 
 // pgColumn is one place of many rows, bound as an array.

@@ -51,17 +51,15 @@ type Book struct {
 	// commit is the session's commit; a test puts a failing one in its place.
 	commit func(session) error
 
-	mu            sync.Mutex // held while a batch runs, and by readers of a book in memory
+	writers       []*writer
 	effectWithRun string
 	places        sync.Map    // texts by how many places they have; readers make them as well
-	reran         int         // batches that were taken back because an act failed in their middle
-	w             session     // nil after a failure, until it could be opened again
-	closed        bool        // under mu and closing
+	closed        bool        // under closing, and the mutex of each writer
 	failed        atomic.Bool // what was to be written last was not kept
 
 	closing sync.RWMutex // held for reading while an act is being queued
 	queue   chan *act
-	ended   chan struct{} // the writer has ended
+	ended   sync.WaitGroup // of the writers
 
 	readers chan session // free connections for reading; nil places are opened when taken
 
@@ -87,7 +85,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{
-		o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs), ended: make(chan struct{}),
+		o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs),
 		effectWithRun: "SELECT " + of("e", effectColumns) + ", " + of("r", runColumns) +
 			" FROM effects e JOIN runs r ON r.id = e.run WHERE e.id ",
 	}
@@ -114,12 +112,16 @@ func openStore(ctx context.Context, dsn string, o Options) (store, error) {
 }
 
 func (b *Book) start(ctx context.Context) error {
-	var err error
-	if b.w, err = b.store.writer(ctx); err != nil {
+	s, err := b.store.writer(ctx)
+	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, b.w, b.store, b.o); err != nil {
+	b.writers = []*writer{{book: b, s: s}}
+	if err := migrate(ctx, s, b.store, b.o); err != nil {
 		return err
+	}
+	for b.store.shared() && !b.o.Inline && len(b.writers) < sharing {
+		b.writers = append(b.writers, &writer{book: b}) // it opens its connection when it needs one
 	}
 	first, err := b.store.reader(ctx)
 	if err != nil {
@@ -133,10 +135,12 @@ func (b *Book) start(ctx context.Context) error {
 		}
 	}
 	if b.o.Inline {
-		close(b.ended)
 		return nil
 	}
-	go b.write()
+	for _, w := range b.writers {
+		b.ended.Add(1)
+		go w.write()
+	}
 	if others, ok := b.store.(gossip); ok {
 		b.listen(context.WithoutCancel(ctx), others)
 	}
@@ -184,12 +188,16 @@ func (b *Book) Close() error {
 		b.closing.Unlock()
 		return nil
 	}
-	b.mu.Lock()
+	for _, w := range b.writers {
+		w.mu.Lock()
+	}
 	b.closed = true
-	b.mu.Unlock()
+	for _, w := range b.writers {
+		w.mu.Unlock()
+	}
 	close(b.queue)
 	b.closing.Unlock()
-	<-b.ended
+	b.ended.Wait()
 	if b.deafen != nil {
 		b.deafen()
 	}
@@ -204,12 +212,14 @@ func (b *Book) closeSessions() error {
 			errs = append(errs, s.close())
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.w != nil {
-		b.store.tend(b.w)
-		errs = append(errs, b.w.close())
-		b.w = nil
+	for _, w := range b.writers {
+		w.mu.Lock()
+		if w.s != nil {
+			b.store.tend(w.s)
+			errs = append(errs, w.s.close())
+			w.s = nil
+		}
+		w.mu.Unlock()
 	}
 	return errors.Join(append(errs, b.store.close())...)
 }
@@ -217,18 +227,19 @@ func (b *Book) closeSessions() error {
 // View runs read over one snapshot. A View must not be opened from inside another View or an act.
 func (b *Book) View(ctx context.Context, read func(*Tx) error) error {
 	if b.readers == nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.closed || b.w == nil {
+		w := b.writers[0]
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if b.closed || w.s == nil {
 			return errClosed()
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := b.w.begin(ctx, false); err != nil {
+		if err := w.s.begin(ctx, false); err != nil {
 			return err
 		}
-		return b.view(b.w, read)
+		return b.view(w.s, read)
 	}
 	b.closing.RLock()
 	closed := b.closed

@@ -67,7 +67,7 @@ func (tx *Tx) TakeIn(a *waybill.Arrival) (waybill.Receipt, error) {
 	if err != nil {
 		return receipt, err
 	}
-	_, err = tx.expectNew(func() error { return conflict("arrival %s is in the book already", a.ID) }, `INSERT INTO arrivals
+	err = tx.expect(func() error { return conflict("arrival %s is in the book already", a.ID) }, `INSERT INTO arrivals
 		(id, connection, account, via, received_at, body_hash, same_body, doc, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
 		a.ID, a.Connection, a.Account, a.Via, received, a.BodyHash, same, text, body)

@@ -26,6 +26,18 @@ const (
 	maxWork = 25 * time.Millisecond
 )
 
+// writer has a connection of its own on which it runs batches. A book that is one process's has one; where nodes write beside each
+// other anyway a process has several, so that one makes statements while another waits for the disk.
+type writer struct {
+	book  *Book
+	mu    sync.Mutex // held while a batch runs, and by readers of a book in memory
+	s     session    // nil after a failure, until it could be opened again
+	reran int        // batches that were taken back because an act failed in their middle
+}
+
+// sharing is how many writers a process has where it shares the book.
+const sharing = 2
+
 // act is one caller's work, waiting for its commit.
 type act struct {
 	do    func(*Tx) error
@@ -45,13 +57,14 @@ func (b *Book) Do(ctx context.Context, do func(*Tx) error, ahead ...Ahead) error
 		return err
 	}
 	if b.o.Inline {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+		w := b.writers[0]
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if b.closed {
 			return errClosed()
 		}
 		a := newAct(do, ahead)
-		b.run(&[]*act{a}, nil)
+		w.run(&[]*act{a}, nil)
 		return a.err
 	}
 	a := newAct(do, ahead)
@@ -104,25 +117,25 @@ func (b *Book) Ready(ctx context.Context) error {
 	})
 }
 
-// write is the writer: it takes what is queued, runs it, commits, answers.
-func (b *Book) write() {
+// write takes what is queued, runs it, commits, answers.
+func (w *writer) write() {
 	var batch []*act
 	clean := false
 	defer func() {
 		if clean {
-			close(b.ended)
+			w.book.ended.Done()
 			return
 		}
 		// An act has ended its goroutine (as a failing test does): the others still need a writer.
 		answer(batch, fmt.Errorf("the act ended its goroutine"))
-		go b.write()
+		go w.write()
 	}()
-	for first := range b.queue {
+	for first := range w.book.queue {
 		if first.taken.Swap(true) {
 			continue
 		}
 		batch = append(batch[:0], first)
-		b.batch(&batch)
+		w.batch(&batch)
 		answer(batch, nil)
 		clear(batch)
 	}
@@ -140,14 +153,14 @@ func answer(batch []*act, err error) {
 	}
 }
 
-func (b *Book) batch(batch *[]*act) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (w *writer) batch(batch *[]*act) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	began := time.Now()
-	b.run(batch, func(n int) *act {
+	w.run(batch, func(n int) *act {
 		for n < maxActs && time.Since(began) < maxWork {
 			select {
-			case a, ok := <-b.queue:
+			case a, ok := <-w.book.queue:
 				if !ok {
 					return nil
 				}
@@ -163,58 +176,58 @@ func (b *Book) batch(batch *[]*act) {
 }
 
 // run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held.
-func (b *Book) run(batch *[]*act, more func(n int) *act) {
+func (w *writer) run(batch *[]*act, more func(n int) *act) {
 	ctx := context.Background()
-	if err := b.beginWrite(ctx); err != nil {
-		b.failed.Store(true)
+	if err := w.beginWrite(ctx); err != nil {
+		w.book.failed.Store(true)
 		fail(*batch, unavailable("the book cannot be written now", err))
 		return
 	}
-	tx := &Tx{s: b.w, book: b}
-	tx.line, _ = b.w.(liner)
+	tx := &Tx{s: w.s, book: w.book}
+	tx.line, _ = w.s.(liner)
 	done := false
 	defer func() {
 		if !done { // an act has ended the goroutine
-			_ = b.w.rollback()
+			_ = w.s.rollback()
 		}
 	}()
-	err := b.attempt(ctx, tx, batch, more)
+	err := w.attempt(ctx, tx, batch, more)
 	for try := 1; try < maxTries && worthAgain(err); try++ {
 		time.Sleep(rand.N(time.Duration(try*try) * time.Millisecond)) // no secret hangs on it
-		if err = b.startOver(ctx, tx, *batch); err == nil {
-			err = b.attempt(ctx, tx, batch, nil)
+		if err = w.startOver(ctx, tx, *batch); err == nil {
+			err = w.attempt(ctx, tx, batch, nil)
 		}
 	}
 	done = true
-	b.failed.Store(err != nil)
+	w.book.failed.Store(err != nil)
 	if err != nil {
-		b.breakDown()
+		w.breakDown()
 		fail(*batch, err)
 		return
 	}
-	b.store.tend(b.w)
-	b.watchers.tell(tx.changed)
+	w.book.store.tend(w.s)
+	w.book.watchers.tell(tx.changed)
 }
 
 // beginWrite starts a transaction, on a new connection when there is none or when it was cut while it stood idle.
-func (b *Book) beginWrite(ctx context.Context) error {
-	if b.w != nil {
-		err := b.w.begin(ctx, true)
+func (w *writer) beginWrite(ctx context.Context) error {
+	if w.s != nil {
+		err := w.s.begin(ctx, true)
 		if err == nil {
 			return nil
 		}
-		b.breakDown()
-		if b.w != nil { // a book in memory has no other connection
+		w.breakDown()
+		if w.s != nil { // a book in memory has no other connection
 			return err
 		}
 	}
-	w, err := b.store.writer(ctx)
+	s, err := w.book.store.writer(ctx)
 	if err != nil {
 		return err
 	}
-	b.w = w
-	if err := b.w.begin(ctx, true); err != nil {
-		b.breakDown()
+	w.s = s
+	if err := w.s.begin(ctx, true); err != nil {
+		w.breakDown()
 		return err
 	}
 	return nil
@@ -227,11 +240,11 @@ func worthAgain(err error) bool {
 }
 
 // startOver takes back what a batch did, so that it can be run once more.
-func (b *Book) startOver(ctx context.Context, tx *Tx, batch []*act) error {
-	if err := b.w.rollback(); err != nil {
+func (w *writer) startOver(ctx context.Context, tx *Tx, batch []*act) error {
+	if err := w.s.rollback(); err != nil {
 		return err
 	}
-	if err := b.w.begin(ctx, true); err != nil {
+	if err := w.s.begin(ctx, true); err != nil {
 		return err
 	}
 	tx.reset()
@@ -242,7 +255,7 @@ func (b *Book) startOver(ctx context.Context, tx *Tx, batch []*act) error {
 }
 
 // attempt runs the acts and commits. An error is the storage's own and stands for the whole batch.
-func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
+func (w *writer) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
 	asked := 0
 	for i := 0; ; i++ {
 		if i >= asked {
@@ -262,16 +275,16 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 			return unavailable("the book could not be written", tx.broken)
 		}
 		if a.err != nil && tx.wrote > 0 || tx.aborted || tx.late {
-			if err := b.again(ctx, tx, *batch); err != nil {
+			if err := w.again(ctx, tx, *batch); err != nil {
 				return unavailable("the book could not be written", err)
 			}
 			break
 		}
 	}
-	if err := b.finish(ctx, tx, *batch); err != nil {
+	if err := w.finish(ctx, tx, *batch); err != nil {
 		return unavailable("the book could not be written", err)
 	}
-	if err := b.commit(b.w); err != nil {
+	if err := w.book.commit(w.s); err != nil {
 		return unavailable("the book could not finish a write, which may or may not have been kept", err)
 	}
 	return nil
@@ -293,41 +306,41 @@ func gather(tx *Tx, batch *[]*act, i int, more func(int) *act) {
 }
 
 // finish writes what was noted beside the acts, and waits for every answer before the commit.
-func (b *Book) finish(ctx context.Context, tx *Tx, batch []*act) error {
+func (w *writer) finish(ctx context.Context, tx *Tx, batch []*act) error {
 	err := tx.flush()
 	if err == nil && tx.line != nil {
 		err = tx.note(tx.line.settle())
 	}
 	if tx.late {
-		if err = b.again(ctx, tx, batch); err == nil {
+		if err = w.again(ctx, tx, batch); err == nil {
 			err = tx.flush()
 		}
 	}
-	if others, ok := b.store.(gossip); ok && err == nil && tx.changed != 0 {
-		err = others.tell(b.w, tx.changed)
+	if others, ok := w.book.store.(gossip); ok && err == nil && tx.changed != 0 {
+		err = others.tell(w.s, tx.changed)
 	}
 	return err
 }
 
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
 // that one that fails now leaves the others alone.
-func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
+func (w *writer) again(ctx context.Context, tx *Tx, batch []*act) error {
 	failed := make([]error, len(batch))
 	for i, a := range batch {
 		if !tx.late {
 			failed[i] = a.err
 		}
 	}
-	b.reran++
+	w.reran++
 	tx.line, tx.foretold = nil, foretold{}
-	if err := b.startOver(ctx, tx, batch); err != nil {
+	if err := w.startOver(ctx, tx, batch); err != nil {
 		return err
 	}
 	for i, a := range batch {
 		if a.err = failed[i]; a.err != nil {
 			continue
 		}
-		if _, err := b.w.exec("SAVEPOINT act"); err != nil {
+		if _, err := w.s.exec("SAVEPOINT act"); err != nil {
 			return err
 		}
 		tx.asked = Standing{} // a lock goes with the savepoint it was taken in
@@ -340,11 +353,11 @@ func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 			a.err = &waybill.Error{Kind: waybill.Internal, Message: "an act went on after the book had refused a statement of it"}
 		}
 		if a.err != nil {
-			if _, err := b.w.exec("ROLLBACK TO SAVEPOINT act"); err != nil {
+			if _, err := w.s.exec("ROLLBACK TO SAVEPOINT act"); err != nil {
 				return err
 			}
 		}
-		if _, err := b.w.exec("RELEASE SAVEPOINT act"); err != nil {
+		if _, err := w.s.exec("RELEASE SAVEPOINT act"); err != nil {
 			return err
 		}
 	}
@@ -375,13 +388,13 @@ func (tx *Tx) run(do func(*Tx) error) (err error) {
 }
 
 // breakDown gives the connection up after a failure; the next batch opens it anew.
-func (b *Book) breakDown() {
-	_ = b.w.rollback()
-	if b.readers == nil {
+func (w *writer) breakDown() {
+	_ = w.s.rollback()
+	if w.book.readers == nil {
 		return // a book in memory is its connection
 	}
-	_ = b.w.close()
-	b.w = nil
+	_ = w.s.close()
+	w.s = nil
 }
 
 func fail(batch []*act, err error) {
