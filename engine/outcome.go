@@ -18,6 +18,11 @@ func (e *Engine) outcome(j *job, x deliver.Exchange) {
 	now := e.d.Now()
 	x.Alone = e.answering(j.effect.Connection)
 	dec := deliver.Decide(j.effect, j.action, x, e.o.Policy, now)
+	if j.effect.Repeat == waybill.RepeatKey || j.effect.Repeat == waybill.RepeatNatural {
+		// Of other grades no more may be in doubt after a crash than there are slots.
+		j.freed = true
+		e.release(j.connection(), &x)
+	}
 	var ready *advance // made outside the transaction when this process holds the run
 	if j.b != nil {
 		settled := *j.effect
@@ -133,6 +138,10 @@ func (e *Engine) settledJob(j *job, x *deliver.Exchange) {
 	e.mu.Lock()
 	e.sender(j.connection()).last = e.d.Now()
 	e.mu.Unlock()
+	if j.freed {
+		e.pump(j.connection()) // what waits for its object
+		return
+	}
 	e.release(j.connection(), x)
 }
 

@@ -20,6 +20,7 @@ type job struct {
 	b      *begun // the run it belongs to, when this process holds it
 	slot   bool   // the connection's slot is in hand, and an effect is written as sent
 	epoch  int64  // the one it was sent under
+	freed  bool   // its slot was given back when its exchange had ended
 }
 
 func (j *job) id() string {

@@ -37,6 +37,7 @@ type postgresStore struct {
 	listen         *pgconn.Config // where other nodes are heard; nil when nowhere
 	channel, voice string
 	named          bool // connections are the server's own, so statements are prepared once by name
+	serials        numbering
 }
 
 // isPostgres reports whether a dsn names a PostgreSQL database.
@@ -144,7 +145,7 @@ func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {
 	}
 	return &pgConn{
 		conn: h.Conn, fe: h.Frontend, pid: h.PID, named: s.named, local: s.local, prepared: map[string]*pgStatement{},
-		shapes: map[string]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: map[string]*serials{},
+		shapes: map[string]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: &s.serials,
 		used: time.Now(),
 	}, nil
 }

@@ -50,7 +50,7 @@ type pgConn struct {
 	shapes    map[string]*shape
 	manyTexts map[*shape]string
 	numbered  map[string]numbered
-	serials   map[string]*serials
+	serials   *numbering
 
 	arena  []byte
 	params [][]byte

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ type writer struct {
 	mu    sync.Mutex // held while a batch runs, and by readers of a book in memory
 	s     session    // nil after a failure, until it could be opened again
 	reran int        // batches that were taken back because an act failed in their middle
+	asked bool       // the commit of the batch was asked for: it may have been kept
 }
 
 // sharing is how many writers a process has where it shares the book.
@@ -175,13 +177,35 @@ func (w *writer) batch(batch *[]*act) {
 	})
 }
 
-// run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held.
+// run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held. A connection
+// that was cut before the commit was asked for has left nothing behind: the batch is run once more on another.
 func (w *writer) run(batch *[]*act, more func(n int) *act) {
-	ctx := context.Background()
-	if err := w.beginWrite(ctx); err != nil {
-		w.book.failed.Store(true)
-		fail(*batch, unavailable("the book cannot be written now", err))
+	changed, err := w.try(batch, more)
+	if w.wasCut(err) {
+		w.breakDown()
+		for _, a := range *batch {
+			a.err = nil
+		}
+		changed, err = w.try(batch, nil)
+	}
+	w.book.failed.Store(err != nil)
+	if err != nil {
+		if w.s != nil {
+			w.breakDown()
+		}
+		fail(*batch, err)
 		return
+	}
+	w.book.store.tend(w.s)
+	w.book.watchers.tell(changed)
+}
+
+// try runs a batch as often as another writer is first, and returns what it changed.
+func (w *writer) try(batch *[]*act, more func(n int) *act) (change, error) {
+	ctx := context.Background()
+	w.asked = false
+	if err := w.beginWrite(ctx); err != nil {
+		return 0, unavailable("the book cannot be written now", err)
 	}
 	tx := &Tx{s: w.s, book: w.book}
 	tx.line, _ = w.s.(liner)
@@ -199,14 +223,14 @@ func (w *writer) run(batch *[]*act, more func(n int) *act) {
 		}
 	}
 	done = true
-	w.book.failed.Store(err != nil)
-	if err != nil {
-		w.breakDown()
-		fail(*batch, err)
-		return
-	}
-	w.book.store.tend(w.s)
-	w.book.watchers.tell(tx.changed)
+	return tx.changed, err
+}
+
+// wasCut reports whether a batch failed with its connection, before its commit was asked for. One that does not answer is waited for
+// only once.
+func (w *writer) wasCut(err error) bool {
+	var s *storageError
+	return errors.As(err, &s) && !s.again && w.s != nil && !w.asked && w.book.store.shared() && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // beginWrite starts a transaction, on a new connection when there is none or when it was cut while it stood idle.
@@ -284,6 +308,7 @@ func (w *writer) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n
 	if err := w.finish(ctx, tx, *batch); err != nil {
 		return unavailable("the book could not be written", err)
 	}
+	w.asked = true
 	if err := w.book.commit(w.s); err != nil {
 		return unavailable("the book could not finish a write, which may or may not have been kept", err)
 	}
