@@ -75,12 +75,12 @@ func (tx *Tx) LastBackup() (*waybill.Backup, error) {
 
 func (b *Book) copyInto(ctx context.Context, st copier, part string, m *waybill.Backup) error {
 	if b.readers == nil { // a book in memory is one connection
-		b.writers[0].mu.Lock()
-		defer b.writers[0].mu.Unlock()
-		if b.closed || b.writers[0].s == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.closed || b.w == nil {
 			return errClosed()
 		}
-		st = memoryCopy{b.writers[0].s}
+		st = memoryCopy{b.w}
 	} else {
 		b.closing.RLock()
 		closed := b.closed
@@ -165,8 +165,8 @@ func (b *Book) Compact(ctx context.Context) error {
 	if !ok || st.path == "" {
 		return nil
 	}
-	b.writers[0].mu.Lock()
-	defer b.writers[0].mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.closed {
 		return errClosed()
 	}

@@ -12,9 +12,9 @@ func Batch(b *Book, acts []func(*Tx) error, ahead []Ahead) []error {
 	for i := range acts {
 		batch[i] = newAct(acts[i], ahead[i:i+1])
 	}
-	b.writers[0].mu.Lock()
-	defer b.writers[0].mu.Unlock()
-	b.writers[0].run(&batch, nil)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.run(&batch, nil)
 	errs := make([]error, len(acts))
 	for i := range batch {
 		errs[i] = batch[i].err
@@ -23,4 +23,4 @@ func Batch(b *Book, acts []func(*Tx) error, ahead []Ahead) []error {
 }
 
 // Reran is how many batches were taken back and run again act by act.
-func Reran(b *Book) int { return b.writers[0].reran }
+func Reran(b *Book) int { return b.reran }

@@ -45,8 +45,8 @@ func take(b *Book, key string) (waybill.Receipt, error) {
 
 // oneCommit makes the next commit do something else.
 func oneCommit(b *Book, other func(session) error) {
-	b.writers[0].mu.Lock()
-	defer b.writers[0].mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.commit = func(s session) error {
 		b.commit = session.commit
 		return other(s)
@@ -94,9 +94,9 @@ func (s *failingStore) writer(ctx context.Context) (session, error) {
 
 func TestTheBookRefusesUntilItCouldBeOpenedAgain(t *testing.T) {
 	b := openFile(t)
-	b.writers[0].mu.Lock()
+	b.mu.Lock()
 	b.store = &failingStore{b.store, 3}
-	b.writers[0].mu.Unlock()
+	b.mu.Unlock()
 	oneCommit(b, func(session) error { return errDisk })
 	for n := range 4 {
 		if _, err := take(b, "key 1"); waybill.KindOf(err) != waybill.Unavailable {
@@ -113,9 +113,9 @@ func TestTheBookIsReadyOnlyWhileItKeepsWhatIsWritten(t *testing.T) {
 	if err := b.Ready(t.Context()); err != nil {
 		t.Fatalf("a new book: %v", err)
 	}
-	b.writers[0].mu.Lock()
+	b.mu.Lock()
 	b.store = &failingStore{b.store, 3}
-	b.writers[0].mu.Unlock()
+	b.mu.Unlock()
 	oneCommit(b, func(session) error { return errDisk })
 	if _, err := take(b, "key 1"); waybill.KindOf(err) != waybill.Unavailable {
 		t.Fatalf("kept: %v", err)
@@ -134,15 +134,15 @@ func TestTheBookIsReadyOnlyWhileItKeepsWhatIsWritten(t *testing.T) {
 
 func TestAFullDiskIsUnavailableAndNothingIsHalfWritten(t *testing.T) {
 	b := openFile(t)
-	b.writers[0].mu.Lock()
-	c, ok := b.writers[0].s.(*sqliteConn)
+	b.mu.Lock()
+	c, ok := b.w.(*sqliteConn)
 	if !ok {
 		t.Fatal("not SQLite")
 	}
 	if err := c.pragma("max_page_count=1"); err != nil { // SQLite takes the size it has as the least
 		t.Fatal(err)
 	}
-	b.writers[0].mu.Unlock()
+	b.mu.Unlock()
 	var err error
 	n := 0
 	for ; err == nil && n < 10_000; n++ {
@@ -243,9 +243,9 @@ func hotQuestions(tx *Tx) []func() error {
 // TestWorkIsFoundByAnIndexHoweverLongTheBook holds every statement that runs for each event, or to find work, to an index.
 func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 	b := openFile(t)
-	b.writers[0].mu.Lock()
-	defer b.writers[0].mu.Unlock()
-	l := &listening{b.writers[0].s, map[string]bool{}}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &listening{b.w, map[string]bool{}}
 	tx := &Tx{s: l, book: b, now: time.Now()}
 	for _, ask := range hotQuestions(tx) {
 		if err := ask(); err != nil && waybill.KindOf(err) != waybill.NotFound {
@@ -256,7 +256,7 @@ func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 		if strings.HasPrefix(text, "INSERT") {
 			continue
 		}
-		err := b.writers[0].s.query("EXPLAIN QUERY PLAN "+text, nil, func(r row) error {
+		err := b.w.query("EXPLAIN QUERY PLAN "+text, nil, func(r row) error {
 			step := r.text(3)
 			if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "CONSTANT") && !okScan(step) {
 				t.Errorf("reads a whole table: %s\n\t%s", step, text)
@@ -273,9 +273,9 @@ func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 // use when its plan depends on what is bound: where the state of a partial index is a parameter, or the limit.
 func TestAStatementIsPlannedOnce(t *testing.T) {
 	b := openFile(t)
-	b.writers[0].mu.Lock()
-	defer b.writers[0].mu.Unlock()
-	c, ok := b.writers[0].s.(*sqliteConn)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, ok := b.w.(*sqliteConn)
 	if !ok {
 		t.Fatal("not SQLite")
 	}
@@ -319,9 +319,9 @@ func okScan(step string) bool {
 // TestABookOfOneProcessAsksNothingForNodes holds what nodes cost a book in a file: no statement.
 func TestABookOfOneProcessAsksNothingForNodes(t *testing.T) {
 	b := openFile(t)
-	b.writers[0].mu.Lock()
-	defer b.writers[0].mu.Unlock()
-	l := &listening{b.writers[0].s, map[string]bool{}}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &listening{b.w, map[string]bool{}}
 	tx := &Tx{s: l, book: b, now: time.Now()}
 	s, err := tx.As(0)
 	if err != nil || !s.Holds || len(l.texts) != 0 {

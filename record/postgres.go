@@ -37,7 +37,6 @@ type postgresStore struct {
 	listen         *pgconn.Config // where other nodes are heard; nil when nowhere
 	channel, voice string
 	named          bool // connections are the server's own, so statements are prepared once by name
-	serials        numbering
 }
 
 // isPostgres reports whether a dsn names a PostgreSQL database.
@@ -145,7 +144,7 @@ func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {
 	}
 	return &pgConn{
 		conn: h.Conn, fe: h.Frontend, pid: h.PID, named: s.named, local: s.local, prepared: map[string]*pgStatement{},
-		shapes: map[string]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: &s.serials,
+		shapes: map[string]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: map[string]*serials{},
 		used: time.Now(),
 	}, nil
 }

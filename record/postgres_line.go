@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -137,12 +136,6 @@ type serials struct {
 	n    int
 }
 
-// numbering are the serials that all writers of a process take from, so that what is written later has the higher one.
-type numbering struct {
-	mu sync.Mutex
-	of map[string]*serials
-}
-
 const (
 	serialsFor  = 200 * time.Millisecond
 	mostSerials = 1024
@@ -153,55 +146,27 @@ const takeSerials = `SELECT nextval(s.name) FROM (SELECT CAST(pg_get_serial_sequ
 	generate_series(1, $2)`
 
 func (c *pgConn) serial(table string) (int64, error) {
-	seq, want := c.serials.take(table)
-	if want == 0 {
-		return seq, nil
-	}
-	fresh := make([]int64, 0, want)
-	err := c.queryNow(takeSerials, []any{table, want}, func(r row) error {
-		fresh = append(fresh, r.num(0))
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return c.serials.put(table, fresh), nil
-}
-
-// take returns the next serial of a table, or how many to fetch first.
-func (n *numbering) take(table string) (seq int64, want int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.of == nil {
-		n.of = map[string]*serials{}
-	}
-	s := n.of[table]
+	s := c.serials[table]
 	if s == nil {
 		s = &serials{n: 1}
-		n.of[table] = s
+		c.serials[table] = s
 	}
-	age := time.Since(s.at)
-	if len(s.free) > 0 && age <= serialsFor {
-		seq, s.free = s.free[0], s.free[1:]
-		return seq, 0
+	if age := time.Since(s.at); len(s.free) == 0 || age > serialsFor {
+		if len(s.free) == 0 && age < serialsFor {
+			s.n = min(2*s.n, mostSerials)
+		} else {
+			s.n = max(1, s.n/4)
+		}
+		s.free, s.at = s.free[:0], time.Now()
+		err := c.queryNow(takeSerials, []any{table, s.n}, func(r row) error {
+			s.free = append(s.free, r.num(0))
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
 	}
-	if len(s.free) == 0 && age < serialsFor {
-		s.n = min(2*s.n, mostSerials)
-	} else {
-		s.n = max(1, s.n/4)
-	}
-	s.free, s.at = nil, time.Now()
-	return 0, s.n
-}
-
-// put adds serials that were fetched, beside those that another has fetched meanwhile, and takes the lowest.
-func (n *numbering) put(table string, fresh []int64) int64 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	s := n.of[table]
-	s.free = append(s.free, fresh...)
-	slices.Sort(s.free)
 	seq := s.free[0]
 	s.free = s.free[1:]
-	return seq
+	return seq, nil
 }

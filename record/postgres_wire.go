@@ -50,7 +50,7 @@ type pgConn struct {
 	shapes    map[string]*shape
 	manyTexts map[*shape]string
 	numbered  map[string]numbered
-	serials   *numbering
+	serials   map[string]*serials
 
 	arena  []byte
 	params [][]byte

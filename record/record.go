@@ -51,15 +51,18 @@ type Book struct {
 	// commit is the session's commit; a test puts a failing one in its place.
 	commit func(session) error
 
-	writers       []*writer
+	mu            sync.Mutex // held while a batch runs, and by readers of a book in memory
 	effectWithRun string
 	places        sync.Map    // texts by how many places they have; readers make them as well
-	closed        bool        // under closing, and the mutex of each writer
+	reran         int         // batches that were taken back because an act failed in their middle
+	asked         bool        // the commit of the batch was asked for: it may have been kept
+	w             session     // nil after a failure, until it could be opened again
+	closed        bool        // under mu and closing
 	failed        atomic.Bool // what was to be written last was not kept
 
 	closing sync.RWMutex // held for reading while an act is being queued
 	queue   chan *act
-	ended   sync.WaitGroup // of the writers
+	ended   chan struct{} // the writer has ended
 
 	readers chan session // free connections for reading; nil places are opened when taken
 
@@ -85,7 +88,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{
-		o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs),
+		o: o, store: st, commit: session.commit, queue: make(chan *act, maxActs), ended: make(chan struct{}),
 		effectWithRun: "SELECT " + of("e", effectColumns) + ", " + of("r", runColumns) +
 			" FROM effects e JOIN runs r ON r.id = e.run WHERE e.id ",
 	}
@@ -112,16 +115,12 @@ func openStore(ctx context.Context, dsn string, o Options) (store, error) {
 }
 
 func (b *Book) start(ctx context.Context) error {
-	s, err := b.store.writer(ctx)
-	if err != nil {
+	var err error
+	if b.w, err = b.store.writer(ctx); err != nil {
 		return err
 	}
-	b.writers = []*writer{{book: b, s: s}}
-	if err := migrate(ctx, s, b.store, b.o); err != nil {
+	if err := migrate(ctx, b.w, b.store, b.o); err != nil {
 		return err
-	}
-	for b.store.shared() && !b.o.Inline && len(b.writers) < sharing {
-		b.writers = append(b.writers, &writer{book: b}) // it opens its connection when it needs one
 	}
 	first, err := b.store.reader(ctx)
 	if err != nil {
@@ -135,12 +134,10 @@ func (b *Book) start(ctx context.Context) error {
 		}
 	}
 	if b.o.Inline {
+		close(b.ended)
 		return nil
 	}
-	for _, w := range b.writers {
-		b.ended.Add(1)
-		go w.write()
-	}
+	go b.write()
 	if others, ok := b.store.(gossip); ok {
 		b.listen(context.WithoutCancel(ctx), others)
 	}
@@ -188,16 +185,12 @@ func (b *Book) Close() error {
 		b.closing.Unlock()
 		return nil
 	}
-	for _, w := range b.writers {
-		w.mu.Lock()
-	}
+	b.mu.Lock()
 	b.closed = true
-	for _, w := range b.writers {
-		w.mu.Unlock()
-	}
+	b.mu.Unlock()
 	close(b.queue)
 	b.closing.Unlock()
-	b.ended.Wait()
+	<-b.ended
 	if b.deafen != nil {
 		b.deafen()
 	}
@@ -212,14 +205,12 @@ func (b *Book) closeSessions() error {
 			errs = append(errs, s.close())
 		}
 	}
-	for _, w := range b.writers {
-		w.mu.Lock()
-		if w.s != nil {
-			b.store.tend(w.s)
-			errs = append(errs, w.s.close())
-			w.s = nil
-		}
-		w.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.w != nil {
+		b.store.tend(b.w)
+		errs = append(errs, b.w.close())
+		b.w = nil
 	}
 	return errors.Join(append(errs, b.store.close())...)
 }
@@ -227,19 +218,18 @@ func (b *Book) closeSessions() error {
 // View runs read over one snapshot. A View must not be opened from inside another View or an act.
 func (b *Book) View(ctx context.Context, read func(*Tx) error) error {
 	if b.readers == nil {
-		w := b.writers[0]
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if b.closed || w.s == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.closed || b.w == nil {
 			return errClosed()
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.s.begin(ctx, false); err != nil {
+		if err := b.w.begin(ctx, false); err != nil {
 			return err
 		}
-		return b.view(w.s, read)
+		return b.view(b.w, read)
 	}
 	b.closing.RLock()
 	closed := b.closed

@@ -27,19 +27,6 @@ const (
 	maxWork = 25 * time.Millisecond
 )
 
-// writer has a connection of its own on which it runs batches. A book that is one process's has one; where nodes write beside each
-// other anyway a process has several, so that one makes statements while another waits for the disk.
-type writer struct {
-	book  *Book
-	mu    sync.Mutex // held while a batch runs, and by readers of a book in memory
-	s     session    // nil after a failure, until it could be opened again
-	reran int        // batches that were taken back because an act failed in their middle
-	asked bool       // the commit of the batch was asked for: it may have been kept
-}
-
-// sharing is how many writers a process has where it shares the book.
-const sharing = 2
-
 // act is one caller's work, waiting for its commit.
 type act struct {
 	do    func(*Tx) error
@@ -59,14 +46,13 @@ func (b *Book) Do(ctx context.Context, do func(*Tx) error, ahead ...Ahead) error
 		return err
 	}
 	if b.o.Inline {
-		w := b.writers[0]
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if b.closed {
 			return errClosed()
 		}
 		a := newAct(do, ahead)
-		w.run(&[]*act{a}, nil)
+		b.run(&[]*act{a}, nil)
 		return a.err
 	}
 	a := newAct(do, ahead)
@@ -119,25 +105,25 @@ func (b *Book) Ready(ctx context.Context) error {
 	})
 }
 
-// write takes what is queued, runs it, commits, answers.
-func (w *writer) write() {
+// write is the writer: it takes what is queued, runs it, commits, answers.
+func (b *Book) write() {
 	var batch []*act
 	clean := false
 	defer func() {
 		if clean {
-			w.book.ended.Done()
+			close(b.ended)
 			return
 		}
 		// An act has ended its goroutine (as a failing test does): the others still need a writer.
 		answer(batch, fmt.Errorf("the act ended its goroutine"))
-		go w.write()
+		go b.write()
 	}()
-	for first := range w.book.queue {
+	for first := range b.queue {
 		if first.taken.Swap(true) {
 			continue
 		}
 		batch = append(batch[:0], first)
-		w.batch(&batch)
+		b.batch(&batch)
 		answer(batch, nil)
 		clear(batch)
 	}
@@ -155,14 +141,14 @@ func answer(batch []*act, err error) {
 	}
 }
 
-func (w *writer) batch(batch *[]*act) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (b *Book) batch(batch *[]*act) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	began := time.Now()
-	w.run(batch, func(n int) *act {
+	b.run(batch, func(n int) *act {
 		for n < maxActs && time.Since(began) < maxWork {
 			select {
-			case a, ok := <-w.book.queue:
+			case a, ok := <-b.queue:
 				if !ok {
 					return nil
 				}
@@ -179,47 +165,47 @@ func (w *writer) batch(batch *[]*act) {
 
 // run runs a batch and what more hands over, in one transaction. Each act's err is set when it returns. mu is held. A connection
 // that was cut before the commit was asked for has left nothing behind: the batch is run once more on another.
-func (w *writer) run(batch *[]*act, more func(n int) *act) {
-	changed, err := w.try(batch, more)
-	if w.wasCut(err) {
-		w.breakDown()
+func (b *Book) run(batch *[]*act, more func(n int) *act) {
+	changed, err := b.try(batch, more)
+	if b.wasCut(err) {
+		b.breakDown()
 		for _, a := range *batch {
 			a.err = nil
 		}
-		changed, err = w.try(batch, nil)
+		changed, err = b.try(batch, nil)
 	}
-	w.book.failed.Store(err != nil)
+	b.failed.Store(err != nil)
 	if err != nil {
-		if w.s != nil {
-			w.breakDown()
+		if b.w != nil {
+			b.breakDown()
 		}
 		fail(*batch, err)
 		return
 	}
-	w.book.store.tend(w.s)
-	w.book.watchers.tell(changed)
+	b.store.tend(b.w)
+	b.watchers.tell(changed)
 }
 
 // try runs a batch as often as another writer is first, and returns what it changed.
-func (w *writer) try(batch *[]*act, more func(n int) *act) (change, error) {
+func (b *Book) try(batch *[]*act, more func(n int) *act) (change, error) {
 	ctx := context.Background()
-	w.asked = false
-	if err := w.beginWrite(ctx); err != nil {
+	b.asked = false
+	if err := b.beginWrite(ctx); err != nil {
 		return 0, unavailable("the book cannot be written now", err)
 	}
-	tx := &Tx{s: w.s, book: w.book}
-	tx.line, _ = w.s.(liner)
+	tx := &Tx{s: b.w, book: b}
+	tx.line, _ = b.w.(liner)
 	done := false
 	defer func() {
 		if !done { // an act has ended the goroutine
-			_ = w.s.rollback()
+			_ = b.w.rollback()
 		}
 	}()
-	err := w.attempt(ctx, tx, batch, more)
+	err := b.attempt(ctx, tx, batch, more)
 	for try := 1; try < maxTries && worthAgain(err); try++ {
 		time.Sleep(rand.N(time.Duration(try*try) * time.Millisecond)) // no secret hangs on it
-		if err = w.startOver(ctx, tx, *batch); err == nil {
-			err = w.attempt(ctx, tx, batch, nil)
+		if err = b.startOver(ctx, tx, *batch); err == nil {
+			err = b.attempt(ctx, tx, batch, nil)
 		}
 	}
 	done = true
@@ -228,30 +214,30 @@ func (w *writer) try(batch *[]*act, more func(n int) *act) (change, error) {
 
 // wasCut reports whether a batch failed with its connection, before its commit was asked for. One that does not answer is waited for
 // only once.
-func (w *writer) wasCut(err error) bool {
+func (b *Book) wasCut(err error) bool {
 	var s *storageError
-	return errors.As(err, &s) && !s.again && w.s != nil && !w.asked && w.book.store.shared() && !errors.Is(err, os.ErrDeadlineExceeded)
+	return errors.As(err, &s) && !s.again && b.w != nil && !b.asked && b.store.shared() && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // beginWrite starts a transaction, on a new connection when there is none or when it was cut while it stood idle.
-func (w *writer) beginWrite(ctx context.Context) error {
-	if w.s != nil {
-		err := w.s.begin(ctx, true)
+func (b *Book) beginWrite(ctx context.Context) error {
+	if b.w != nil {
+		err := b.w.begin(ctx, true)
 		if err == nil {
 			return nil
 		}
-		w.breakDown()
-		if w.s != nil { // a book in memory has no other connection
+		b.breakDown()
+		if b.w != nil { // a book in memory has no other connection
 			return err
 		}
 	}
-	s, err := w.book.store.writer(ctx)
+	w, err := b.store.writer(ctx)
 	if err != nil {
 		return err
 	}
-	w.s = s
-	if err := w.s.begin(ctx, true); err != nil {
-		w.breakDown()
+	b.w = w
+	if err := b.w.begin(ctx, true); err != nil {
+		b.breakDown()
 		return err
 	}
 	return nil
@@ -264,11 +250,11 @@ func worthAgain(err error) bool {
 }
 
 // startOver takes back what a batch did, so that it can be run once more.
-func (w *writer) startOver(ctx context.Context, tx *Tx, batch []*act) error {
-	if err := w.s.rollback(); err != nil {
+func (b *Book) startOver(ctx context.Context, tx *Tx, batch []*act) error {
+	if err := b.w.rollback(); err != nil {
 		return err
 	}
-	if err := w.s.begin(ctx, true); err != nil {
+	if err := b.w.begin(ctx, true); err != nil {
 		return err
 	}
 	tx.reset()
@@ -279,7 +265,7 @@ func (w *writer) startOver(ctx context.Context, tx *Tx, batch []*act) error {
 }
 
 // attempt runs the acts and commits. An error is the storage's own and stands for the whole batch.
-func (w *writer) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
+func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n int) *act) error {
 	asked := 0
 	for i := 0; ; i++ {
 		if i >= asked {
@@ -299,17 +285,17 @@ func (w *writer) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n
 			return unavailable("the book could not be written", tx.broken)
 		}
 		if a.err != nil && tx.wrote > 0 || tx.aborted || tx.late {
-			if err := w.again(ctx, tx, *batch); err != nil {
+			if err := b.again(ctx, tx, *batch); err != nil {
 				return unavailable("the book could not be written", err)
 			}
 			break
 		}
 	}
-	if err := w.finish(ctx, tx, *batch); err != nil {
+	if err := b.finish(ctx, tx, *batch); err != nil {
 		return unavailable("the book could not be written", err)
 	}
-	w.asked = true
-	if err := w.book.commit(w.s); err != nil {
+	b.asked = true
+	if err := b.commit(b.w); err != nil {
 		return unavailable("the book could not finish a write, which may or may not have been kept", err)
 	}
 	return nil
@@ -331,41 +317,41 @@ func gather(tx *Tx, batch *[]*act, i int, more func(int) *act) {
 }
 
 // finish writes what was noted beside the acts, and waits for every answer before the commit.
-func (w *writer) finish(ctx context.Context, tx *Tx, batch []*act) error {
+func (b *Book) finish(ctx context.Context, tx *Tx, batch []*act) error {
 	err := tx.flush()
 	if err == nil && tx.line != nil {
 		err = tx.note(tx.line.settle())
 	}
 	if tx.late {
-		if err = w.again(ctx, tx, batch); err == nil {
+		if err = b.again(ctx, tx, batch); err == nil {
 			err = tx.flush()
 		}
 	}
-	if others, ok := w.book.store.(gossip); ok && err == nil && tx.changed != 0 {
-		err = others.tell(w.s, tx.changed)
+	if others, ok := b.store.(gossip); ok && err == nil && tx.changed != 0 {
+		err = others.tell(b.w, tx.changed)
 	}
 	return err
 }
 
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
 // that one that fails now leaves the others alone.
-func (w *writer) again(ctx context.Context, tx *Tx, batch []*act) error {
+func (b *Book) again(ctx context.Context, tx *Tx, batch []*act) error {
 	failed := make([]error, len(batch))
 	for i, a := range batch {
 		if !tx.late {
 			failed[i] = a.err
 		}
 	}
-	w.reran++
+	b.reran++
 	tx.line, tx.foretold = nil, foretold{}
-	if err := w.startOver(ctx, tx, batch); err != nil {
+	if err := b.startOver(ctx, tx, batch); err != nil {
 		return err
 	}
 	for i, a := range batch {
 		if a.err = failed[i]; a.err != nil {
 			continue
 		}
-		if _, err := w.s.exec("SAVEPOINT act"); err != nil {
+		if _, err := b.w.exec("SAVEPOINT act"); err != nil {
 			return err
 		}
 		tx.asked = Standing{} // a lock goes with the savepoint it was taken in
@@ -378,11 +364,11 @@ func (w *writer) again(ctx context.Context, tx *Tx, batch []*act) error {
 			a.err = &waybill.Error{Kind: waybill.Internal, Message: "an act went on after the book had refused a statement of it"}
 		}
 		if a.err != nil {
-			if _, err := w.s.exec("ROLLBACK TO SAVEPOINT act"); err != nil {
+			if _, err := b.w.exec("ROLLBACK TO SAVEPOINT act"); err != nil {
 				return err
 			}
 		}
-		if _, err := w.s.exec("RELEASE SAVEPOINT act"); err != nil {
+		if _, err := b.w.exec("RELEASE SAVEPOINT act"); err != nil {
 			return err
 		}
 	}
@@ -413,13 +399,13 @@ func (tx *Tx) run(do func(*Tx) error) (err error) {
 }
 
 // breakDown gives the connection up after a failure; the next batch opens it anew.
-func (w *writer) breakDown() {
-	_ = w.s.rollback()
-	if w.book.readers == nil {
+func (b *Book) breakDown() {
+	_ = b.w.rollback()
+	if b.readers == nil {
 		return // a book in memory is its connection
 	}
-	_ = w.s.close()
-	w.s = nil
+	_ = b.w.close()
+	b.w = nil
 }
 
 func fail(batch []*act, err error) {
