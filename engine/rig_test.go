@@ -55,6 +55,8 @@ type rig struct {
 	own func(action string, req *http.Request) *http.Response
 	// unreadable, when set, is why no old version can be compiled.
 	unreadable error
+	// through, when set, is how the engine reaches the book.
+	through func(*record.Book) engine.Book
 	// hold, when set, keeps back what the world sends.
 	hold func(simulator.Webhook) bool
 	// before and after, when set, see each call go out and its answer come back.
@@ -200,8 +202,12 @@ func (r *rig) open(ws *workspace.Workspace) {
 	r.life = &life{v: r.v}
 	redact := secret.NewRedactor()
 	var err error
+	book := engine.Book(r.book)
+	if r.through != nil {
+		book = r.through(r.book)
+	}
 	r.engine, err = engine.New(engine.Options{
-		Book: r.book, Dispatcher: r.life, IDs: r.ids, Environment: r.env, Workspace: ws,
+		Book: book, Dispatcher: r.life, IDs: r.ids, Environment: r.env, Workspace: ws,
 		Load: func(content []byte) (*workspace.Workspace, error) {
 			if r.unreadable != nil {
 				return nil, r.unreadable

@@ -27,7 +27,7 @@ var (
 	insertText = regexp.MustCompile(`(?s)^INSERT INTO (\w+)\s*\(([^)]*)\)\s*VALUES (\([^)]*\))((?:, \([^)]*\))*)(.*)$`)
 	upsertTail = regexp.MustCompile(`(?s)^\s*ON CONFLICT \(([^)]*)\) DO UPDATE SET [^$]*$`)
 	addTail    = regexp.MustCompile(`(?s)^(?:\s*ON CONFLICT DO NOTHING)?$`)
-	updateText = regexp.MustCompile(`(?s)^UPDATE (\w+) SET (.*)\s+WHERE id = \$1 AND state = \$2$`)
+	updateText = regexp.MustCompile(`(?s)^UPDATE (\w+) SET (.*?)\s+WHERE id = \$1 AND state = \$2$`)
 	placeText  = regexp.MustCompile(`\$(\d+)`)
 )
 
