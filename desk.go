@@ -15,9 +15,10 @@ const (
 	VerbNotUsed   Verb = "not needed"        // an item that cannot be understood is set aside
 	VerbPause     Verb = "pause"             // a connection
 	VerbResume    Verb = "resume"
-	VerbTake      Verb = "take"    // a problem: I am on it
-	VerbRelease   Verb = "release" // send what a step that is being introduced holds back
-	VerbUndo      Verb = "undo"    // an effect, or all that a run did
+	VerbTake      Verb = "take"      // a problem: I am on it
+	VerbRelease   Verb = "release"   // send what a step that is being introduced holds back
+	VerbUndo      Verb = "undo"      // an effect, or all that a run did
+	VerbAnew      Verb = "run again" // a run that needs a person, or all that a problem holds, on the version of today
 	VerbApprove   Verb = "approve"
 	VerbReject    Verb = "reject"
 	VerbChange    Verb = "change and approve" // with other values

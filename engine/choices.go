@@ -59,7 +59,7 @@ func (e *Engine) choices(tx *record.Tx, object string) ([]waybill.Choice, error)
 		if err != nil {
 			return nil, err
 		}
-		return problemChoices(p), nil
+		return e.problemChoices(tx, p)
 	case "rst":
 		r, err := tx.Restored()
 		if err != nil || r == nil {
@@ -193,22 +193,24 @@ func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, 
 			return append(list, stop), nil
 		}
 	}
+	anew := e.runAnewChoices(run)
 	if standsAt(run, "") { // not begun: there is no step to leave out
-		return []waybill.Choice{
-			{Verb: waybill.VerbRetry, Label: "Try again", Safety: "Safe: nothing was sent", Safe: true, Primary: true}, stop,
-		}, nil
+		first := waybill.Choice{Verb: waybill.VerbRetry, Label: "Try again", Safety: "Safe: nothing was sent", Safe: true, Primary: true}
+		return append(append([]waybill.Choice{first}, anew...), stop), nil
 	}
 	first := waybill.Choice{Verb: waybill.VerbRetry, Label: "Try this step again", Safety: "Safe: nothing was sent", Safe: true, Primary: true}
 	again, err := e.redoOf(tx, run)
 	if err != nil {
 		return nil, err
 	}
-	if again != nil {
+	switch {
+	case again != nil:
 		first = again.choice()
+	case len(anew) > 0:
+		first.Primary, anew[0].Primary = false, true
 	}
-	return []waybill.Choice{
-		first, {Verb: waybill.VerbSkip, Label: "Leave this step out", Safety: "The run goes on without it", NeedsReason: true}, stop,
-	}, nil
+	skip := waybill.Choice{Verb: waybill.VerbSkip, Label: "Leave this step out", Safety: "The run goes on without it", NeedsReason: true}
+	return append(append([]waybill.Choice{first}, anew...), skip, stop), nil
 }
 
 // effectOfStep is the effect that keeps a run where it stands; nil when none does.
@@ -243,9 +245,9 @@ func itemChoices(it *waybill.Item) []waybill.Choice {
 	return nil
 }
 
-func problemChoices(p *waybill.ProblemView) []waybill.Choice {
+func (e *Engine) problemChoices(tx *record.Tx, p *waybill.ProblemView) ([]waybill.Choice, error) {
 	if !p.Problem.State.Open() {
-		return nil
+		return nil, nil
 	}
 	var list []waybill.Choice
 	if strings.HasPrefix(p.Problem.Code, watch.ReleaseMark) {
@@ -265,6 +267,14 @@ func problemChoices(p *waybill.ProblemView) []waybill.Choice {
 			Verb: waybill.VerbRetry, Label: label,
 			Safety: "Safe: only what is known not to have happened is sent", Safe: true, Primary: true,
 		})
+		anew, err := e.anewChoice(tx, p)
+		if err != nil {
+			return nil, err
+		}
+		if c := p.Problem.Cause; len(anew) > 0 && (c == waybill.MappingWrong || c == waybill.MissingValue) {
+			list[len(list)-1].Primary, anew[0].Primary = false, true // what failed is ours, and was mended or not in a newer version
+		}
+		list = append(list, anew...)
 	}
 	if p.Problem.Lesser {
 		list = append(list, waybill.Choice{
@@ -275,7 +285,39 @@ func problemChoices(p *waybill.ProblemView) []waybill.Choice {
 	if p.Problem.State != waybill.ProblemWorking {
 		list = append(list, waybill.Choice{Verb: waybill.VerbTake, Label: "I am on it", Safety: "Others see that you have it", Safe: true})
 	}
-	return list
+	return list, nil
+}
+
+// anewChoice runs all that a problem holds again on the version of today, where one of its runs began on an earlier one: a
+// retry goes on with the files that the run began with.
+func (e *Engine) anewChoice(tx *record.Tx, p *waybill.ProblemView) ([]waybill.Choice, error) {
+	for _, m := range p.Members {
+		if m.Run == "" || m.Effect != "" {
+			continue
+		}
+		run, err := tx.Run(m.Run)
+		if err != nil {
+			return nil, err
+		}
+		if list := e.runAnewChoices(run); list != nil {
+			if p.Problem.Count > 1 {
+				list[0].Label = fmt.Sprintf("Run all %d again on today's version", p.Problem.Count)
+			}
+			return list, nil
+		}
+	}
+	return nil, nil
+}
+
+// runAnewChoices has the choice to run a run again on the version of today, when it needs a person and began on another one.
+func (e *Engine) runAnewChoices(run *waybill.Run) []waybill.Choice {
+	if run.State != waybill.RunBlocked || run.Bundle == e.today().id {
+		return nil
+	}
+	return []waybill.Choice{{
+		Verb: waybill.VerbAnew, Label: "Run it again on today's version", NeedsReason: true,
+		Safety: "The workspace was changed since it began. What was done is not done again; this run is stopped and makes way",
+	}}
 }
 
 func connectionChoices(s waybill.ConnectionState) []waybill.Choice {

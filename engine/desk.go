@@ -19,6 +19,9 @@ func (e *Engine) Act(ctx context.Context, a waybill.Act) (string, error) {
 	}
 	switch kind, _, _ := strings.Cut(a.Object, "_"); kind {
 	case "eff", "run":
+		if a.Verb == waybill.VerbAnew {
+			return e.runAnew(ctx, a, waybill.JobFilter{IDs: []string{a.Object}}, "Run again: "+a.Object)
+		}
 		return e.actOnRun(ctx, a)
 	case "itm":
 		return e.actOnItem(ctx, a)
@@ -386,8 +389,11 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 	if a.Verb == waybill.VerbTake {
 		return "You have it.", nil
 	}
-	if a.Verb == waybill.VerbRetry {
+	switch a.Verb {
+	case waybill.VerbRetry:
 		return e.retryProblem(ctx, a, view)
+	case waybill.VerbAnew:
+		return e.planAnew(ctx, a, waybill.JobFilter{Problem: view.Problem.ID}, "Run again: "+view.Problem.Title)
 	}
 	done, left, seen := 0, 0, map[waybill.Member]bool{}
 	for more := true; more; { // a problem shows so many members at a time; those that were dealt with leave it
@@ -468,12 +474,39 @@ func (e *Engine) retryProblem(ctx context.Context, a waybill.Act, view *waybill.
 	if err != nil {
 		return "", err
 	}
-	say := fmt.Sprintf("%d are tried again, a few at a time: job %s.", others, job.ID)
+	return fmt.Sprintf("%d are tried again, a few at a time: job %s.", others, job.ID) + leftAlone(job), nil
+}
+
+// runAnew runs one run again on the version of today.
+func (e *Engine) runAnew(ctx context.Context, a waybill.Act, which waybill.JobFilter, name string) (string, error) {
+	err := e.book.Do(ctx, func(tx *record.Tx) error {
+		if err := e.allowed(tx, a); err != nil {
+			return err
+		}
+		return tx.Audit(e.auditRow(a, string(waybill.RunBlocked), ""))
+	})
+	if err != nil {
+		return "", err
+	}
+	return e.planAnew(ctx, a, which, name)
+}
+
+// planAnew runs again as a job what a filter chooses, on the version of today.
+func (e *Engine) planAnew(ctx context.Context, a waybill.Act, which waybill.JobFilter, name string) (string, error) {
+	job, err := e.PlanJob(ctx, &waybill.Job{Name: name, Kind: waybill.JobReplay, Who: a.Who, Why: a.Reason, Go: true, Filter: which})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("Run again on the version of today: job %s.", job.ID) + leftAlone(job), nil
+}
+
+// leftAlone says what a job that was let go at once does not do.
+func leftAlone(job *waybill.Job) (say string) {
 	if n := job.Plan.Classes[waybill.ClassBlocked]; n > 0 {
 		say += fmt.Sprintf(" %d of them need a look of their own: it is not certain that a repeat is safe.", n)
 	}
 	if n := job.Plan.Classes[waybill.ClassFails]; n > 0 {
 		say += fmt.Sprintf(" %d are left as they are: their cause is still there.", n)
 	}
-	return say, nil
+	return say
 }

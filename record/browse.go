@@ -249,14 +249,22 @@ func (tx *Tx) eventRow(id waybill.EventID) (waybill.EventRow, bool, error) {
 	return r, true, tx.standing1(&r)
 }
 
-// standing1 fills in how an event stands: the worst of its runs, what is not known, who else told it.
+// standing1 fills in how an event stands: the worst of its runs, what is not known, who else told it. A run that was stopped
+// to be run again stands for nothing any more.
 func (tx *Tx) standing1(e *waybill.EventRow) error {
 	e.State, e.Reason = waybill.RunDone, "no flow used it"
 	rank := len(worse)
-	err := tx.s.query("SELECT state, reason FROM runs WHERE event = $1 ORDER BY id", []any{e.ID}, func(r row) error {
+	repeated := map[string]bool{}
+	// The newest first: what repeats a run comes after it.
+	err := tx.s.query("SELECT state, reason, id, repeats FROM runs WHERE event = $1 ORDER BY id DESC", []any{e.ID}, func(r row) error {
 		e.Runs++
+		repeated[r.text(3)] = true
+		state := waybill.RunState(r.text(0))
+		if state == waybill.RunStopped && repeated[r.text(2)] {
+			return nil
+		}
 		for i, s := range worse {
-			if s == waybill.RunState(r.text(0)) && i < rank {
+			if s == state && i <= rank {
 				rank, e.State, e.Reason = i, s, r.text(1)
 			}
 		}

@@ -280,6 +280,9 @@ func (s *Server) head(j *waybill.Journey, runs []runView) head {
 	worst := -1
 	var end time.Time
 	for _, run := range runs {
+		if run.State == waybill.RunStopped && slices.ContainsFunc(runs, func(other runView) bool { return other.Repeats == run.ID }) {
+			continue // it was stopped to be run again
+		}
 		if rank := run.rank(); worst < 0 || rank < worst {
 			worst, h.Tone, h.Why = rank, run.Tone, cmp.Or(run.Since, run.Reason)
 		}

@@ -118,6 +118,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Small = []smallFigure{
 		{"unknown outcome", o.Unknown, "/events?unknown=yes"},
+		{"later than promised", o.Late, "/events?state=blocked"},
 		{"known already", o.Duplicate, "/items?state=not+used"},
 		{"not used", o.NotUsed, "/items?state=not+used"},
 		{"rejected at the door", o.Rejected, "/rejections"},
@@ -127,7 +128,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 }
 
 func waitingNote(o *waybill.Overview) string {
-	if o.Late > 0 {
+	if o.Late > 0 && o.Late <= o.Waiting+o.Working {
 		return count(o.Late, "is late", "are late")
 	}
 	return "goes on by itself"

@@ -117,6 +117,9 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
+	if word, _, _ := strings.Cut(s, " "); strings.ContainsAny(word, "/._") { // a file, an action: it is written as it is
+		return s
+	}
 	first, size := utf8.DecodeRuneInString(s)
 	if first == utf8.RuneError {
 		return s

@@ -143,3 +143,18 @@ func TestAConnectionThatDoesNotWorkSaysWhyAndWhatThatMeans(t *testing.T) {
 		t.Errorf("the page does not say %q", want)
 	}
 }
+
+func TestARunThatWasStoppedToBeRunAgainStandsForNothing(t *testing.T) {
+	b := showtest.Rich(now)
+	id := showtest.ID("evt", 8972)
+	j := b.Journeys[id]
+	again := j.Runs[0]
+	again.Run.ID, again.Run.Repeats, again.Run.Mode = waybill.RunID(showtest.ID("run", 9999)), j.Runs[0].Run.ID, waybill.ModeReplay
+	again.Effects = nil
+	j.Runs[0].Run.State, j.Runs[0].Run.Reason = waybill.RunStopped, "it runs again on the version of today"
+	j.Runs = append(j.Runs, again)
+	page := plain(t, open(t, b), "/events/"+id)
+	if _, end, ok := strings.Cut(page, "Took"); !ok || !strings.HasPrefix(strings.TrimSpace(end), "1.4 s") || strings.Contains(page[:strings.Index(page, "Took")], "Stopped") {
+		t.Errorf("the head says %q", page[:strings.Index(page, "Took")])
+	}
+}

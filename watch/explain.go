@@ -137,7 +137,7 @@ var texts = map[waybill.Cause]text{
 		titleCode: "Our own rules do not fit this data ({code})",
 		means:     "A rule in this workspace met data that it cannot deal with. We stopped there, to do no harm.",
 		who:       whoBuilder,
-		do:        "Open one of the samples, read the reason, and change the file it names. Then press “Retry”.",
+		do:        "Open one of the samples, read the reason, and change the file it names. Then press “Retry”, or “Run again on today's version” where that is offered.",
 		ifNothing: "It is kept and waits. The work for these events is not done.",
 		safe:      "Yes, but it will stop again until the rule is put right.",
 	},
@@ -185,7 +185,24 @@ const (
 	ReleaseMark = "release of " // effects of a step that is being introduced
 )
 
-// waits explains them: one problem holds all questions of a step, so it names none of them.
+// TableMark begins the code of a problem about a value that a table of the workspace does not know; the table and the value follow.
+const TableMark = "table "
+
+// marked explains problems whose code begins so, by the cause they have. One problem holds all questions of a step, so it
+// names none of them.
+var marked = map[waybill.Cause]map[string]text{
+	waybill.WaitingForPerson: waits,
+	waybill.MissingValue: {TableMark: {
+		title:     "A table has no row for a value",
+		titleCode: "A table has no row for a value ({code})",
+		means:     "A value came that a table of this workspace does not know. We stopped there: this part was not sent.",
+		who:       whoOwner,
+		do:        "Have a row for the value added to the table. Then press “Run again on today's version”: a retry goes on with the table as it was.",
+		ifNothing: "These events stay on this list, and new ones with this value join them. Others go through.",
+		safe:      "Yes. It was not sent. But it will stop again until the row is there.",
+	}},
+}
+
 var waits = map[string]text{
 	AskMark: {
 		title:     "Questions wait for an answer",
@@ -209,8 +226,8 @@ var waits = map[string]text{
 
 // textOf finds the words for a problem, and its code as they show it.
 func textOf(p waybill.Problem) (t text, code string) {
-	for mark, w := range waits {
-		if place, ok := strings.CutPrefix(p.Code, mark); ok && p.Cause == waybill.WaitingForPerson {
+	for mark, w := range marked[p.Cause] {
+		if place, ok := strings.CutPrefix(p.Code, mark); ok {
 			return w, place
 		}
 	}

@@ -124,6 +124,9 @@ func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f list
 		return fmt.Errorf("read the list: %w", err)
 	}
 	if len(page.Items) == 0 {
+		if kind == "asks" {
+			kind = "questions"
+		}
 		fmt.Fprintf(m.Stdout, "No %s.\n", kind)
 		return nil
 	}

@@ -76,7 +76,7 @@ func (m *Main) runMove(ctx context.Context, dir, from, to string) error {
 	fmt.Fprintf(m.Stdout, `
 The book is in %s now: %d rows, each table read back and found the same.
 %s is marked as moved and is not opened any more; keep it until you have a backup of the new book.
-Serve it as before, with --database %s   (and the key file %s)
+Serve it as before, with --database '%s'   (and the key file %s)
 `, moved.To, rows, old.file(), withoutPassword(to), old.keyFile)
 	return nil
 }

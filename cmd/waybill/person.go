@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -134,11 +135,28 @@ func (o *opened) findPerson(ctx context.Context, in localAct) ([]string, error) 
 }
 
 func foundWords(what string, f *waybill.PersonFound) []string {
-	lines := []string{fmt.Sprintf("%s: %s, %s, %s, %s, %s, %s, %s, %s.", what,
-		count(len(f.Events), "event", "events"), count(len(f.Arrivals), "arrival with its bytes", "arrivals with their bytes"),
-		count(len(f.Runs), "run", "runs"), count(len(f.Effects), "effect", "effects"), count(len(f.Fetches), "read", "reads"),
-		count(len(f.Asks), "question", "questions"),
-		count(len(f.Subjects), "subject", "subjects"), count(f.Notes, "note", "notes"))}
+	var parts []string
+	for _, p := range []struct {
+		n         int
+		one, many string
+	}{
+		{len(f.Events), "event", "events"},
+		{len(f.Arrivals), "arrival with its bytes", "arrivals with their bytes"},
+		{len(f.Runs), "run", "runs"},
+		{len(f.Effects), "effect", "effects"},
+		{len(f.Fetches), "read", "reads"},
+		{len(f.Asks), "question", "questions"},
+		{len(f.Subjects), "subject", "subjects"},
+		{f.Notes, "note", "notes"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, count(p.n, p.one, p.many))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing"}
+	}
+	lines := []string{what + ": " + strings.Join(parts, ", ") + "."}
 	return append(append(lines, staysWords(f.Kept)...), "Ids, keys, states, times and amounts stay in any case: accounts are kept by them.")
 }
 
