@@ -110,7 +110,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 			"Done", o.Done, "/events?state=done", "done", "in the last 24 hours",
 			series(func(h waybill.HourFigures) int { return h.Done }),
 		},
-		{"Waiting", o.Waiting + o.Working, "/events?state=waiting", "waiting", waitingNote(o), nil},
+		{"Waiting", o.Waiting + o.Working, "/events?state=waiting", "waiting", "goes on by itself", nil},
 		{
 			"Needs a person", o.Blocked + o.Asks, personPage(o), "person", personNote(o),
 			series(func(h waybill.HourFigures) int { return h.Blocked }),
@@ -125,13 +125,6 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 		{"stopped by a person", o.Stopped, "/events?state=stopped"},
 	}
 	return s.show(w, r, "overview", "Overview", p)
-}
-
-func waitingNote(o *waybill.Overview) string {
-	if o.Late > 0 && o.Late <= o.Waiting+o.Working {
-		return count(o.Late, "is late", "are late")
-	}
-	return "goes on by itself"
 }
 
 func personNote(o *waybill.Overview) string {
