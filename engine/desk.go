@@ -389,10 +389,10 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 	if a.Verb == waybill.VerbTake {
 		return "You have it.", nil
 	}
-	switch a.Verb {
-	case waybill.VerbRetry:
+	if a.Verb == waybill.VerbRetry {
 		return e.retryProblem(ctx, a, view)
-	case waybill.VerbAnew:
+	}
+	if a.Verb == waybill.VerbAnew {
 		return e.planAnew(ctx, a, waybill.JobFilter{Problem: view.Problem.ID}, "Run again: "+view.Problem.Title)
 	}
 	done, left, seen := 0, 0, map[waybill.Member]bool{}

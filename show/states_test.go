@@ -17,7 +17,7 @@ func plain(t *testing.T, p *place, path string) string {
 	asha := p.signIn(t, "asha", show.Operator)
 	html := text(t, p.ask(t, http.MethodGet, path, "", asha))
 	var out strings.Builder
-	for _, part := range strings.Split(html, "<") {
+	for part := range strings.SplitSeq(html, "<") {
 		if _, words, ok := strings.Cut(part, ">"); ok {
 			out.WriteString(words)
 		}
