@@ -102,18 +102,14 @@ func TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrD
 // TestBehindAPoolerOneOfTwoNodesIsKilledAndNothingIsLostOrDoubled has two processes reach their book through a pgBouncer
 // in transaction mode, where each transaction gets whatever connection is free, and kills one of them under load.
 func TestBehindAPoolerOneOfTwoNodesIsKilledAndNothingIsLostOrDoubled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("in the full run")
+	if testing.Short() || !proof() { // a minute or two: what the killed one had sent is settled only after its time
+		t.Skip("killed in the full run")
 	}
 	pooled, direct := pgtest.Pooled(t)
-	under := time.Second // so that what came in has ended soon
-	if proof() {
-		under = stretch()
-	}
 	f := newFleet(t, 2, newProvider(t, 5), pooled, "WAYBILL_DATABASE_LISTEN="+direct)
-	time.Sleep(under)
+	time.Sleep(stretch())
 	f.nodes[0].kill()
-	time.Sleep(under)
+	time.Sleep(stretch())
 	f.settle(f.nodes[1])
 }
 
