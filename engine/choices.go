@@ -177,6 +177,15 @@ func (e *Engine) runChoices(tx *record.Tx, run *waybill.Run) ([]waybill.Choice, 
 			return append(e.askChoices(q), stop), nil
 		}
 	}
+	if run.State == waybill.RunWaiting {
+		rest, err := e.restChoice(tx, run)
+		if err != nil {
+			return nil, err
+		}
+		if rest != nil {
+			return []waybill.Choice{*rest, stop}, nil
+		}
+	}
 	if run.State != waybill.RunBlocked {
 		return []waybill.Choice{stop}, nil
 	}

@@ -133,6 +133,8 @@ func (e *Engine) runAct(tx *record.Tx, a waybill.Act) (*deskWork, error) {
 	switch {
 	case a.Verb == waybill.VerbStop:
 		err = e.stopRun(tx, w, run, a)
+	case a.Verb == waybill.VerbGoOn:
+		err = e.goOnNow(tx, w, run)
 	case (a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject) && eff != nil:
 		err = e.answerApproval(tx, w, run, eff, a)
 	case a.Verb == waybill.VerbApprove || a.Verb == waybill.VerbReject || a.Verb == waybill.VerbChange:

@@ -166,13 +166,18 @@ func (e *Engine) advanceRest(tx *record.Tx, b *begun) (*advance, error) {
 			}
 		}
 	}
-	answer, err := e.hitOf(tx, b, r)
+	if err := tx.LockRest(b.run.ID); err != nil {
+		return nil, err
+	}
+	answer, pressed, err := e.hitOf(tx, b, r)
 	if err != nil {
 		return nil, err
 	}
 	if answer == nil {
 		due := rest.Due(p.Begin(e.d.Now()))
-		if due.After(e.d.Now()) {
+		if !pressed.IsZero() && pressed.Before(due) {
+			due = pressed
+		} else if due.After(e.d.Now()) {
 			a := e.resolve(b, p, moves)
 			return a, e.apply(tx, a, b.run.State)
 		}
@@ -195,23 +200,61 @@ func (e *Engine) advanceRest(tx *record.Tx, b *begun) (*advance, error) {
 	return a, e.apply(tx, a, b.run.State)
 }
 
-// hitOf finds the first event that ends the wait, in the order of acceptance; nil when none does. What does not is
-// forgotten.
-func (e *Engine) hitOf(tx *record.Tx, b *begun, r reads) (*flow.Answer, error) {
+// hitOf finds the first event that ends the wait, in the order of acceptance; nil when none does, with the time at which a
+// person let the run go on, if one did before any such event came. What does not end the wait is forgotten.
+func (e *Engine) hitOf(tx *record.Tx, b *begun, r reads) (answer *flow.Answer, pressed time.Time, err error) {
 	hits, err := tx.Hits(b.run.ID)
 	if err != nil {
-		return nil, fmt.Errorf("read what came: %w", err)
+		return nil, pressed, fmt.Errorf("read what came: %w", err)
 	}
 	for _, h := range hits {
-		answer, err := e.ends(tx, b, h, r)
+		if h.Pressed() {
+			pressed = h.AcceptedAt
+			continue
+		}
+		if !pressed.IsZero() && h.AcceptedAt.After(pressed) {
+			break
+		}
+		answer, err = e.ends(tx, b, h, r)
 		if answer != nil || err != nil {
-			return answer, err
+			return answer, pressed, err
 		}
 		if err := tx.DropHit(b.run.ID, h); err != nil {
-			return nil, err
+			return nil, pressed, err
 		}
 	}
-	return nil, nil
+	return nil, pressed, nil
+}
+
+// restChoice is the button that lets a run go on which waits for a time or an event; nil when it does not, or was let
+// already.
+func (e *Engine) restChoice(tx *record.Tx, run *waybill.Run) (*waybill.Choice, error) {
+	b, err := e.load(tx, run)
+	if err != nil || !b.flow.Rests(b.progress) {
+		return nil, nil //nolint:nilerr // a run that cannot be read can still be stopped
+	}
+	hits, err := tx.Hits(run.ID)
+	if err != nil || slices.ContainsFunc(hits, record.Hit.Pressed) {
+		return nil, err
+	}
+	c := &waybill.Choice{Verb: waybill.VerbGoOn, Label: "Go on now", Safety: "It waits no longer: what comes next is done now", NeedsReason: true}
+	if types, late := b.flow.Waits(b.progress); len(types) > 0 {
+		c.Label, c.Safety = "Stop waiting", "It goes on as if its time were over and no "+strings.Join(types, " or ")+" had come"
+		if late {
+			c.Safety += ": what on_timeout says is done now"
+		}
+	}
+	return c, nil
+}
+
+// goOnNow lets a run go on that waits. What was accepted before the press counts as if its time had come then.
+func (e *Engine) goOnNow(tx *record.Tx, w *deskWork, run *waybill.Run) error {
+	let, err := tx.PressOn(run.ID)
+	if err == nil && !let {
+		return &waybill.Error{Kind: waybill.Conflict, Message: "somebody let it go on already", Hint: "look at the run again"}
+	}
+	w.say, w.advance = "It goes on now.", run.ID
+	return err
 }
 
 // ends gives the answer that a hit is to the step that waits; nil when it is not meant.

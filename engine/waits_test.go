@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,4 +231,87 @@ func TestAWaitingRunLeavesItsLaneAndComesBackFirst(t *testing.T) {
 	r.wantRun(list[0], waybill.RunDone, "")
 	r.wantRun(list[1], waybill.RunDone, "")
 	r.wantRun(list[2], waybill.RunWaiting, "waits for payment.succeeded")
+}
+
+func TestAPersonLetsARunGoOnThatWaits(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": reminder})))
+	r.pay("payment.pending", "pay_1", nil)
+	r.run(time.Hour)
+	run := r.onlyRun()
+	if got := r.offers(string(run.ID)); !slices.Equal(got, []string{"go on", "stop"}) {
+		t.Fatalf("the run offers %v", got)
+	}
+	press := waybill.Act{Who: "ravi", Verb: waybill.VerbGoOn, Object: string(run.ID)}
+	if _, err := r.engine.Act(t.Context(), press); waybill.KindOf(err) != waybill.Invalid {
+		t.Errorf("without a reason: %v", err)
+	}
+	r.act(string(run.ID), waybill.VerbGoOn, "the customer is here")
+	press.Reason = "me too"
+	if _, err := r.engine.Act(t.Context(), press); waybill.KindOf(err) != waybill.Conflict || !strings.Contains(waybill.HintOf(err), "stop") {
+		t.Errorf("a second press: %v, %q", err, waybill.HintOf(err))
+	}
+	r.restart() // the press is on record
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	if r.called("crm.note.create") != 1 {
+		t.Errorf("calls %v", r.calls)
+	}
+	if _, err := r.engine.Act(t.Context(), press); waybill.KindOf(err) != waybill.Conflict {
+		t.Errorf("a press after it went on: %v", err)
+	}
+	r.audited(waybill.VerbGoOn)
+	r.run(48 * time.Hour)
+	if r.called("crm.note.create") != 1 {
+		t.Errorf("calls %v", r.calls)
+	}
+}
+
+func TestAPersonEndsTheWaitForAnEvent(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": waitingFor})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(time.Hour)
+	list, err := r.engine.Choices(t.Context(), string(r.onlyRun().ID))
+	if err != nil || list[0].Label != "Stop waiting" || !strings.Contains(list[0].Safety, "no payment.succeeded had come: what on_timeout says") {
+		t.Fatalf("the run offers %+v, %v", list, err)
+	}
+	r.act(string(r.onlyRun().ID), waybill.VerbGoOn, "they will not pay")
+	r.run(time.Second)
+	r.pay("payment.succeeded", "pay_3", order("SO-1")) // too late
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "nobody paid")
+	if got := r.newest("paid.chase").State; got != waybill.EffectConfirmed {
+		t.Errorf("chased: %s", got)
+	}
+}
+
+// TestWhatCameBeforeThePressWins: nobody is reminded who is known to have paid when the button is pressed.
+func TestWhatCameBeforeThePressWins(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": unless})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(time.Hour)
+	hook := r.hooks("pay", "payment_intent.succeeded", simulator.TriggerOptions{Set: map[string]string{"order_id": "SO-1"}})[0]
+	r.insist(hook) // it is kept, and not understood yet
+	r.act(string(r.onlyRun().ID), waybill.VerbGoOn, "remind them")
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "the customer paid")
+	if len(r.calls) != 0 {
+		t.Errorf("calls %v", r.calls)
+	}
+}
+
+// TestAPressWaitsForItsTurnInTheLane: a run that goes on early goes on when the lane is free.
+func TestAPressWaitsForItsTurnInTheLane(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": waitingFor})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.pay("payment.pending", "pay_2", order("SO-2"))
+	r.run(time.Second)
+	r.world.Script(simulator.Fault{Connection: "crm", Kind: simulator.Slow, Delay: 10 * time.Second})
+	r.pay("payment.succeeded", "pay_3", order("SO-2"))
+	r.run(time.Second)
+	r.act(string(r.runs()[0].ID), waybill.VerbGoOn, "they will not pay")
+	r.run(time.Second)
+	r.wantRun(r.runs()[0], waybill.RunQueued, "")
+	r.run(time.Minute)
+	r.wantRun(r.runs()[0], waybill.RunDone, "nobody paid")
+	r.wantRun(r.runs()[1], waybill.RunDone, "")
 }

@@ -212,6 +212,16 @@ func (f *Flow) Rests(p *Progress) bool {
 	return s != nil && (s.kind == kindWait || s.kind == kindWaitFor)
 }
 
+// Waits says what a run that Rests stands at: the events a wait_for waits for, none for a plain wait; and whether something
+// is to be done when nothing comes in time.
+func (f *Flow) Waits(p *Progress) (types []string, late bool) {
+	s := f.at(p.Frames)
+	if s.awaited == nil {
+		return nil, false
+	}
+	return s.awaited.types, len(s.branches[0].steps) > 0
+}
+
 // Fits reports whether an event with the values of a key is the one that is meant: by the connection it came by and the
 // key's `where`.
 func (f *Flow) Fits(p *Progress, data map[string]any, c Came, r expr.Reads) (bool, error) {

@@ -18,11 +18,39 @@ type WaitKey struct{ Type, Shape, Value string }
 
 func (k WaitKey) hash() []byte { return hash12(k.Type, k.Shape, k.Value) }
 
-// Hit is an event that may end a run's wait.
+// Hit is an event that may end a run's wait, or the press of a person.
 type Hit struct {
 	Address    string // what waits, as it was registered
 	Event      waybill.EventID
 	AcceptedAt time.Time
+}
+
+// pressed is the address of the hit that is a person's press.
+const pressed = "~press"
+
+// Pressed reports whether the hit is the press of a person who lets the run go on.
+func (h Hit) Pressed() bool { return h.Address == pressed }
+
+// pressKey serialises a press with whoever looks at the run's wait.
+func pressKey(run waybill.RunID) WaitKey { return WaitKey{Shape: pressed, Value: string(run)} }
+
+// LockRest holds a run's wait against presses until the end of the transaction.
+func (tx *Tx) LockRest(run waybill.RunID) error { return tx.LockWait(pressKey(run)) }
+
+// PressOn makes a run that waits due, with the press as a hit; false when it does not wait or was pressed before.
+func (tx *Tx) PressOn(run waybill.RunID) (bool, error) {
+	if err := tx.LockRest(run); err != nil {
+		return false, err
+	}
+	n, err := tx.exec(`INSERT INTO wait_hits (run, accepted_at, event, address)
+		SELECT id, CAST($2 AS BIGINT), '', CAST($3 AS TEXT) FROM runs WHERE id = $1 AND state = 'waiting'
+		AND NOT EXISTS (SELECT 1 FROM wait_hits WHERE run = $1 AND address = $3)`, run, tx.now, pressed)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	n, err = tx.exec("UPDATE runs SET due = $2, due_at = $2 WHERE id = $1 AND state = 'waiting'", run, tx.now)
+	tx.changed |= runChanged
+	return n > 0, err
 }
 
 // classes is how many rows share the locks of all keys.

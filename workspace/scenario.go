@@ -266,7 +266,7 @@ func (r *scenarioReader) given(raw *rawGiven) Given {
 // pressable are the buttons that a scenario presses.
 var pressable = []string{ // a table that nothing changes
 	string(waybill.VerbApprove), string(waybill.VerbReject), string(waybill.VerbChange), string(waybill.VerbRelease), string(waybill.VerbUndo),
-	string(waybill.VerbRetry), string(waybill.VerbSkip), string(waybill.VerbStop),
+	string(waybill.VerbRetry), string(waybill.VerbSkip), string(waybill.VerbStop), string(waybill.VerbGoOn),
 }
 
 func (r *scenarioReader) press(raw *rawGiven) *Press {

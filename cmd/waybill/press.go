@@ -28,7 +28,10 @@ var presses = map[string][]press{ // a table that nothing changes
 		{use: "undo EFFECT", short: "undo what was done", verb: waybill.VerbUndo, reason: true},
 		{use: "release EFFECT", short: "send what its step holds back", verb: waybill.VerbRelease},
 	},
-	"runs":     {{use: "undo RUN", short: "undo what a run did, the last thing first", verb: waybill.VerbUndo, reason: true}},
+	"runs": {
+		{use: "undo RUN", short: "undo what a run did, the last thing first", verb: waybill.VerbUndo, reason: true},
+		{use: "go-on RUN", short: "let a run go on that waits for a time or an event", verb: waybill.VerbGoOn, reason: true},
+	},
 	"problems": {{use: "release PROBLEM", short: "send all that a step holds back", verb: waybill.VerbRelease}},
 }
 

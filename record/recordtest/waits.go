@@ -79,6 +79,33 @@ var waitCases = []testCase{
 			return nil
 		})
 	}},
+	{"a press lets a run that waits go on, once, and goes with the wait", func(k *kit) {
+		run := k.waiting()
+		press := func() (let bool) {
+			k.do(func(tx *record.Tx) (err error) { let, err = tx.PressOn(run.ID); return err })
+			return let
+		}
+		due := func() (n int, hits []record.Hit) {
+			k.read(func(tx *record.Tx) error {
+				n, hits = len(must[[]waybill.Run](k)(tx.DueRuns(k.now.Add(time.Hour), 10))), must[[]record.Hit](k)(tx.Hits(run.ID))
+				return nil
+			})
+			return n, hits
+		}
+		n, _ := due()
+		same(k, "due before", n, 0)
+		same(k, "the first press", press(), true)
+		n, hits := due()
+		if same(k, "due", n, 1); len(hits) != 1 || !hits[0].Pressed() || hits[0].AcceptedAt.IsZero() {
+			k.Errorf("hits %+v", hits)
+		}
+		same(k, "a second press", press(), false)
+		k.do(func(tx *record.Tx) error { return tx.EndWaits(run.ID) })
+		_, hits = due()
+		same(k, "hits of what has ended", len(hits), 0)
+		k.moveRun(run.ID, waybill.RunDone)
+		same(k, "a press on what has ended", press(), false)
+	}},
 	{"the newest fact of an object stands, in whatever order facts come", func(k *kit) {
 		key := record.WaitKey{Type: "order", Shape: "~", Value: "SO-1"}
 		newer, older := k.later(time.Hour), k.later(time.Minute)
