@@ -22,7 +22,7 @@ func (m *Main) backup() *cobra.Command {
 	var to string
 	var within time.Duration
 	c := &cobra.Command{
-		Use: "backup --to FILE", Short: "copy the book, whole, while it is served", Args: exactly(0, "no arguments"),
+		Use: "backup --to FILE", Short: "copy the book, whole, while it is served", Args: exactly(0, "the file by --to, and no arguments"),
 		Long: `backup writes the whole book, as it stands at one moment, into one file. A running serve goes on meanwhile. The file is
 checked and on stable storage before the command says so, and is readable by its owner only. It holds customers' data in
 clear and secrets sealed: keep it as you keep the book, and keep the key file apart from it.
