@@ -1,6 +1,9 @@
 package waybill
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AskState is where a question to a person stands.
 type AskState string
@@ -49,4 +52,15 @@ type AskFor struct {
 	Inputs      []byte `json:"inputs"`
 	Fingerprint string `json:"fingerprint"`
 	Undo        string `json:"undo,omitempty"` // how it can be undone, or that it cannot, in words
+}
+
+// MayAnswer reports whether somebody may answer what was asked of these owners, or of a role: a person by their name and
+// role. people gives the names of those who answer for an owner.
+func MayAnswer(who []string, role, person, has string, people func(owner string) []string) bool {
+	if role != "" {
+		return has == role || has == "admin"
+	}
+	return slices.ContainsFunc(who, func(owner string) bool {
+		return owner == person || slices.Contains(people(owner), person)
+	})
 }

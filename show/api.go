@@ -2,7 +2,10 @@ package show
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -89,7 +92,7 @@ type (
 		Type       string    `query:"type" maxLength:"100"`
 		Flow       string    `query:"flow" maxLength:"100"`
 		Connection string    `query:"connection" maxLength:"100"`
-		State      string    `query:"state" enum:"queued,running,waiting,done,blocked,stopped"`
+		State      string    `query:"state" maxLength:"40" doc:"queued, running, waiting, done, blocked or stopped"`
 		Unknown    bool      `query:"unknown" doc:"only those with an effect whose outcome is not known"`
 		Since      time.Time `query:"since"`
 		Until      time.Time `query:"until"`
@@ -116,9 +119,36 @@ type listOf[T any] struct {
 	Next  string `json:"next,omitempty" doc:"the cursor of the following page; absent on the last"`
 }
 
+// states of the things in each list: nothing is ever in another one. A list without states takes what it calls so as it is.
+var states = map[string][]string{ // a table that nothing changes
+	"events":   {"queued", "running", "waiting", "done", "blocked", "stopped"},
+	"items":    {"kept", "fetching", "translated", "not used", "blocked"},
+	"runs":     {"queued", "running", "waiting", "done", "blocked", "stopped"},
+	"effects":  {"planned", "sent", "confirmed", "declined", "unknown", "skipped", "undone"},
+	"asks":     {"open", "approved", "rejected", "passed on", "over", "withdrawn"},
+	"jobs":     {"open", "planning", "planned", "running", "paused", "done", "stopped"},
+	"problems": {"open", "new", "working", "regressed", "fixed"},
+}
+
+// States are the states by which a list of the API can be narrowed; none for a list without.
+func States(list string) []string { return states[list] }
+
+// knownState refuses a state that nothing of a list is ever in: an empty list would read as if all were well.
+func knownState(kind, state string) error {
+	if state == "" || states[kind] == nil || slices.Contains(states[kind], state) {
+		return nil
+	}
+	return &waybill.Error{
+		Kind: waybill.Invalid, Message: fmt.Sprintf("no state of %s is called %q", kind, state), Hint: "one of " + strings.Join(states[kind], ", "),
+	}
+}
+
 // list reads a list and says each of its things.
-func list[T, V any](read func(context.Context, waybill.ListFilter) ([]T, string, error), say func(T) V) func(context.Context, *listQuery) (*listOf[V], error) {
+func list[T, V any](kind string, read func(context.Context, waybill.ListFilter) ([]T, string, error), say func(T) V) func(context.Context, *listQuery) (*listOf[V], error) {
 	return func(ctx context.Context, q *listQuery) (*listOf[V], error) {
+		if err := knownState(kind, q.State); err != nil {
+			return nil, err
+		}
 		rows, next, err := read(ctx, q.filter())
 		if err != nil {
 			return nil, err
@@ -136,16 +166,16 @@ func (a *api) reads() {
 	get(a, "/overview", "overview", "How it is, in a sentence and in figures of the last 24 hours", a.overview)
 	get(a, "/events", "events", "Business events", a.events)
 	get(a, "/events/{id}", "journey", "The whole way of one event, by any id on it", a.journey)
-	get(a, "/items", "items", "What came in, each with its end", list(s.lists.Items, apiItemOf))
-	get(a, "/runs", "runs", "Executions of flows", list(s.lists.Runs, apiRunOf))
-	get(a, "/effects", "effects", "Outside writes, each with its certainty", list(s.lists.Effects, apiEffectOf))
-	get(a, "/asks", "asks", "Questions to people: open ones wait for an answer", list(s.lists.Asks, apiAskOf))
-	get(a, "/problems", "problems", "What needs a person, grouped by cause and explained", list(s.reader.Problems, a.problemOf))
+	get(a, "/items", "items", "What came in, each with its end", list("items", s.lists.Items, apiItemOf))
+	get(a, "/runs", "runs", "Executions of flows", list("runs", s.lists.Runs, apiRunOf))
+	get(a, "/effects", "effects", "Outside writes, each with its certainty", list("effects", s.lists.Effects, apiEffectOf))
+	get(a, "/asks", "asks", "Questions to people: open ones wait for an answer", a.asks)
+	get(a, "/problems", "problems", "What needs a person, grouped by cause and explained", list("problems", s.reader.Problems, a.problemOf))
 	get(a, "/problems/{id}", "problem", "One problem with what it holds and what can be done", a.problem)
 	get(a, "/connections", "connections", "The state and figures of each connection", a.connections)
 	get(a, "/nodes", "nodes", "The processes that work on the book, where there may be several", a.listNodes)
-	get(a, "/rejections", "rejections", "What was turned away at the door", list(s.reader.Rejections, apiRejectionOf))
-	get(a, "/audit", "audit", "What people did", list(s.lists.AuditLog, apiAuditOf))
+	get(a, "/rejections", "rejections", "What was turned away at the door", list("rejections", s.reader.Rejections, apiRejectionOf))
+	get(a, "/audit", "audit", "What people did", list("audit", s.lists.AuditLog, apiAuditOf))
 	get(a, "/choices/{id}", "choices", "The buttons of an item, run, effect, problem or connection", a.choices)
 }
 
@@ -165,6 +195,9 @@ func (a *api) overview(ctx context.Context, _ *nothing) (*apiOverview, error) {
 }
 
 func (a *api) events(ctx context.Context, q *eventQuery) (*listOf[apiEventRow], error) {
+	if err := knownState("events", q.State); err != nil {
+		return nil, err
+	}
 	rows, next, err := a.s.reader.Events(ctx, waybill.EventFilter{
 		Query: q.Query, Type: q.Type, Flow: q.Flow, Connection: q.Connection, State: waybill.RunState(q.State), Unknown: q.Unknown,
 		Since: q.Since, Until: q.Until, Before: q.Before, Limit: q.Limit,

@@ -164,7 +164,7 @@ func (a *api) jobRoutes() {
 	if a.s.jobs == nil {
 		return
 	}
-	get(a, "/jobs", "jobs", "Bulk work: retries, replays, remappings, putting back", list(a.s.jobs.Jobs, a.jobOf))
+	get(a, "/jobs", "jobs", "Bulk work: retries, replays, remappings, putting back", list("jobs", a.s.jobs.Jobs, a.jobOf))
 	get(a, "/jobs/{id}", "job", "One job: its plan, its progress, what can be done", a.job)
 	get(a, "/jobs/{id}/members", "job members", "What a job is about, in the order it is worked off", a.jobMembers)
 	huma.Register(a.huma, huma.Operation{

@@ -130,11 +130,31 @@ func (s *Server) askView(q waybill.Question) askView {
 	return v
 }
 
-// openAsks are the questions that wait for an answer, those whose time is over first on top.
-func (s *Server) openAsks(ctx context.Context, limit int) ([]askView, error) {
-	list, _, err := s.lists.Asks(ctx, waybill.ListFilter{State: string(waybill.AskOpen), Limit: limit})
-	if err != nil {
-		return nil, err
+// openAsks are the questions that wait for an answer.
+type openAsks struct {
+	Mine   []askView // those that whoever looks may answer
+	Others []askView
+}
+
+// mostLooked bounds the questions that are looked through for those of one person.
+const mostLooked = 1000
+
+// openAsks are the first questions that wait for an answer, those whose time is over first on top; told apart by whether a
+// person may answer them. They come first and are never crowded out by those for others.
+func (s *Server) openAsks(ctx context.Context, who Person, limit int) (*openAsks, error) {
+	var list []waybill.Question
+	for f := (waybill.ListFilter{State: string(waybill.AskOpen), Limit: 200}); len(list) < mostLooked; {
+		rows, next, err := s.lists.Asks(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, rows...)
+		if f.Before = next; next == "" {
+			break
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil
 	}
 	slices.SortStableFunc(list, func(a, b waybill.Question) int {
 		if a.DueAt.IsZero() != b.DueAt.IsZero() {
@@ -142,11 +162,24 @@ func (s *Server) openAsks(ctx context.Context, limit int) ([]askView, error) {
 		}
 		return a.DueAt.Compare(b.DueAt)
 	})
-	views := make([]askView, len(list))
-	for i, q := range list {
-		views[i] = s.askView(q)
+	out := &openAsks{}
+	for i := range list {
+		part := &out.Others
+		if s.mayAnswer(&list[i], who) {
+			part = &out.Mine
+		}
+		if len(*part) < limit {
+			*part = append(*part, s.askView(list[i]))
+		}
 	}
-	return views, nil
+	if most := max(limit-len(out.Mine), 0); len(out.Others) > most {
+		out.Others = out.Others[:most]
+	}
+	return out, nil
+}
+
+func (s *Server) mayAnswer(q *waybill.Question, who Person) bool {
+	return waybill.MayAnswer(q.Who, q.Role, who.Name, string(who.Role), s.names.People)
 }
 
 // answers reports whether a button answers a question.

@@ -16,6 +16,7 @@ type Names interface {
 	Flows() []FlowCard             // in the order pages show them
 	Connections() []ConnectionCard // in the order pages show them
 	Owner(name string) string      // a person's or team's title; the name itself when there is none
+	People(owner string) []string  // the names by which those sign in who answer for an owner
 }
 
 // Place is what a page says about where it is.

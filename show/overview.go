@@ -13,7 +13,7 @@ type overviewPage struct {
 	Sentence    string
 	Mood        tone
 	Figures     []figure
-	Asks        []askView     // questions that wait for an answer
+	Asks        *openAsks     // questions that wait for an answer; nil: none
 	Problems    []problemCard // that need a person
 	Alone       []problemCard // that go on by themselves
 	Flows       []flowRow
@@ -68,7 +68,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	asks, err := s.openAsks(r.Context(), 5)
+	asks, err := s.openAsks(r.Context(), person(r), 5)
 	if err != nil {
 		return err
 	}

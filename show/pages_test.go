@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"waybill"
 	"waybill/show"
@@ -409,8 +412,69 @@ func TestOpenQuestionsStandOnTheOverviewAndUnderProblems(t *testing.T) {
 		}
 	}
 	p = open(t, showtest.Empty())
-	if html := text(t, p.ask(t, http.MethodGet, "/", "", p.signIn(t, "asha", show.Viewer))); strings.Contains(html, "Questions to answer") {
+	if html := text(t, p.ask(t, http.MethodGet, "/", "", p.signIn(t, "asha", show.Viewer))); strings.Contains(html, "Questions for") {
 		t.Error("where nothing is asked, questions have a place")
+	}
+}
+
+func TestWhoLooksSeesTheQuestionsForThemFirst(t *testing.T) {
+	b := showtest.Rich(now)
+	own := b.Question[0]
+	own.ID, own.Question, own.Who, own.DueAt = waybill.AskID(showtest.ID("ask", 7001)), "Give 40 % off?", []string{"ravi"}, own.DueAt.Add(-time.Hour)
+	role := own
+	role.ID, role.Question, role.Who, role.Role = waybill.AskID(showtest.ID("ask", 7002)), "Close the books?", nil, "admin"
+	b.Question = append(b.Question, own, role)
+	p := open(t, b)
+	for name, c := range map[string]struct {
+		role show.Role
+		mine []string
+	}{
+		"asha":  {show.Operator, []string{"Refund order SO-1024?"}},
+		"ravi":  {show.Operator, []string{"Give 40 % off?"}},
+		"meera": {show.Admin, []string{"Close the books?"}},
+		"noor":  {show.Viewer, nil},
+	} {
+		who := p.signIn(t, name, c.role)
+		for _, path := range []string{"/", "/problems", "/problems?asks=mine"} {
+			html := text(t, p.ask(t, http.MethodGet, path, "", who))
+			mine, others := strings.Index(html, "Questions for you"), strings.Index(html, "Questions for others")
+			if (mine >= 0) != (len(c.mine) > 0) || (others >= 0) == strings.Contains(path, "mine") || others >= 0 && others < mine {
+				t.Fatalf("%s sees on %s those for them at %d and those for others at %d", name, path, mine, others)
+			}
+			for _, q := range []string{"Refund order SO-1024?", "Give 40 % off?", "Close the books?"} {
+				at := strings.Index(html, ">"+q+"<")
+				if isMine := at >= 0 && (others < 0 || at < others); isMine != slices.Contains(c.mine, q) || others >= 0 && at < 0 {
+					t.Errorf("%s on %s: %q stands at %d, those for others begin at %d", name, path, q, at, others)
+				}
+			}
+		}
+		body := text(t, p.ask(t, http.MethodGet, "/api/v1/asks?state=open&for=me", "", who))
+		if n := strings.Count(body, `"question":`); n != len(c.mine) || n > 0 && !strings.Contains(body, c.mine[0]) {
+			t.Errorf("the API has for %s: %s", name, body)
+		}
+	}
+	admin := p.token(t, show.Admin)
+	if body := text(t, p.ask(t, http.MethodGet, "/api/v1/asks?for=ravi", "", admin)); !strings.Contains(body, "40 %") || strings.Contains(body, "SO-1024?") {
+		t.Errorf("for somebody else: %s", body)
+	}
+	if res := p.ask(t, http.MethodGet, "/api/v1/asks?for=nobody", "", admin); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("for nobody: %d", res.StatusCode)
+	}
+}
+
+func TestAStateThatNothingIsEverInIsRefused(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	viewer := p.token(t, show.Viewer)
+	for _, list := range []string{"events", "items", "runs", "effects", "asks", "problems", "jobs"} {
+		res := p.ask(t, http.MethodGet, "/api/v1/"+list+"?state=finished", "", viewer)
+		if body := text(t, res); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, show.States(list)[0]) {
+			t.Errorf("%s answers %d: %s", list, res.StatusCode, body)
+		}
+		for _, state := range show.States(list) {
+			if res := p.ask(t, http.MethodGet, "/api/v1/"+list+"?state="+url.QueryEscape(state), "", viewer); res.StatusCode != http.StatusOK {
+				t.Errorf("%s in the state %q answers %d", list, state, res.StatusCode)
+			}
+		}
 	}
 }
 

@@ -21,7 +21,8 @@ type problemCard struct {
 
 type problemsPage struct {
 	Tab   string
-	Asks  []askView // questions that wait for an answer
+	Asks  *openAsks // questions that wait for an answer; nil: none
+	Mine  bool      // only those for whoever looks
 	Cards []problemCard
 	Next  string
 }
@@ -66,8 +67,11 @@ func (s *Server) problems(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Next = next
 	if page.Tab == "open" && q.Get("before") == "" {
-		if page.Asks, err = s.openAsks(r.Context(), 50); err != nil {
+		if page.Asks, err = s.openAsks(r.Context(), person(r), 50); err != nil {
 			return err
+		}
+		if page.Mine = q.Get("asks") == "mine"; page.Mine && page.Asks != nil {
+			page.Asks.Others = nil
 		}
 	}
 	for _, p := range list {

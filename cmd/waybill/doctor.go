@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill"
+	"waybill/flow"
 	"waybill/record"
 	"waybill/source"
 	"waybill/workspace"
@@ -215,12 +216,35 @@ func (m *Main) examineSecrets(ctx context.Context, p *patient, ws *workspace.Wor
 			switch {
 			case have[sealed]:
 				p.fine("the secret %s is sealed", sealed)
-			case c.Manifest.Secrets[secret].Required:
+			case c.Manifest.Secrets[secret].Required, proves(c, secret) && heard(ws, name):
 				p.ill(fmt.Sprintf("%s needs the secret %s (%s)", c.Manifest.Title, sealed, c.Manifest.Secrets[secret].Title),
 					fmt.Sprintf("waybill secret set %s --dir %s --env %s", sealed, where.dir, where.env))
 			}
 		}
 	}
+}
+
+// proves reports whether the senders of a connection are known by a secret, as its settings say.
+func proves(c *workspace.Connection, secret string) bool {
+	if c.Manifest.Webhook == nil {
+		return false
+	}
+	scheme := c.Manifest.Webhook.Verify.Bind(c.Settings)
+	return scheme.Scheme != "none" && scheme.Secret == secret
+}
+
+// heard reports whether some flow starts on, or waits for, what a connection tells: without its secret none of that comes in.
+func heard(ws *workspace.Workspace, connection string) bool {
+	return slices.ContainsFunc(ws.Flows, func(f *flow.Flow) bool {
+		if len(f.From) > 0 && !slices.Contains(f.From, connection) {
+			return false
+		}
+		types := slices.Clone(f.On)
+		for _, a := range f.Awaits() {
+			types = append(types, a.Type)
+		}
+		return slices.ContainsFunc(types, func(typ string) bool { return slices.Contains(ws.Tells[connection], typ) })
+	})
 }
 
 // examineVersions warns of pinned API versions whose retirement is near.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill"
+	"waybill/show"
 )
 
 // jobs is the command of bulk work: plan it, look at the plan, try one or ten, let it go.
@@ -300,7 +301,7 @@ func (m *Main) jobsList() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return m.runList(c.Context(), where, "jobs", f) },
 	}
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON document")
-	c.Flags().StringVar(&f.state, "state", "", "only in this state: "+strings.Join(states["jobs"], ", ")+"; open: all that have not ended")
+	c.Flags().StringVar(&f.state, "state", "", "only in this state: "+strings.Join(show.States("jobs"), ", ")+"; open: all that have not ended")
 	c.Flags().IntVar(&f.limit, "limit", 50, "at most so many")
 	c.Flags().StringVar(&f.before, "before", "", "those after this one in the list: the cursor of the page before")
 	where.add(m, c)

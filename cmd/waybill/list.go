@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill"
+	"waybill/show"
 )
 
 // columns of each list, in order: the API's field and its heading.
@@ -28,22 +29,12 @@ var columns = map[string][][2]string{ // a table that nothing changes
 	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"state", "STATE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"explanation.title", "WHAT"}},
 }
 
-// states of the things in each list, as --state takes them.
-var states = map[string][]string{ // a table that nothing changes
-	"events":   {"queued", "running", "waiting", "done", "blocked", "stopped"},
-	"runs":     {"queued", "running", "waiting", "done", "blocked", "stopped"},
-	"effects":  {"planned", "sent", "confirmed", "declined", "unknown", "skipped", "undone"},
-	"asks":     {"open", "approved", "rejected", "passed on", "over", "withdrawn"},
-	"jobs":     {"open", "planning", "planned", "running", "paused", "done", "stopped"},
-	"problems": {"open", "new", "working", "regressed", "fixed"},
-}
-
 // knownState refuses a state that nothing of the list is ever in: an empty list would read as if all were well.
 func knownState(kind, state string) error {
-	if state == "" || slices.Contains(states[kind], state) {
+	if state == "" || slices.Contains(show.States(kind), state) {
 		return nil
 	}
-	return usage{fmt.Errorf("--state of %s is one of %s, not %q", kind, strings.Join(states[kind], ", "), state)}
+	return usage{fmt.Errorf("--state of %s is one of %s, not %q", kind, strings.Join(show.States(kind), ", "), state)}
 }
 
 // list is the command of one list: `waybill events list`, `waybill events show ID`.
@@ -58,8 +49,10 @@ func (m *Main) list(kind, what string) *cobra.Command {
 	}
 	flags := ls.Flags()
 	flags.BoolVar(&f.json, "json", false, "print one JSON document")
-	flags.StringVar(&f.state, "state", "", "only in this state: "+strings.Join(states[kind], ", "))
-	if kind != "asks" {
+	flags.StringVar(&f.state, "state", "", "only in this state: "+strings.Join(show.States(kind), ", "))
+	if kind == "asks" {
+		flags.StringVar(&f.who, "for", "", "only those that this person may answer")
+	} else {
 		flags.StringVar(&f.connection, "connection", "", "only of this connection")
 	}
 	flags.StringVar(&f.flow, "flow", "", "only of this flow")
@@ -84,9 +77,9 @@ func (m *Main) list(kind, what string) *cobra.Command {
 }
 
 type listFlags struct {
-	json                                   bool
-	state, connection, flow, before, query string
-	limit                                  int
+	json                                        bool
+	state, connection, flow, before, query, who string
+	limit                                       int
 }
 
 func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f listFlags) (err error) {
@@ -102,7 +95,7 @@ func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f list
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	q := url.Values{"limit": {strconv.Itoa(f.limit)}}
-	for name, value := range map[string]string{"state": f.state, "connection": f.connection, "flow": f.flow, "before": f.before, "query": f.query} {
+	for name, value := range map[string]string{"state": f.state, "connection": f.connection, "flow": f.flow, "before": f.before, "query": f.query, "for": f.who} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -200,8 +193,19 @@ func (m *Main) runShow(ctx context.Context, where bookFlags, kind, id string, as
 	if err != nil {
 		return &waybill.Error{Kind: waybill.KindOf(err), Message: fmt.Sprintf("%s cannot be shown", id), Hint: "see: waybill " + kind + " list", Err: err}
 	}
-	_ = asJSON // a journey has no shorter form that would be whole
-	return m.printJSON(body)
+	if asJSON {
+		return m.printJSON(body)
+	}
+	v, err := readShown(body)
+	if err != nil {
+		return fmt.Errorf("read what is shown: %w", err)
+	}
+	if kind == "problems" {
+		m.tellProblem(v)
+	} else {
+		m.tellJourney(v)
+	}
+	return nil
 }
 
 func (m *Main) printJSON(body []byte) error {

@@ -125,6 +125,9 @@ func limitWords(l connector.Limits) string {
 	return strings.Join(parts, ", ")
 }
 
+// People are those who answer for an owner.
+func (n *names) People(owner string) []string { return n.engine.Workspace().Owners[owner].People }
+
 // Owner is a person's or team's title.
 func (n *names) Owner(name string) string {
 	if o, ok := n.engine.Workspace().Owners[name]; ok && o.Title != "" {

@@ -108,8 +108,8 @@ func (m *Main) shown(args []string) string {
 
 func (m *Main) tellProof(r *prove.Report, took time.Duration) {
 	n := r.Counts
-	fmt.Fprintf(m.Stdout, "%s (%d systematic, %d random), %d runs, %d effects, %d calls; %d kills, %d power cuts, %d faults of the disk, "+
-		"%d clock jumps, %d rollouts, %d buttons pressed (%.0f s)\n", count(n.Worlds, "world", "worlds"), n.Cases, n.Seeds, n.Events, n.Effects, n.Calls,
+	fmt.Fprintf(m.Stdout, "%s (%d to see what happens when all is well, %d systematic, %d random), %d runs, %d effects, %d calls; %d kills, %d power cuts, %d faults of the disk, "+
+		"%d clock jumps, %d rollouts, %d buttons pressed (%.0f s)\n", count(n.Worlds, "world", "worlds"), n.Worlds-n.Cases-n.Seeds, n.Cases, n.Seeds, n.Events, n.Effects, n.Calls,
 		n.Kills, n.PowerCuts, n.DiskFaults, n.ClockJumps, n.Rollouts, n.Presses, took.Seconds())
 	fmt.Fprintf(m.Stdout, "lost %d, doubled %d, claimed and never done %d, older over newer %d, on nobody's list %d\n",
 		r.Of(prove.Lost), r.Of(prove.Doubled), r.Of(prove.Phantom), r.Of(prove.Disorder), r.Of(prove.Unlisted))

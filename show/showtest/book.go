@@ -34,6 +34,7 @@ type Book struct {
 	FlowList  []show.FlowCard
 	ConnList  []show.ConnectionCard
 	OwnerList map[string]string
+	PeopleOf  map[string][]string // who answers for an owner
 	JobList   []waybill.Job
 	JobParts  []waybill.JobMember
 	NodeList  []waybill.Node
@@ -233,6 +234,9 @@ func (b *Book) ConnectionCards() []show.ConnectionCard { return b.ConnList }
 
 // Owner returns an owner's title.
 func (b *Book) Owner(name string) string { return b.OwnerList[name] }
+
+// People are those who answer for an owner.
+func (b *Book) People(owner string) []string { return b.PeopleOf[owner] }
 
 // names is the Book as show.Names.
 type names struct{ *Book }

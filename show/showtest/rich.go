@@ -81,6 +81,7 @@ func workspace() *Book {
 			Bundle: waybill.BundleID(strings.Repeat("3f9a", 16)),
 		},
 		OwnerList: map[string]string{"finance-ops": "Finance", "sales": "Sales", "support": "Customer support"},
+		PeopleOf:  map[string][]string{"finance-ops": {"asha"}},
 	}
 	b.FlowList = []show.FlowCard{
 		{
