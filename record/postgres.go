@@ -125,12 +125,13 @@ func settings(about Server) string {
 	if about.SynchronousCommit == "remote_apply" {
 		commit = "remote_apply"
 	}
-	text := fmt.Sprintf(`SELECT set_config('synchronous_commit', '%s', true), set_config('lock_timeout', '%d', true),
+	var text strings.Builder
+	fmt.Fprintf(&text, `SELECT set_config('synchronous_commit', '%s', true), set_config('lock_timeout', '%d', true),
 		set_config('idle_in_transaction_session_timeout', '%d', true)`, commit, lockWithin.Milliseconds(), idleWithin.Milliseconds())
 	for _, name := range about.Planner {
-		text += ", set_config('" + name + "', 'off', true)"
+		text.WriteString(", set_config('" + name + "', 'off', true)")
 	}
-	return text
+	return text.String()
 }
 
 func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {

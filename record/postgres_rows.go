@@ -112,8 +112,7 @@ type pgGroup struct {
 // join puts rows into a group that is in line already; false when their order among the others would matter.
 func (c *pgConn) join(s *shape, must int, args []any) bool {
 	n := len(args) / s.width
-	for i := len(c.groups) - 1; i >= 0; i-- {
-		g := c.groups[i]
+	for _, g := range slices.Backward(c.groups) {
 		switch {
 		case g.many == "": // nobody knows what it is about
 			return false

@@ -26,11 +26,13 @@ func TestAStatementIsReadForWhatItsRowsHaveInCommon(t *testing.T) {
 		},
 		{
 			"INSERT INTO things (id, merged, n) VALUES ($1, '', $2) ON CONFLICT (id) DO UPDATE SET n = excluded.n", 2,
-			"INSERT INTO things (id, merged, n) SELECT u.c1, '', u.c2 FROM ROWS ON CONFLICT (id) DO UPDATE SET n = excluded.n", "things", 2, []int{0},
+			"INSERT INTO things (id, merged, n) SELECT u.c1, '', u.c2 FROM ROWS ON CONFLICT (id) DO UPDATE SET n = excluded.n",
+			"things", 2, []int{0},
 		},
 		{
 			"INSERT INTO sums (width, name, n) VALUES ($1, $2, $3)\n\tON CONFLICT (width, name) DO UPDATE SET n = sums.n + excluded.n", 3,
-			"INSERT INTO sums (width, name, n) SELECT u.c1, u.c2, u.c3 FROM ROWS\n\tON CONFLICT (width, name) DO UPDATE SET n = sums.n + excluded.n", "sums", 3, []int{0, 1},
+			"INSERT INTO sums (width, name, n) SELECT u.c1, u.c2, u.c3 FROM ROWS\n\tON CONFLICT (width, name) DO UPDATE SET n = sums.n + excluded.n",
+			"sums", 3, []int{0, 1},
 		},
 		{
 			"UPDATE runs SET state = $3, due = $4\n\tWHERE id = $1 AND state = $2", 4,
@@ -65,16 +67,16 @@ func TestRowsJoinOnlyWhereTheirOrderMakesNoDifference(t *testing.T) {
 		id   string
 	}
 	for want, rows := range map[string][]row{
-		"runs+2 keys+2":           {{add, "a"}, {other, "k"}, {add, "b"}, {other, "l"}},
-		"runs+2 runs=2":           {{add, "a"}, {move, "a"}, {add, "b"}, {move, "b"}},
-		"runs=1 runs+1 runs=1":    {{move, "a"}, {add, "b"}, {move, "b"}},
-		"runs=1 runs=1":           {{move, "a"}, {move, "a"}},
-		"runs=2 keys+1":           {{move, "a"}, {other, "k"}, {move, "b"}},
-		"runs+1 ?1 runs+1":        {{add, "a"}, {strict, "a"}, {add, "a"}},
-		"keys+1 runs=1 ?1 keys+1": {{other, "k"}, {move, "a"}, {strict, "x"}, {other, "l"}},
-		"runs=1 runs+2 runs=1 ?1": {{move, "a"}, {add, "b"}, {move, "b"}, {add, "c"}, {strict, "b"}},
-		"runs+1 keys+1 runs=2 ?1": {{add, "a"}, {other, "k"}, {move, "a"}, {move, "b"}, {strict, "b"}},
-		"keys+2 runs+2 runs=2 ?1": {{other, "k"}, {add, "a"}, {move, "a"}, {other, "l"}, {add, "b"}, {move, "b"}, {strict, "c"}},
+		"runs+2, keys+2":           {{add, "a"}, {other, "k"}, {add, "b"}, {other, "l"}},
+		"runs+2, runs=2":           {{add, "a"}, {move, "a"}, {add, "b"}, {move, "b"}},
+		"runs=1, runs+1, runs=1":    {{move, "a"}, {add, "b"}, {move, "b"}},
+		"runs=1, runs=1":           {{move, "a"}, {move, "a"}},
+		"runs=2, keys+1":           {{move, "a"}, {other, "k"}, {move, "b"}},
+		"runs+1, ?1, runs+1":        {{add, "a"}, {strict, "a"}, {add, "a"}},
+		"keys+1, runs=1, ?1, keys+1": {{other, "k"}, {move, "a"}, {strict, "x"}, {other, "l"}},
+		"runs=1, runs+2, runs=1, ?1": {{move, "a"}, {add, "b"}, {move, "b"}, {add, "c"}, {strict, "b"}},
+		"runs+1, keys+1, runs=2, ?1": {{add, "a"}, {other, "k"}, {move, "a"}, {move, "b"}, {strict, "b"}},
+		"keys+2, runs+2, runs=2, ?1": {{other, "k"}, {add, "a"}, {move, "a"}, {other, "l"}, {add, "b"}, {move, "b"}, {strict, "c"}},
 	} {
 		c := &pgConn{shapes: map[string]*shape{}}
 		for _, r := range rows {
@@ -97,8 +99,8 @@ func TestRowsJoinOnlyWhereTheirOrderMakesNoDifference(t *testing.T) {
 				got = append(got, fmt.Sprintf("%s+%d", g.table, g.rows))
 			}
 		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%v\ngo out as %s, not %s", rows, strings.Join(got, " "), want)
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%v\ngo out as %s, not %s", rows, strings.Join(got, ", "), want)
 		}
 	}
 }
