@@ -269,6 +269,37 @@ func TestWorkIsFoundByAnIndexHoweverLongTheBook(t *testing.T) {
 	}
 }
 
+// TestTheNextMembersOfAJobAreFoundByTheirState: a job of many is not read through from its beginning at every turn.
+func TestTheNextMembersOfAJobAreFoundByTheirState(t *testing.T) {
+	b := openFile(t)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &listening{b.w, map[string]bool{}}
+	tx := &Tx{s: l, book: b, now: time.Now()}
+	for _, kind := range []waybill.JobKind{waybill.JobReplay, waybill.JobPutBack} {
+		job := &waybill.Job{ID: "job_1", Kind: kind}
+		_, err := tx.NextJobMembers(job, waybill.MemberPlanned, 10)
+		_, err2 := tx.WaitingJobMembers(job.ID, 10)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text := range l.texts {
+		var steps []string
+		err := b.w.query("EXPLAIN QUERY PLAN "+text, nil, func(r row) error {
+			steps = append(steps, r.text(3))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(steps, "; ")
+		if !strings.Contains(plan, "job_members_state (job=? AND state=?)") || strings.Contains(plan, "PRIMARY KEY (job=?)") {
+			t.Errorf("%s\nis planned as %s", text, plan)
+		}
+	}
+}
+
 // TestAStatementIsPlannedOnce holds the same statements to the plan they were prepared with. SQLite plans one anew at every
 // use when its plan depends on what is bound: where the state of a partial index is a parameter, or the limit.
 func TestAStatementIsPlannedOnce(t *testing.T) {

@@ -241,17 +241,18 @@ func orderOf(j *waybill.Job) string {
 	return ""
 }
 
-// NextJobMembers lists members of a state in the order of the work.
+// NextJobMembers lists members of a state in the order of the work. They are found in the index of states first: asked for their rows
+// at once, SQLite would rather read through all members in order, those that are done as well.
 func (tx *Tx) NextJobMembers(job *waybill.Job, state waybill.JobMemberState, limit int) ([]waybill.JobMember, error) {
-	order := orderOf(job)
-	return list(tx, "SELECT "+jobMemberColumns+" FROM job_members WHERE job = $1 AND state = $2 ORDER BY object"+order+" LIMIT $3",
-		scanJobMember, job.ID, state, limit)
+	order := " ORDER BY object" + orderOf(job)
+	return list(tx, "SELECT "+jobMemberColumns+` FROM job_members WHERE job = $1 AND object IN
+		(SELECT object FROM job_members WHERE job = $1 AND state = $2`+order+" LIMIT $3)"+order, scanJobMember, job.ID, state, limit)
 }
 
 // WaitingJobMembers lists the waiting members that were not looked at for longest.
 func (tx *Tx) WaitingJobMembers(id waybill.JobID, limit int) ([]waybill.JobMember, error) {
-	return list(tx, "SELECT "+jobMemberColumns+` FROM job_members WHERE job = $1 AND state = 'waiting'
-		ORDER BY seen_at, object LIMIT $2`, scanJobMember, id, limit)
+	return list(tx, "SELECT "+jobMemberColumns+` FROM job_members WHERE job = $1 AND object IN
+		(SELECT object FROM job_members WHERE job = $1 AND state = 'waiting') ORDER BY seen_at, object LIMIT $2`, scanJobMember, id, limit)
 }
 
 // JobOfRun returns the job and the member that a run was begun for, the newest; nil when there is none.
