@@ -67,12 +67,12 @@ func TestRowsJoinOnlyWhereTheirOrderMakesNoDifference(t *testing.T) {
 		id   string
 	}
 	for want, rows := range map[string][]row{
-		"runs+2, keys+2":           {{add, "a"}, {other, "k"}, {add, "b"}, {other, "l"}},
-		"runs+2, runs=2":           {{add, "a"}, {move, "a"}, {add, "b"}, {move, "b"}},
-		"runs=1, runs+1, runs=1":    {{move, "a"}, {add, "b"}, {move, "b"}},
-		"runs=1, runs=1":           {{move, "a"}, {move, "a"}},
-		"runs=2, keys+1":           {{move, "a"}, {other, "k"}, {move, "b"}},
-		"runs+1, ?1, runs+1":        {{add, "a"}, {strict, "a"}, {add, "a"}},
+		"runs+2, keys+2":             {{add, "a"}, {other, "k"}, {add, "b"}, {other, "l"}},
+		"runs+2, runs=2":             {{add, "a"}, {move, "a"}, {add, "b"}, {move, "b"}},
+		"runs=1, runs+1, runs=1":     {{move, "a"}, {add, "b"}, {move, "b"}},
+		"runs=1, runs=1":             {{move, "a"}, {move, "a"}},
+		"runs=2, keys+1":             {{move, "a"}, {other, "k"}, {move, "b"}},
+		"runs+1, ?1, runs+1":         {{add, "a"}, {strict, "a"}, {add, "a"}},
 		"keys+1, runs=1, ?1, keys+1": {{other, "k"}, {move, "a"}, {strict, "x"}, {other, "l"}},
 		"runs=1, runs+2, runs=1, ?1": {{move, "a"}, {add, "b"}, {move, "b"}, {add, "c"}, {strict, "b"}},
 		"runs+1, keys+1, runs=2, ?1": {{add, "a"}, {other, "k"}, {move, "a"}, {move, "b"}, {strict, "b"}},
