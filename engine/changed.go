@@ -15,6 +15,9 @@ import (
 // A run comes to a step that was done before, for the same event, with other values: it neither reuses nor sends, and a
 // person decides. What stands in its way, and what they let go, is here.
 
+// codeChanged is the code of the problem that holds such runs.
+const codeChanged = "changed"
+
 // redo is a write that a person may have made though its address was written before.
 type redo struct {
 	last    *waybill.Effect // the one before
@@ -67,6 +70,41 @@ func (r *redo) choice() waybill.Choice {
 		c.Safety += " (" + said + ")"
 	}
 	return c
+}
+
+// redoAllChoice lets all that such a problem holds go, where it writes over what was written and makes no second one of
+// anything: that hangs on the action, which is the same for all of them. nil where it would.
+func (e *Engine) redoAllChoice(tx *record.Tx, p *waybill.ProblemView) (*waybill.Choice, error) {
+	for _, m := range p.Members {
+		over, err := e.overwrites(tx, m.Run)
+		if err != nil {
+			return nil, err
+		}
+		if over {
+			label := "Send it with these values"
+			if p.Problem.Count > 1 {
+				label = "Send all " + strconv.Itoa(p.Problem.Count) + " with these values"
+			}
+			return &waybill.Choice{
+				Verb: waybill.VerbSendAgain, Label: label, NeedsReason: true,
+				Safety: "Overwrites: it was done before with other values. What would be a second one is left for a look of its own",
+			}, nil
+		}
+	}
+	return nil, nil
+}
+
+// overwrites reports whether a blocked run would write over what was done before, without making a second one of it.
+func (e *Engine) overwrites(tx *record.Tx, id waybill.RunID) (bool, error) {
+	if id == "" {
+		return false, nil
+	}
+	run, err := tx.Run(id)
+	if err != nil || run.State != waybill.RunBlocked {
+		return false, err
+	}
+	r, err := e.redoOf(tx, run)
+	return r != nil && !r.repeats, err
 }
 
 // mostDiffering is how many values a button shows.

@@ -97,6 +97,30 @@ func TestAStepThatWasDoneWithOtherValuesIsSentWhenAPersonSaysSo(t *testing.T) {
 	}
 }
 
+func TestAllThatWasDoneWithOtherValuesIsSentByOneButtonWhereNothingIsRepeated(t *testing.T) {
+	const n = 3
+	r := overtaken(t, n, contactStep, "Wrong", "Right")
+	p := r.onlyProblem()
+	if c := r.offered(string(p.ID), waybill.VerbSendAgain); c.Label != "Send all 3 with these values" || c.Safe || !c.NeedsReason || !strings.Contains(c.Safety, "Overwrites") {
+		t.Errorf("the button says %+v", c)
+	}
+	if said := r.act(string(p.ID), waybill.VerbSendAgain, "the new ones are right"); said != "3 are being sent with the new values." {
+		t.Errorf("it says %q", said)
+	}
+	r.run(time.Minute)
+	if got := len(r.blocked()); got != 0 || r.called("crm.contact.upsert") != 2*n {
+		t.Errorf("%d are blocked, calls %v", got, r.calls)
+	}
+	r.wantNoProblem()
+	if _, err := r.engine.Act(t.Context(), waybill.Act{Who: "ravi", Verb: waybill.VerbSendAgain, Object: string(p.ID), Reason: "me too"}); waybill.KindOf(err) != waybill.Conflict {
+		t.Errorf("pressed twice: %v", err)
+	}
+	r = overtaken(t, n, messageStep, "name: Asha", "name: Ravi")
+	if got := r.offers(string(r.onlyProblem().ID)); slices.Contains(got, "send again") {
+		t.Errorf("messages would be sent a second time, and it offers %v", got)
+	}
+}
+
 func TestABulkRetryOfStepsDoneWithOtherValuesNeedsTheChoice(t *testing.T) {
 	const n = 5
 	r := overtaken(t, n, contactStep, "Wrong", "Right")

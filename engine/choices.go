@@ -266,6 +266,15 @@ func (e *Engine) problemChoices(tx *record.Tx, p *waybill.ProblemView) ([]waybil
 		}
 		list = append(list, releaseChoice(label, "They are sent as they are shown; none of them was before"))
 	}
+	if p.Problem.Code == codeChanged && p.Problem.Cause == waybill.WaitingForPerson {
+		all, err := e.redoAllChoice(tx, p)
+		if err != nil {
+			return nil, err
+		}
+		if all != nil {
+			list = append(list, *all)
+		}
+	}
 	outage := slices.ContainsFunc(p.Members, func(m waybill.Member) bool { return m.Connection != "" })
 	if p.Problem.Cause != waybill.WaitingForPerson && p.Problem.Cause != waybill.AnswerLost || outage {
 		label := "Retry it"

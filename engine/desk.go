@@ -421,6 +421,9 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 		return fmt.Sprintf("%d left as they are.", done), nil
 	}
 	say := fmt.Sprintf("%d released.", done)
+	if a.Verb == waybill.VerbSendAgain {
+		say = fmt.Sprintf("%d are being sent with the new values.", done)
+	}
 	if left > 0 {
 		say += fmt.Sprintf(" %d need a look of their own: it is not certain that a repeat is safe.", left)
 	}
@@ -431,6 +434,13 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 func (e *Engine) actOnMember(ctx context.Context, a waybill.Act, m waybill.Member) bool {
 	if a.Verb == waybill.VerbSkip {
 		return e.book.Do(ctx, func(tx *record.Tx) error { return tx.Clear(m) }) == nil
+	}
+	if a.Verb == waybill.VerbSendAgain { // for all of them only what makes no second one
+		over := false
+		err := e.book.View(ctx, func(tx *record.Tx) (err error) { over, err = e.overwrites(tx, m.Run); return err })
+		if err != nil || !over {
+			return false
+		}
 	}
 	switch {
 	case m.Item != "":

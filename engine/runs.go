@@ -373,7 +373,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	if waybill.KindOf(err) == waybill.Conflict {
 		// The address already has an effect with another fingerprint: neither reused nor sent; a person decides.
 		why := blame{
-			cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: "changed", owner: a.b.flow.Owner,
+			cause: waybill.WaitingForPerson, connection: eff.Connection, action: eff.Action, code: codeChanged, owner: a.b.flow.Owner,
 			words: "this step was done before with other values; a person decides which are right",
 		}
 		if run.Mode == waybill.ModeReplay {
