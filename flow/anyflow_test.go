@@ -187,6 +187,7 @@ func (w *writer) ask(id string, at *place) written {
 
 // rereading is the bench with a system that can be read again, so that `late: fetch` has something to read.
 func rereading(tb testing.TB) flow.Deps {
+	tb.Helper()
 	deps := bench(tb)
 	read := &connector.Mapping{On: []string{"deal.creation"}, Event: "order.paid_in_full", Fetch: &connector.MappingFetch{}}
 	deps.Connections["crm"].Mappings = []*connector.Mapping{read}
