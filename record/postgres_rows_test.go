@@ -27,12 +27,14 @@ func TestAStatementIsReadForWhatItsRowsHaveInCommon(t *testing.T) {
 		{
 			"INSERT INTO things (id, merged, n) VALUES ($1, '', $2) ON CONFLICT (id) DO UPDATE SET n = excluded.n", 2,
 			"INSERT INTO things (id, merged, n) SELECT u.c1, '', u.c2 FROM ROWS ON CONFLICT (id) DO UPDATE SET n = excluded.n",
-			"things", 2, []int{0},
+			"things", 2,
+			[]int{0},
 		},
 		{
 			"INSERT INTO sums (width, name, n) VALUES ($1, $2, $3)\n\tON CONFLICT (width, name) DO UPDATE SET n = sums.n + excluded.n", 3,
 			"INSERT INTO sums (width, name, n) SELECT u.c1, u.c2, u.c3 FROM ROWS\n\tON CONFLICT (width, name) DO UPDATE SET n = sums.n + excluded.n",
-			"sums", 3, []int{0, 1},
+			"sums", 3,
+			[]int{0, 1},
 		},
 		{
 			"UPDATE runs SET state = $3, due = $4\n\tWHERE id = $1 AND state = $2", 4,
