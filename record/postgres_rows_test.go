@@ -38,7 +38,8 @@ func TestAStatementIsReadForWhatItsRowsHaveInCommon(t *testing.T) {
 		},
 		{
 			"UPDATE runs SET state = $3, due = $4\n\tWHERE id = $1 AND state = $2", 4,
-			"UPDATE runs SET state = u.c3, due = u.c4 FROM ROWS WHERE id = u.c1 AND state = u.c2", "runs", 4, []int{0},
+			"UPDATE runs SET state = u.c3, due = u.c4 FROM ROWS WHERE id = u.c1 AND state = u.c2", "runs", 4,
+			[]int{0},
 		},
 		{"INSERT INTO things (id, n) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET n = $2", 2, "", "", 2, nil},
 		{"INSERT INTO things (id) SELECT id FROM others WHERE n = $1", 1, "", "", 1, nil},
