@@ -274,9 +274,28 @@ func (b *Book) View(ctx context.Context, read func(*Tx) error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		b.distrust()
 		return unavailable("reading the book", err)
 	}
 	return err
+}
+
+// distrust closes the connections that stand idle, after one was cut: whatever cut it may have cut them, too.
+func (b *Book) distrust() {
+	if !b.store.shared() {
+		return
+	}
+	for range cap(b.readers) {
+		select {
+		case s := <-b.readers:
+			if s != nil {
+				_ = s.close()
+			}
+			b.readers <- nil
+		default:
+			return // the others are in use, and find out by themselves
+		}
+	}
 }
 
 // view reads over the snapshot that was begun, and ends it.

@@ -169,6 +169,7 @@ func (b *Book) run(batch *[]*act, more func(n int) *act) {
 	changed, err := b.try(batch, more)
 	if b.wasCut(err) {
 		b.breakDown()
+		b.distrust()
 		for _, a := range *batch {
 			a.err = nil
 		}

@@ -240,56 +240,57 @@ func (a *Access) end(ctx context.Context, session string) error {
 	})
 }
 
-// who says who a request is from; ok is false for nobody. With a bearer token nothing else counts.
-func (a *Access) who(r *http.Request) (Person, bool) {
+// who says who a request is from; ok is false for nobody. With a bearer token nothing else counts. An error says that it cannot be
+// told now: nobody is to be sent to sign in for that.
+func (a *Access) who(r *http.Request) (p Person, ok bool, err error) {
 	if h := r.Header.Get("Authorization"); h != "" {
 		token, isBearer := strings.CutPrefix(h, "Bearer wbt_")
 		if !isBearer {
-			return Person{}, false
+			return Person{}, false, nil
 		}
 		return a.byToken(r.Context(), token)
 	}
-	if c, err := r.Cookie(a.cookieName(r)); err == nil {
-		if p, ok := a.bySession(r.Context(), c.Value, r.Header.Get("HX-Request") == ""); ok {
-			return p, true
+	if c, missing := r.Cookie(a.cookieName(r)); missing == nil {
+		if p, ok, err := a.bySession(r.Context(), c.Value, r.Header.Get("HX-Request") == ""); ok || err != nil {
+			return p, ok, err
 		}
 	}
 	if a.auto && fromHere(r) {
-		return Person{"demo", Admin}, true
+		return Person{"demo", Admin}, true, nil
 	}
-	return Person{}, false
+	return Person{}, false, nil
 }
 
-func (a *Access) byToken(ctx context.Context, token string) (Person, bool) {
+func (a *Access) byToken(ctx context.Context, token string) (p Person, ok bool, err error) {
 	tokens, err := load[keptSecret](ctx, a.store, tokensSetting)
 	if err != nil {
-		return Person{}, false
+		return Person{}, false, err
 	}
 	i := find(tokens, token)
 	if i < 0 {
-		return Person{}, false
+		return Person{}, false, nil
 	}
-	return Person{tokens[i].Name, tokens[i].Role}, true
+	return Person{tokens[i].Name, tokens[i].Role}, true, nil
 }
 
 // bySession finds the person of a session. Touch says that a person did this, not a live page by itself.
-func (a *Access) bySession(ctx context.Context, session string, touch bool) (Person, bool) {
+func (a *Access) bySession(ctx context.Context, session string, touch bool) (p Person, ok bool, err error) {
 	sessions, err := load[keptSecret](ctx, a.store, sessionsSetting)
 	if err != nil {
-		return Person{}, false
+		return Person{}, false, err
 	}
 	now := a.now()
 	i := find(sessions, session)
 	if i < 0 || over(sessions[i], now) {
-		return Person{}, false
+		return Person{}, false, nil
 	}
 	users, err := load[keptUser](ctx, a.store, usersSetting)
 	if err != nil {
-		return Person{}, false
+		return Person{}, false, err
 	}
 	u := slices.IndexFunc(users, func(u keptUser) bool { return u.Name == sessions[i].Name })
 	if u < 0 {
-		return Person{}, false
+		return Person{}, false, nil
 	}
 	if touch && now.Sub(sessions[i].Used) > touchEvery {
 		a.mu.Lock()
@@ -302,7 +303,7 @@ func (a *Access) bySession(ctx context.Context, session string, touch bool) (Per
 			return list
 		})
 	}
-	return Person{users[u].Name, users[u].Role}, true
+	return Person{users[u].Name, users[u].Role}, true, nil
 }
 
 func over(s keptSecret, now time.Time) bool {

@@ -1,6 +1,7 @@
 package show_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill"
 	"waybill/show"
 	"waybill/show/showtest"
 )
@@ -338,5 +340,44 @@ func TestTheSignInRemembersWhereOneWanted(t *testing.T) {
 	asha := p.signIn(t, "asha", show.Viewer)
 	if got := p.ask(t, http.MethodGet, "/sign-in?next="+url.QueryEscape("//evil.example"), "", asha).Header.Get("Location"); got != "/" {
 		t.Errorf("a sign-in page sends one to %q", got)
+	}
+}
+
+// away is a store that cannot be read now.
+type away struct {
+	show.Store
+	gone bool
+}
+
+func (a *away) Setting(ctx context.Context, name string) ([]byte, error) {
+	if a.gone {
+		return nil, &waybill.Error{Kind: waybill.Unavailable, Message: "the book cannot be read now", Hint: "try again in a moment"}
+	}
+	return a.Store.Setting(ctx, name)
+}
+
+// TestWhoIsSignedInIsNotSentToSignInWhileTheBookIsAway: whether somebody is signed in cannot be told then, which is no "no".
+func TestWhoIsSignedInIsNotSentToSignInWhileTheBookIsAway(t *testing.T) {
+	var store *away
+	p := open(t, showtest.Rich(now), func(o *show.Options) {
+		store = &away{Store: o.Store}
+		o.Store = store
+	})
+	asha := p.signIn(t, "asha", show.Operator)
+	token, err := p.Access().Token(t.Context(), "reports", show.Viewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer := func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+	store.gone = true
+	for path, as := range map[string]func(*http.Request){"/": asha, "/events": asha, "/api/v1/overview": bearer} {
+		res := p.ask(t, http.MethodGet, path, "", as)
+		if words := text(t, res); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(strings.ToLower(words), "try again") {
+			t.Errorf("%s answers %d: %.200s", path, res.StatusCode, words)
+		}
+	}
+	store.gone = false
+	if res := p.ask(t, http.MethodGet, "/events", "", asha); res.StatusCode != http.StatusOK {
+		t.Errorf("once it is back: %d", res.StatusCode)
 	}
 }

@@ -41,7 +41,11 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
 		return &waybill.Error{Kind: waybill.NotFound, Message: "there are no metrics", Hint: "they are served by waybill serve"}
 	}
 	if !person(r).Role.may(Viewer) && !fromHere(r) {
-		if p, _ := s.access.who(r); !p.Role.may(Viewer) {
+		p, _, err := s.access.who(r)
+		if err != nil {
+			return err
+		}
+		if !p.Role.may(Viewer) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
 			problem(w, http.StatusUnauthorized, "nobody is signed in", "scrape from this machine, or send a token: Authorization: Bearer wbt_…")
 			return nil

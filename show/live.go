@@ -51,7 +51,8 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) error {
 			// A live page by itself keeps nobody signed in.
 			again := r.Clone(r.Context())
 			again.Header.Set("HX-Request", "true")
-			if p, _ := s.access.who(again); !p.Role.may(Viewer) || !say(": still here\n\n") {
+			p, _, err := s.access.who(again)
+			if err == nil && !p.Role.may(Viewer) || !say(": still here\n\n") {
 				return nil
 			}
 		case kinds, open := <-changed:

@@ -77,8 +77,13 @@ func (s *Server) serve() http.Handler {
 func (s *Server) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-		p, known := s.access.who(r)
+		p, known, err := s.access.who(r)
+		if rt.need == public {
+			err = nil // it is shown to nobody as well
+		}
 		switch {
+		case err != nil:
+			s.fail(w, r, err)
 		case p.Role.may(rt.need):
 			r = r.WithContext(context.WithValue(r.Context(), personKey{}, p))
 			if err := rt.serve(w, r); err != nil {

@@ -16,7 +16,7 @@ type linkPage struct {
 // signIn says how to come in. There is no password to ask for.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 	next := pathOnly(r.URL.Query().Get("next"))
-	if _, known := s.access.who(r); known {
+	if _, known, err := s.access.who(r); known && err == nil {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}

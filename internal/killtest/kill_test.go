@@ -412,19 +412,35 @@ func (r *rig) api(path string, out any) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		r.fatal("%v", err)
 	}
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, s.Address+"/api/v1"+path, http.NoBody)
+	for range 60 {
+		if r.answers(s.Address+"/api/v1"+path, s.Token, out) {
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	r.fatal("GET %s: it cannot be told for half a minute", path)
+}
+
+// answers asks for one address; false while the server says that its book is away.
+func (r *rig) answers(address, token string, out any) bool {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
 		r.fatal("%v", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+s.Token)
+	req.Header.Set("Authorization", "Bearer "+token)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.fatal("%v", err)
 	}
 	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(out); err != nil || res.StatusCode != http.StatusOK {
-		r.fatal("GET %s: %s: %v", path, res.Status, err)
+	if res.StatusCode == http.StatusServiceUnavailable {
+		return false
 	}
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil || res.StatusCode != http.StatusOK {
+		r.fatal("GET %s: %s: %v", address, res.Status, err)
+	}
+	return true
 }
 
 // rested reports whether everything accepted is understood and no run goes on by itself any more.
