@@ -31,6 +31,9 @@ const (
 	RepeatNever   Repeat = "never"   // only proof or a person settles a doubt
 )
 
+// Harmless reports whether sending it once more comes to the same, within the life of the key.
+func (r Repeat) Harmless() bool { return r == RepeatKey || r == RepeatNatural }
+
 // EffectState is where an outside write stands.
 type EffectState string
 

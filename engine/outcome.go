@@ -18,7 +18,7 @@ func (e *Engine) outcome(j *job, x deliver.Exchange) {
 	now := e.d.Now()
 	x.Alone = e.answering(j.effect.Connection)
 	dec := deliver.Decide(j.effect, j.action, x, e.o.Policy, now)
-	if j.effect.Repeat == waybill.RepeatKey || j.effect.Repeat == waybill.RepeatNatural {
+	if j.effect.Repeat.Harmless() {
 		// Of other grades no more may be in doubt after a crash than there are slots.
 		j.freed = true
 		e.release(j.connection(), &x)

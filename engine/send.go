@@ -82,7 +82,7 @@ func (e *Engine) unbusy(eff *waybill.Effect) {
 // nobody is ahead of it.
 func (e *Engine) reserve(a *advance) {
 	eff := a.effect
-	if eff == nil || eff.Repeat != waybill.RepeatKey && eff.Repeat != waybill.RepeatNatural || needsBefore(eff, a.action) {
+	if eff == nil || !eff.Repeat.Harmless() || needsBefore(eff, a.action) {
 		return
 	}
 	if !e.launch.gone.Load() || !e.mayBegin(e.today().longest) {

@@ -124,7 +124,7 @@ func (tx *Tx) PlanEffect(e *waybill.Effect, again bool) (*waybill.Effect, bool, 
 	case e.State == "":
 		e.State = waybill.EffectPlanned
 	case e.State == waybill.EffectPlanned:
-	case e.State == waybill.EffectSent && (e.Repeat == waybill.RepeatKey || e.Repeat == waybill.RepeatNatural):
+	case e.State == waybill.EffectSent && e.Repeat.Harmless():
 	default:
 		return nil, false, invalid("an effect of grade %q cannot be planned as %q", e.Repeat, e.State)
 	}

@@ -37,11 +37,10 @@ export GOGC=${GOGC:-400} # memory is cheaper here than time
 status=0
 $GO vet ./... || status=1
 $GO test -timeout 20m ./... || status=1
-# The book's own suite runs on PostgreSQL above; so do the engine's tests, a second time. The whole suite through a pooler takes
-# long and is run with WAYBILL_TEST_POSTGRES_WHOLE=1.
+# The book's own suite runs on PostgreSQL above; so do the engine's tests, a second time. The whole suite through a pooler
+# is run by make proof.
 if postgres; then
 	WAYBILL_TEST_DATABASE=postgres $GO test -short -timeout 20m ./engine || status=1
-	if [ "${WAYBILL_TEST_POSTGRES_WHOLE:-}" = 1 ]; then $GO test -timeout 30m -run ThroughAPooler ./record || status=1; fi
 fi
 # The official SDKs stay out of the product: they live in a module of their own.
 if [ -f test/contract/go.mod ]; then

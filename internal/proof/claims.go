@@ -46,7 +46,7 @@ func claims() []claim {
 		{"P3", "./internal/killtest", exactly("TestOfThreeNodesOneIsKilledAndOneStandsStillPastItsLeaseAndNothingIsLostOrDoubled"), []string{"WAYBILL_UNDER=60"}},
 		{"P3", "./internal/killtest", exactly("TestBackendsKilledUnderSeveralNodesLoseAndDoubleNothing"), []string{"WAYBILL_BACKENDS=1000"}},
 		{"P3", "./internal/killtest", exactly("TestBehindAPoolerOneOfTwoNodesIsKilledAndNothingIsLostOrDoubled"), []string{"WAYBILL_UNDER=60"}},
-		{"P1", "./record", exactly("TestNodesBehindAPoolerWorkOnOneBook"), nil},
+		{"P1", "./record", exactly("TestNodesBehindAPoolerWorkOnOneBook", "TestTheBookKeepsItsPromisesThroughAPooler"), nil},
 		{"P3", "./engine", exactly(
 			"TestWhatAKilledNodeHadNotSentIsTakenOnWithinSeconds", "TestOneNodeAtATimeUsesARefreshTokenThatRotates",
 			"TestNodesThatAllLoseSightOfTheBookAreNotCalledLostByTheFirstThatComesBack",
