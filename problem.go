@@ -23,10 +23,10 @@ type Problem struct {
 	Cause      Cause
 	Connection string
 	Action     string
-	Code       string // the provider's code or field, ids stripped
-	Flow       string // where only one flow is meant
-	Title      string // "HubSpot refuses contacts without an e-mail"
-	Detail     string // the provider's own words, once
+	Code       string   // the provider's code or field, ids stripped
+	Flows      []string // of what it holds or held since it was last opened, in the order they came; the first hundred
+	Title      string   // "HubSpot refuses contacts without an e-mail"
+	Detail     string   // the provider's own words, once
 	Owner      string
 	Lesser     bool // the run carried on
 	State      ProblemState

@@ -106,7 +106,10 @@ type blame struct {
 func (e *Engine) problem(b blame, flowName string) *waybill.Problem {
 	p := &waybill.Problem{
 		Key: watch.Key(b.cause, b.connection, b.action, b.code), Cause: b.cause, Connection: b.connection, Action: b.action,
-		Code: b.code, Flow: flowName, Detail: b.words, Owner: b.owner, Lesser: b.lesser,
+		Code: b.code, Detail: b.words, Owner: b.owner, Lesser: b.lesser,
+	}
+	if flowName != "" {
+		p.Flows = []string{flowName}
 	}
 	if b.lesser {
 		p.Key += "|lesser" // it never hides in a problem that holds work up, nor the other way round

@@ -464,7 +464,10 @@ func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Eff
 func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
 	all := listing[waybill.Problem]{table: "problems", columns: problemColumns, scan: scanProblem, id: func(p *waybill.Problem) string { return string(p.ID) }}
 	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
-		w.equal(map[string]string{"connection": f.Connection, "flow": f.Flow})
+		w.equal(map[string]string{"connection": f.Connection})
+		if f.Flow != "" {
+			w.and("' ' || flow || ' ' LIKE %s ESCAPE '!'", "% "+likeText(f.Flow)+" %")
+		}
 		if f.State == "open" {
 			w.and("state <> 'fixed'")
 		} else {
@@ -472,6 +475,11 @@ func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Pr
 		}
 		return nil
 	})
+}
+
+// likeText is a text that LIKE takes as it stands, with ! as the escape.
+func likeText(s string) string {
+	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s)
 }
 
 // Problem returns a problem with what it holds.

@@ -55,7 +55,7 @@ func memberOf(key string, event waybill.EventID, seen time.Time) waybill.Member 
 
 // Raise adds a member to the open problem with p.Key, making it (or reopening a fixed one as regressed) when there is none.
 // Words and owner are those of the first raising; a person's owner stays. A member leaves the problem it was in before,
-// but a connection may be in several.
+// but a connection may be in several. The flows that p names join those that the problem names already.
 func (tx *Tx) Raise(p *waybill.Problem, m waybill.Member) (waybill.ProblemID, error) {
 	member := memberKey(m)
 	if member == "" || p.Key == "" {
@@ -75,7 +75,7 @@ func (tx *Tx) Raise(p *waybill.Problem, m waybill.Member) (waybill.ProblemID, er
 		}
 	}
 	if have.State == waybill.ProblemFixed {
-		have.State, have.FixedAt = waybill.ProblemRegressed, time.Time{}
+		have.State, have.FixedAt, have.Flows = waybill.ProblemRegressed, time.Time{}, nil
 	}
 	if !strings.HasPrefix(member, "connection:") {
 		if err := tx.leaveProblems(member, have.ID); err != nil {
@@ -92,8 +92,8 @@ func (tx *Tx) Raise(p *waybill.Problem, m waybill.Member) (waybill.ProblemID, er
 			return "", err
 		}
 	}
-	_, err = tx.exec("UPDATE problems SET state = $2, n = n + $3, total = total + $3, last_at = $4, fixed_at = $5 WHERE id = $1",
-		have.ID, have.State, fresh, seen, have.FixedAt)
+	_, err = tx.exec("UPDATE problems SET state = $2, flow = $3, n = n + $4, total = total + $4, last_at = $5, fixed_at = $6 WHERE id = $1",
+		have.ID, have.State, flowsText(withFlows(have.Flows, p.Flows)), fresh, seen, have.FixedAt)
 	tx.changed |= problemChanged
 	return have.ID, err
 }
@@ -112,12 +112,29 @@ func (tx *Tx) newProblem(p *waybill.Problem, seen time.Time) (waybill.Problem, e
 	}
 	made, err := tx.exec(`INSERT INTO problems (id, key, state, connection, flow, lesser, n, total, first_at, last_at, fixed_at, doc)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $7, 0, $8) ON CONFLICT (key) DO NOTHING`,
-		n.ID, indexed(n.Key), n.State, n.Connection, n.Flow, n.Lesser, seen, text)
+		n.ID, indexed(n.Key), n.State, n.Connection, flowsText(withFlows(nil, n.Flows)), n.Lesser, seen, text)
 	if err == nil && made == 0 {
 		err = tx.beaten("the problem " + n.Key + " is raised")
 	}
 	return n, err
 }
+
+// mostFlows is how many flows a problem names.
+const mostFlows = 100
+
+// withFlows adds flows to those that a problem names, each once.
+func withFlows(have, more []string) []string {
+	for _, f := range more {
+		if f != "" && len(have) < mostFlows && !slices.Contains(have, f) {
+			have = append(have, f)
+		}
+	}
+	return have
+}
+
+// flowsText is how flows stand in the one column of a problem: a space between two, which no flow's name holds. They are few
+// and rarely asked for, so they are worth neither a table nor a statement of their own.
+func flowsText(flows []string) string { return strings.Join(flows, " ") }
 
 func problemText(p *waybill.Problem) (string, error) {
 	return doc(problemDoc{Cause: p.Cause, Action: p.Action, Code: p.Code, Title: p.Title, Detail: p.Detail, Owner: p.Owner})
@@ -168,7 +185,7 @@ func scanProblem(r row) (waybill.Problem, error) {
 	err := undoc(r.text(11), &d)
 	return waybill.Problem{
 		ID: waybill.ProblemID(r.text(0)), Key: r.text(1), State: waybill.ProblemState(r.text(2)), Connection: r.text(3),
-		Flow: r.text(4), Lesser: r.num(5) != 0, Count: int(r.num(6)), Total: int(r.num(7)), FirstAt: at(r.num(8)),
+		Flows: strings.Fields(r.text(4)), Lesser: r.num(5) != 0, Count: int(r.num(6)), Total: int(r.num(7)), FirstAt: at(r.num(8)),
 		LastAt: at(r.num(9)), FixedAt: at(r.num(10)), Cause: d.Cause, Action: d.Action, Code: d.Code, Title: d.Title,
 		Detail: d.Detail, Owner: d.Owner,
 	}, err

@@ -178,7 +178,8 @@ type apiProblem struct {
 	Connection  string         `json:"connection,omitempty"`
 	Action      string         `json:"action,omitempty"`
 	Code        string         `json:"code,omitempty"`
-	Flow        string         `json:"flow,omitempty"`
+	Flow        string         `json:"flow,omitempty" doc:"the first of flows"`
+	Flows       []string       `json:"flows,omitempty" doc:"of what it holds, in the order they came; the first hundred"`
 	Owner       string         `json:"owner,omitempty"`
 	State       string         `json:"state" enum:"new,working,fixed,regressed"`
 	Lesser      bool           `json:"lesser" doc:"the runs carried on"`
@@ -201,8 +202,12 @@ type apiExplanation struct {
 }
 
 func apiProblemOf(p waybill.Problem, x waybill.Explanation) apiProblem {
+	first := ""
+	if len(p.Flows) > 0 {
+		first = p.Flows[0]
+	}
 	return apiProblem{
-		string(p.ID), p.Key, string(p.Cause), p.Connection, p.Action, p.Code, p.Flow, p.Owner, string(p.State), p.Lesser, p.Count, p.Total, p.Detail,
+		string(p.ID), p.Key, string(p.Cause), p.Connection, p.Action, p.Code, first, p.Flows, p.Owner, string(p.State), p.Lesser, p.Count, p.Total, p.Detail,
 		apiExplanation(x), p.FirstAt, p.LastAt, p.FixedAt,
 	}
 }

@@ -545,3 +545,31 @@ func TestALearntRateIsSaidInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestAProblemNamesEachFlowItHoldsAndIsFoundByIt(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha, program := p.signIn(t, "asha", show.Viewer), p.token(t, show.Viewer)
+	id := showtest.ID("prb", 1)
+	both := []string{"A customer has paid in full; the deal is won and the customer is thanked", "A new lead is checked, assigned and greeted"}
+	for _, path := range []string{"/problems", "/problems/" + id} {
+		html := text(t, p.ask(t, http.MethodGet, path, "", asha))
+		for _, title := range both {
+			if !strings.Contains(html, title) {
+				t.Errorf("%s does not name the flow %q", path, title)
+			}
+		}
+	}
+	for flow, want := range map[string]bool{"payment-to-crm": true, "new-lead": true, "part-paid": false} {
+		if html := text(t, p.ask(t, http.MethodGet, "/problems?flow="+flow, "", asha)); strings.Contains(html, id) != want {
+			t.Errorf("the page finds the problem by %s: want %v", flow, want)
+		}
+		body := text(t, p.ask(t, http.MethodGet, "/api/v1/problems?flow="+flow, "", program))
+		if strings.Contains(body, `"flow":"payment-to-crm","flows":["payment-to-crm","new-lead"]`) != want {
+			t.Errorf("the API finds the problem by %s: want %v: %s", flow, want, body)
+		}
+	}
+	p.book.Trouble[0].Problem.Flows = []string{"payment-to-crm", "new-lead", "part-paid", "refund-note", "dispute-alarm"}
+	if html := text(t, p.ask(t, http.MethodGet, "/problems", "", asha)); !strings.Contains(html, "and 2 other flows") {
+		t.Error("a list names every flow of a problem that many flows have")
+	}
+}

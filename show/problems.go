@@ -14,7 +14,7 @@ type problemCard struct {
 	Words   waybill.Explanation
 	System  string
 	Owner   string
-	Flow    string
+	Flows   []FlowCard // of what it holds
 	Tone    tone
 	Choices buttons
 }
@@ -36,6 +36,12 @@ type problemPage struct {
 	Loose   []waybill.Member // members that have no event: items and connections
 }
 
+// Some are the flows that a list names: the first three.
+func (c problemCard) Some() []FlowCard { return c.Flows[:min(3, len(c.Flows))] }
+
+// Others is how many flows a list does not name.
+func (c problemCard) Others() int { return len(c.Flows) - len(c.Some()) }
+
 // problemCard explains a problem.
 func (s *Server) problemCard(p waybill.Problem) problemCard {
 	say := words{s.names}
@@ -46,9 +52,9 @@ func (s *Server) problemCard(p waybill.Problem) problemCard {
 	if p.Connection != "" {
 		c.System = say.System(p.Connection)
 	}
-	if p.Flow != "" {
-		f, _ := say.flow(p.Flow)
-		c.Flow = f.Title
+	for _, name := range p.Flows {
+		f, _ := say.flow(name)
+		c.Flows = append(c.Flows, f)
 	}
 	return c
 }

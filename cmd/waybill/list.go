@@ -26,7 +26,7 @@ var columns = map[string][][2]string{ // a table that nothing changes
 	"effects":  {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
 	"asks":     {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
 	"jobs":     {{"created_at", "MADE"}, {"id", "JOB"}, {"kind", "KIND"}, {"name", "NAME"}, {"state", "STATE"}, {"progress.says", "PROGRESS"}, {"reason", "REASON"}},
-	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"state", "STATE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"explanation.title", "WHAT"}},
+	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"state", "STATE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"flows", "FLOWS"}, {"explanation.title", "WHAT"}},
 }
 
 // knownState refuses a state that nothing of the list is ever in: an empty list would read as if all were well.
@@ -166,7 +166,7 @@ func cell(v any) string {
 	if v == nil {
 		return ""
 	}
-	s := fmt.Sprint(v)
+	s := plainly(v)
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t.Local().Format("01-02 15:04:05")
 	}
@@ -176,6 +176,19 @@ func cell(v any) string {
 		return string(r[:most-1]) + "…"
 	}
 	return s
+}
+
+// plainly is a value of a document in one text; those of a list are separated by commas.
+func plainly(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	texts := make([]string, len(list))
+	for i, one := range list {
+		texts[i] = fmt.Sprint(one)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // runShow prints one thing, whole: the journey of an event, run or effect, or a problem with what it holds.

@@ -129,6 +129,9 @@ func (m *Main) tellProblem(v shown) {
 	for _, l := range [][2]string{{"what it means", "means"}, {"who", "who"}, {"what to do", "do"}, {"if nobody does", "if_nothing"}, {"is a retry safe", "safe"}} {
 		m.line(1, l[0]+": "+v.text("explanation."+l[1]))
 	}
+	if _, in := v["flows"]; in {
+		m.line(1, "flows: "+plainly(v["flows"]))
+	}
 	if said := v.text("detail"); said != "" {
 		m.line(1, "their words: "+said)
 	}

@@ -1,6 +1,7 @@
 package recordtest
 
 import (
+	"fmt"
 	"time"
 
 	"waybill"
@@ -53,6 +54,50 @@ var peopleCases = []testCase{
 		same(k, "the same problem", k.raise("k1", waybill.Member{Run: "run_3"}), id)
 		p = k.problem(id).Problem
 		same(k, "regressed", []any{p.State, p.Count, p.Total, p.FixedAt.IsZero()}, []any{waybill.ProblemRegressed, 1, 3, true})
+	}},
+	{"a problem names each flow it holds something of, in the order they came, and is found by each", func(k *kit) {
+		raise := func(run waybill.RunID, flows ...string) (id waybill.ProblemID) {
+			k.do(func(tx *record.Tx) (err error) {
+				id, err = tx.Raise(&waybill.Problem{Key: "k1", Cause: waybill.DeclinedValue, Connection: "crm", Flows: flows}, waybill.Member{Run: run})
+				return err
+			})
+			return id
+		}
+		id := raise("run_1", "pay_to-crm")
+		raise("run_2", "lead")
+		raise("run_3", "lead")
+		raise("run_4", "pay_to-crm")
+		raise("run_5")
+		same(k, "flows", k.problem(id).Problem.Flows, []string{"pay_to-crm", "lead"})
+		for flow, found := range map[string]int{"pay_to-crm": 1, "lead": 1, "lea": 0, "ead": 0, "payxto-crm": 0, "%": 0, "": 1} {
+			list, _, err := k.book.Problems(k.Context(), waybill.ListFilter{State: "open", Flow: flow})
+			if err != nil || len(list) != found {
+				k.Errorf("by flow %q: %d problems, %v", flow, len(list), err)
+			}
+		}
+		p := k.problem(id).Problem
+		p.Owner = "asha"
+		k.do(func(tx *record.Tx) error { return tx.SetProblem(&p) })
+		same(k, "taken", k.problem(id).Problem.Flows, []string{"pay_to-crm", "lead"})
+		for _, run := range []waybill.RunID{"run_1", "run_2", "run_3", "run_4", "run_5"} {
+			k.clear(waybill.Member{Run: run})
+		}
+		same(k, "fixed", k.problem(id).Problem.Flows, []string{"pay_to-crm", "lead"})
+		raise("run_6", "lead")
+		same(k, "it comes back with what it holds now", k.problem(id).Problem.Flows, []string{"lead"})
+	}},
+	{"a problem that is in very many flows names the first hundred", func(k *kit) {
+		var id waybill.ProblemID
+		k.do(func(tx *record.Tx) (err error) {
+			for i := range 120 {
+				if id, err = tx.Raise(&waybill.Problem{Key: "k1", Cause: waybill.DeclinedValue, Flows: []string{fmt.Sprintf("flow-%03d", i)}}, waybill.Member{Run: waybill.RunID(nth("run", i))}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		flows := k.problem(id).Problem.Flows
+		same(k, "flows", []any{len(flows), flows[0], flows[99]}, []any{100, "flow-000", "flow-099"})
 	}},
 	{"clearing what is in no problem is harmless", func(k *kit) {
 		id := k.raise("k1", waybill.Member{Run: "run_1"})

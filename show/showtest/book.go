@@ -86,13 +86,13 @@ func (b *Book) Journey(_ context.Context, id string) (*waybill.Journey, error) {
 	return nil, missing("event")
 }
 
-// Problems lists the open or the fixed problems.
+// Problems lists the open or the fixed problems, of a flow where one is asked for.
 func (b *Book) Problems(_ context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var list []waybill.Problem
 	for _, v := range b.Trouble {
-		if f.State == "" || v.Problem.State.Open() == (f.State == "open") {
+		if (f.State == "" || v.Problem.State.Open() == (f.State == "open")) && (f.Flow == "" || slices.Contains(v.Problem.Flows, f.Flow)) {
 			list = append(list, v.Problem)
 		}
 	}

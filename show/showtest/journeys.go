@@ -131,7 +131,7 @@ func (b *Book) unknown(now time.Time) {
 func (b *Book) lost(now time.Time) waybill.Problem {
 	return waybill.Problem{
 		ID: waybill.ProblemID(ID("prb", 1)), Key: "v1:answer lost|whatsapp|template.send", Cause: waybill.AnswerLost, Connection: "whatsapp", Action: "template.send",
-		Flow: "payment-to-crm", Owner: "finance-ops", State: waybill.ProblemNew, Count: 2, Total: 3, FirstAt: now.Add(-3 * time.Hour), LastAt: now.Add(-9 * time.Minute),
+		Flows: []string{"payment-to-crm", "new-lead"}, Owner: "finance-ops", State: waybill.ProblemNew, Count: 2, Total: 3, FirstAt: now.Add(-3 * time.Hour), LastAt: now.Add(-9 * time.Minute),
 		Detail: "connection reset by peer",
 	}
 }
@@ -173,7 +173,7 @@ func (b *Book) declined(now time.Time) {
 func (b *Book) invalid(now time.Time) waybill.Problem {
 	return waybill.Problem{
 		ID: waybill.ProblemID(ID("prb", 2)), Key: "v1:declined value|crm|contact.upsert|invalid_email", Cause: waybill.DeclinedValue, Connection: "crm", Action: "contact.upsert", Code: "INVALID_EMAIL",
-		Title: "HubSpot does not take an e-mail address", Flow: "new-lead", Owner: "sales", State: waybill.ProblemWorking, Count: 3, Total: 19, FirstAt: now.Add(-50 * time.Hour), LastAt: now.Add(-17 * time.Minute),
+		Title: "HubSpot does not take an e-mail address", Flows: []string{"new-lead"}, Owner: "sales", State: waybill.ProblemWorking, Count: 3, Total: 19, FirstAt: now.Add(-50 * time.Hour), LastAt: now.Add(-17 * time.Minute),
 		Detail: "Email address ravi@example is invalid",
 	}
 }
