@@ -188,7 +188,7 @@ func (tx *Tx) writeEffect(e *waybill.Effect) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := tx.keyEffect(seq, e); err != nil {
+	if err := tx.keyEffect(seq, e, ""); err != nil { // its place is new
 		return false, err
 	}
 	tx.saw(string(e.ID), e.Connection)
@@ -197,14 +197,12 @@ func (tx *Tx) writeEffect(e *waybill.Effect) (bool, error) {
 	return true, nil
 }
 
-// keyEffect makes an effect found by our reference.
-func (tx *Tx) keyEffect(seq int64, e *waybill.Effect) error {
+// keyEffect makes an effect found by our reference; known says what to do when it is already.
+func (tx *Tx) keyEffect(seq int64, e *waybill.Effect, known string) error {
 	if e.Key == "" {
 		return nil
 	}
-	err := tx.later("INSERT INTO effect_keys (era, hash, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-		seq>>keyEra, hash8(e.Connection, e.Key), seq)
-	return err
+	return tx.later("INSERT INTO effect_keys (era, hash, seq) VALUES ($1, $2, $3)"+known, seq>>keyEra, hash8(e.Connection, e.Key), seq)
 }
 
 func (tx *Tx) countEffect(connection string, from, to waybill.EffectState) {
@@ -359,7 +357,7 @@ func (tx *Tx) EditEffect(e *waybill.Effect, from waybill.EffectState) error {
 	if err != nil {
 		return err
 	}
-	return tx.keyEffect(seq, e)
+	return tx.keyEffect(seq, e, " ON CONFLICT DO NOTHING")
 }
 
 func (tx *Tx) mayMoveEffect(e *waybill.Effect, from waybill.EffectState) error {

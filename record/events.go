@@ -108,7 +108,7 @@ func (tx *Tx) writeEvent(e *waybill.Event) (int64, error) {
 		for _, hash := range hashes {
 			args = append(args, seq>>searchEra, hash, seq)
 		}
-		err := tx.later("INSERT INTO search_keys (era, hash, seq) VALUES "+tx.places(len(hashes), 3)+" ON CONFLICT DO NOTHING", args...)
+		err := tx.later("INSERT INTO search_keys (era, hash, seq) VALUES "+tx.places(len(hashes), 3), args...) // its place is new
 		if err != nil {
 			return 0, err
 		}

@@ -145,7 +145,7 @@ func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {
 	}
 	return &pgConn{
 		conn: h.Conn, fe: h.Frontend, pid: h.PID, named: s.named, local: s.local, prepared: map[string]*pgStatement{},
-		shapes: map[string]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: map[string]*serials{},
+		shapes: map[shapeKey]*shape{}, manyTexts: map[*shape]string{}, numbered: map[string]numbered{}, serials: map[string]*serials{},
 		used: time.Now(),
 	}, nil
 }

@@ -2,7 +2,6 @@ package record
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -25,8 +24,8 @@ func (e *lateError) Unwrap() error { return e.err }
 
 // liner is a session that can put statements in line.
 type liner interface {
-	// later runs a statement some time before settle returns; it has to change at least as many rows as must says.
-	later(must int, text string, args ...any) error
+	// later runs a statement some time before settle returns; must says that it has to do something to each of its rows.
+	later(must bool, text string, args ...any) error
 	// laterNew is later for a new row of a table with a serial, which it returns.
 	laterNew(text string, args ...any) (int64, error)
 	// ask puts a query in line, whose rows settle gives to each.
@@ -35,13 +34,14 @@ type liner interface {
 	settle() error
 }
 
-func (c *pgConn) later(must int, text string, args ...any) error {
+func (c *pgConn) later(must bool, text string, args ...any) error {
 	if c.dead != nil {
 		return c.dead
 	}
-	s := c.shape(text, len(args))
-	if s.width == 0 || !c.join(s, must, args) {
-		g := &pgGroup{shape: s, args: args, rows: 1, must: must}
+	s := c.shape(text, len(args), must)
+	if s.width == 0 || !c.join(s, args) {
+		g := &pgGroup{shape: s, args: append(s.spare, args...), rows: 1}
+		s.spare = nil
 		if s.many != "" {
 			g.rows = len(args) / s.width
 		}
@@ -55,20 +55,25 @@ func (c *pgConn) later(must int, text string, args ...any) error {
 }
 
 // shape reads a statement, once.
-func (c *pgConn) shape(text string, args int) *shape {
-	s := c.shapes[text]
+func (c *pgConn) shape(text string, args int, must bool) *shape {
+	s := c.shapes[shapeKey{text, must}]
 	if s != nil {
 		return s
 	}
-	s = shapeOf(text, args)
+	s = shapeOf(text, args, must)
 	for _, known := range c.shapes {
 		if known.one == s.one {
 			s = known // the same rows, given in another number
 			break
 		}
 	}
-	c.shapes[text] = s
+	c.shapes[shapeKey{text, must}] = s
 	return s
+}
+
+type shapeKey struct {
+	text string
+	must bool
 }
 
 // asked is a query in line.
@@ -85,8 +90,7 @@ func (c *pgConn) ask(text string, args []any, each func(row) error) error {
 	if err != nil {
 		return err
 	}
-	rows := &pgRows{}
-	rows.reset(st)
+	rows := c.rowsFor(st)
 	c.asked = append(c.asked, asked{rows, each})
 	return c.put(st, args, pgEntry{rows: rows})
 }
@@ -106,6 +110,7 @@ func (c *pgConn) settle() error {
 		if err := a.rows.each(a.each); err != nil {
 			return err
 		}
+		c.spares = append(c.spares, a.rows)
 	}
 	return nil
 }
@@ -125,7 +130,8 @@ func (c *pgConn) laterNew(text string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return seq, c.later(1, n.text, append(slices.Clip(args), seq)...)
+	c.row = append(append(c.row[:0], args...), seq)
+	return seq, c.later(true, n.text, c.row...)
 }
 
 // serials are numbers of a table that were taken in advance. They are used within a moment, so that rows of several nodes

@@ -70,7 +70,7 @@ func channel(schema string) string { return fmt.Sprintf("waybill_%x", uint64(has
 
 func (s *postgresStore) tell(c session, what change) error {
 	notice := s.voice + " " + strconv.FormatUint(uint64(what), 10)
-	return c.(liner).later(0, "SELECT pg_notify($1, $2)", s.channel, notice) //nolint:forcetypeassert // the store's own session
+	return c.(liner).later(false, "SELECT pg_notify($1, $2)", s.channel, notice) //nolint:forcetypeassert // the store's own session
 }
 
 // hear listens, or looks from time to time where it cannot.

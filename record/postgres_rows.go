@@ -21,6 +21,7 @@ type shape struct {
 	width int    // places of one row
 	table string
 	key   []int // of one that changes rows: the places that tell which; empty for one that only adds rows
+	spare []any // of rows that have gone, for the next ones
 }
 
 var (
@@ -31,15 +32,23 @@ var (
 	placeText  = regexp.MustCompile(`\$(\d+)`)
 )
 
-// shapeOf reads a statement with so many arguments.
-func shapeOf(text string, args int) *shape {
+// shapeOf reads a statement with so many arguments. One that must do something to each of its rows is refused by the server when
+// it does not: so its answer need not be read before the commit is asked for.
+func shapeOf(text string, args int, must bool) *shape {
 	if m := updateText.FindStringSubmatch(text); m != nil {
-		return &shape{
+		s := &shape{
 			one: text, width: args, table: m[1], key: []int{0},
 			many: "UPDATE " + m[1] + " SET " + fromRows(m[2]) + " FROM %s WHERE id = u.c1 AND state = u.c2",
 		}
+		if must {
+			s.one, s.many = counted(s.one, "1"), counted(s.many, "cardinality($1)")
+		}
+		return s
 	}
 	alone := &shape{one: text, width: args}
+	if must {
+		alone.one = counted(text, "1")
+	}
 	m := insertText.FindStringSubmatch(text)
 	if m == nil {
 		return alone
@@ -61,11 +70,18 @@ func shapeOf(text string, args int) *shape {
 		}
 	} else if !addTail.MatchString(tail) {
 		return alone
+	} else if must {
+		tail = "" // a key that is there is refused, which costs less than looking for it first
 	}
 	head := "INSERT INTO " + table + " (" + columns + ") "
 	s.one = head + "VALUES " + first + tail
 	s.many = head + "SELECT " + strings.Trim(fromRows(first), "()") + " FROM %s" + tail
 	return s
+}
+
+// counted is a statement that divides by zero when it has changed fewer rows than n.
+func counted(text, n string) string {
+	return "WITH changed AS (" + text + " RETURNING 1) SELECT 1 / (count(*) / " + n + ") FROM changed"
 }
 
 func split(list string) []string {
@@ -105,24 +121,21 @@ type pgGroup struct {
 	*shape
 	args []any // of all rows
 	rows int
-	must int // rows that have to change
 	seen map[string]struct{}
 }
 
 // join puts rows into a group that is in line already; false when their order among the others would matter.
-func (c *pgConn) join(s *shape, must int, args []any) bool {
-	n := len(args) / s.width
+func (c *pgConn) join(s *shape, args []any) bool {
 	for _, g := range slices.Backward(c.groups) {
 		switch {
 		case g.many == "": // nobody knows what it is about
 			return false
 		case g.shape == s:
-			if g.must*n != must*g.rows || !g.fresh(args) {
+			if !g.fresh(args) {
 				return false
 			}
 			g.args = append(g.args, args...)
-			g.rows += n
-			g.must += must
+			g.rows += len(args) / s.width
 			return true
 		case len(s.key) > 0 && g.table == s.table:
 			return false // what it changes may have been added or changed there
@@ -146,12 +159,21 @@ func (g *pgGroup) fresh(args []any) bool {
 }
 
 func (g *pgGroup) note(args []any) {
+	var room [128]byte
 	for row := range slices.Chunk(args, g.width) {
-		var b strings.Builder
+		key := room[:0]
 		for _, i := range g.key {
-			fmt.Fprintf(&b, "%v\x00", value(row[i]))
+			switch v := value(row[i]).(type) {
+			case string:
+				key = append(key, v...)
+			case int64:
+				key = strconv.AppendInt(key, v, 10)
+			case []byte:
+				key = append(key, v...)
+			}
+			key = append(key, 0)
 		}
-		g.seen[b.String()] = struct{}{}
+		g.seen[string(key)] = struct{}{}
 	}
 }
 
@@ -173,7 +195,8 @@ func (c *pgConn) pour() error {
 }
 
 func (c *pgConn) putGroup(g *pgGroup) error {
-	entry := pgEntry{late: true, must: g.must}
+	entry := pgEntry{late: true}
+	defer g.give()
 	one, err := c.statement(g.one, g.args[:g.width])
 	if err != nil {
 		return err
@@ -201,6 +224,12 @@ func (c *pgConn) putGroup(g *pgGroup) error {
 	return c.put(many, columns, entry)
 }
 
+// give leaves the room of a group's rows to the next one of its shape.
+func (g *pgGroup) give() {
+	clear(g.args)
+	g.spare = g.args[:0]
+}
+
 // order puts rows whose key is a hash in the order of those: two that write the same keys must not wait for each other.
 func (g *pgGroup) order() {
 	if _, hashed := g.args[0].([]byte); !hashed {
@@ -223,24 +252,13 @@ type pgColumn struct {
 // value behind its length.
 func (c *pgConn) appendArray(v pgColumn) error {
 	rows := len(v.args) / v.width
-	be := binary.BigEndian
-	c.arena = be.AppendUint32(c.arena, 1)
-	c.arena = be.AppendUint32(c.arena, 1)
-	c.arena = be.AppendUint32(c.arena, v.of)
-	c.arena = be.AppendUint32(c.arena, uint32(rows)) //nolint:gosec // bounded by maxWaiting
-	c.arena = be.AppendUint32(c.arena, 1)
+	for _, n := range []uint32{1, 1, v.of, uint32(rows), 1} { //nolint:gosec // bounded by maxWaiting
+		c.out = binary.BigEndian.AppendUint32(c.out, n)
+	}
 	for i := v.at; i < len(v.args); i += v.width {
-		at := len(c.arena)
-		c.arena = be.AppendUint32(c.arena, 0)
-		null, err := c.appendValue(value(v.args[i]), v.of)
-		if err != nil {
+		if err := c.appendSized(v.args[i], v.of); err != nil {
 			return err
 		}
-		n := uint32(len(c.arena) - at - 4) //nolint:gosec // PostgreSQL refuses what is larger
-		if null {
-			n = 1<<32 - 1
-		}
-		be.PutUint32(c.arena[at:], n)
 	}
 	return nil
 }

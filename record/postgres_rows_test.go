@@ -46,13 +46,39 @@ func TestAStatementIsReadForWhatItsRowsHaveInCommon(t *testing.T) {
 		{"UPDATE keys SET item = $2 WHERE hash = $1 AND item = $3", 3, "", "", 3, nil},
 		{"DELETE FROM lanes WHERE lane = $1", 1, "", "", 1, nil},
 	} {
-		s := shapeOf(c.text, c.args)
+		s := shapeOf(c.text, c.args, false)
 		many := s.many
 		if many != "" {
 			many = fmt.Sprintf(many, "ROWS")
 		}
 		if many != c.many || s.width != c.width || !slices.Equal(s.key, c.key) || many != "" && s.table != c.table {
 			t.Errorf("%s\nis read as %q, table %q, %d wide, key %v", c.text, many, s.table, s.width, s.key)
+		}
+	}
+}
+
+func TestTheServerItselfRefusesAStatementThatLeavesARowUndone(t *testing.T) {
+	for text, want := range map[string][2]string{ // for one row, for many
+		"INSERT INTO facts (hash, event) VALUES ($1, $2) ON CONFLICT DO NOTHING": {
+			"INSERT INTO facts (hash, event) VALUES ($1, $2)",
+			"INSERT INTO facts (hash, event) SELECT u.c1, u.c2 FROM ROWS",
+		},
+		"UPDATE runs SET n = $3 WHERE id = $1 AND state = $2": {
+			"WITH changed AS (UPDATE runs SET n = $3 WHERE id = $1 AND state = $2 RETURNING 1) SELECT 1 / (count(*) / 1) FROM changed",
+			"WITH changed AS (UPDATE runs SET n = u.c3 FROM ROWS WHERE id = u.c1 AND state = u.c2 RETURNING 1)" +
+				" SELECT 1 / (count(*) / cardinality($1)) FROM changed",
+		},
+		"UPDATE keys SET item = $2 WHERE hash = $1 AND item = $3": {
+			"WITH changed AS (UPDATE keys SET item = $2 WHERE hash = $1 AND item = $3 RETURNING 1) SELECT 1 / (count(*) / 1) FROM changed", "",
+		},
+	} {
+		s := shapeOf(text, strings.Count(text, "$"), true)
+		many := s.many
+		if many != "" {
+			many = fmt.Sprintf(many, "ROWS")
+		}
+		if s.one != want[0] || many != want[1] {
+			t.Errorf("%s\nis asked as %q and %q", text, s.one, many)
 		}
 	}
 }
@@ -81,13 +107,13 @@ func TestRowsJoinOnlyWhereTheirOrderMakesNoDifference(t *testing.T) {
 		"runs+1, keys+1, runs=2, ?1": {{add, "a"}, {other, "k"}, {move, "a"}, {move, "b"}, {strict, "b"}},
 		"keys+2, runs+2, runs=2, ?1": {{other, "k"}, {add, "a"}, {move, "a"}, {other, "l"}, {add, "b"}, {move, "b"}, {strict, "c"}},
 	} {
-		c := &pgConn{shapes: map[string]*shape{}}
+		c := &pgConn{shapes: map[shapeKey]*shape{}}
 		for _, r := range rows {
 			args := []any{r.id}
 			if r.text == move {
 				args = append(args, "queued", 1)
 			}
-			if err := c.later(1, r.text, args...); err != nil {
+			if err := c.later(true, r.text, args...); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -47,14 +47,14 @@ type pgConn struct {
 	groups    []*pgGroup // rows that wait to go into line
 	waiting   int        // how many statements they are of
 	asked     []asked    // queries in line
-	shapes    map[string]*shape
+	shapes    map[shapeKey]*shape
 	manyTexts map[*shape]string
 	numbered  map[string]numbered
 	serials   map[string]*serials
 
-	arena  []byte
-	params [][]byte
-	spare  *pgRows
+	out    []byte // messages that wait to be sent
+	row    []any  // a row that is being made up
+	spares []*pgRows
 }
 
 // pgStatement is a statement as the server knows it.
@@ -74,7 +74,6 @@ type pgEntry struct {
 	rows     *pgRows // where rows go; nil when none are wanted
 	changed  *int    // where the count of rows goes
 	late     bool    // nobody waits for its answer
-	must     int     // and it must have changed so many rows
 	tag      *string
 }
 
@@ -83,9 +82,9 @@ func (c *pgConn) close() error {
 		c.forget()
 	}
 	if c.dead == nil {
-		c.fe.Send(&pgproto3.Terminate{})
+		c.say(&pgproto3.Terminate{})
 		_ = c.conn.SetDeadline(time.Now().Add(time.Second))
-		_ = c.fe.Flush() // the server notices the closed connection too
+		_, _ = c.conn.Write(c.out) // the server notices the closed connection too
 	}
 	err := c.conn.Close()
 	if errors.Is(err, net.ErrClosed) || c.dead != nil {
@@ -101,20 +100,38 @@ func (c *pgConn) trip() error {
 	if c.dead != nil {
 		return c.dead
 	}
-	c.fe.SendSync(&pgproto3.Sync{})
+	c.say(&pgproto3.Sync{})
 	if err := c.send(); err != nil {
 		return err
 	}
 	return c.receive()
 }
 
+// say puts a message behind those that wait to be sent.
+func (c *pgConn) say(m pgproto3.FrontendMessage) {
+	out, err := m.Encode(c.out)
+	if err != nil { // it is longer than a message may be
+		_ = c.die(err)
+		return
+	}
+	c.out = out
+}
+
 func (c *pgConn) send() error {
+	if c.dead != nil {
+		return c.dead
+	}
 	if c.ctx == nil {
 		if err := c.conn.SetDeadline(time.Now().Add(answersWithin)); err != nil {
 			return c.die(err)
 		}
 	}
-	if err := c.fe.Flush(); err != nil {
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	if cap(c.out) > maxKept {
+		c.out = nil
+	}
+	if err != nil {
 		return c.die(err)
 	}
 	return nil
@@ -164,9 +181,6 @@ func (c *pgConn) receive() error {
 		case *pgproto3.CommandComplete:
 			if e.changed != nil {
 				*e.changed = changedBy(m.CommandTag)
-			}
-			if e.must > 0 && failed == nil && changedBy(m.CommandTag) < e.must {
-				failed = &lateError{fmt.Errorf("%s: changed fewer rows than %d", firstWords(e.st.text), e.must)}
 			}
 			if e.tag != nil {
 				*e.tag = string(m.CommandTag)
@@ -261,8 +275,8 @@ func (c *pgConn) statement(text string, args []any) (*pgStatement, error) {
 		st.name = "w" + strconv.Itoa(c.made)
 		c.made++
 	}
-	c.fe.SendParse(&pgproto3.Parse{Name: st.name, Query: text, ParameterOIDs: st.declared})
-	c.fe.SendDescribe(&pgproto3.Describe{ObjectType: 'S', Name: st.name})
+	c.say(&pgproto3.Parse{Name: st.name, Query: text, ParameterOIDs: st.declared})
+	c.say(&pgproto3.Describe{ObjectType: 'S', Name: st.name})
 	c.line = append(c.line, pgEntry{st: st, describe: true})
 	err := c.trip()
 	if st.params == nil { // the server has not come to it
@@ -277,26 +291,17 @@ func (c *pgConn) put(st *pgStatement, args []any, e pgEntry) error {
 	if len(args) != len(st.params) {
 		return fmt.Errorf("%s: %d arguments for %d places", firstWords(st.text), len(args), len(st.params))
 	}
-	c.arena, c.params = c.arena[:0], c.params[:0]
-	for i, arg := range args {
-		p, err := c.encode(value(arg), st.params[i])
-		if err != nil {
-			return fmt.Errorf("%s: $%d: %w", firstWords(st.text), i+1, err)
-		}
-		c.params = append(c.params, p)
-	}
+	before := len(c.out)
 	if st.name == "" {
-		c.fe.SendParse(&pgproto3.Parse{Query: st.text, ParameterOIDs: st.declared})
+		c.say(&pgproto3.Parse{Query: st.text, ParameterOIDs: st.declared})
 	}
-	c.fe.SendBind(&pgproto3.Bind{
-		PreparedStatement: st.name, ParameterFormatCodes: binaryFormat, Parameters: c.params, ResultFormatCodes: st.formats,
-	})
-	c.fe.SendExecute(&pgproto3.Execute{})
+	if err := c.bind(st, args); err != nil {
+		c.out = c.out[:before]
+		return fmt.Errorf("%s: %w", firstWords(st.text), err)
+	}
+	c.say(&pgproto3.Execute{})
 	e.st = st
 	c.line = append(c.line, e)
-	if cap(c.arena) > 1<<20 {
-		c.arena = nil
-	}
 	if len(c.line) >= maxLine {
 		return c.trip()
 	}
@@ -306,68 +311,105 @@ func (c *pgConn) put(st *pgStatement, args []any, e pgEntry) error {
 // command puts a statement in line that takes nothing and gives nothing that is wanted.
 func (c *pgConn) command(text string, tag *string) {
 	st := &pgStatement{text: text}
-	c.fe.SendParse(&pgproto3.Parse{Query: text})
-	c.fe.SendBind(&pgproto3.Bind{})
-	c.fe.SendExecute(&pgproto3.Execute{})
+	c.say(&pgproto3.Parse{Query: text})
+	c.say(&pgproto3.Bind{})
+	c.say(&pgproto3.Execute{})
 	c.line = append(c.line, pgEntry{st: st, tag: tag})
 }
 
-var binaryFormat = []int16{1}
+// maxMessage is the longest message that a server takes.
+const maxMessage = 1<<30 - 1
 
-// encode brings an argument into the binary form of a type.
-func (c *pgConn) encode(v any, oid uint32) ([]byte, error) {
-	if c.arena == nil {
-		c.arena = make([]byte, 0, 1024) // an empty text is not null
-	}
-	from := len(c.arena)
-	var null bool
-	var err error
-	switch v := v.(type) {
-	case []byte:
-		if oid == oidBytea {
-			return v, nil // as it is
+// bind writes the message Bind: no name of a portal, that of the statement, all values binary, and in which form each column
+// of the answer is wanted. The values go straight into what is sent.
+func (c *pgConn) bind(st *pgStatement, args []any) error {
+	be := binary.BigEndian
+	from := len(c.out)
+	c.out = append(c.out, 'B', 0, 0, 0, 0, 0)
+	c.out = append(append(c.out, st.name...), 0)
+	c.out = be.AppendUint16(be.AppendUint16(c.out, 1), 1)
+	c.out = be.AppendUint16(c.out, uint16(len(args))) //nolint:gosec // as many as the server said
+	for i, arg := range args {
+		if err := c.appendSized(arg, st.params[i]); err != nil {
+			return fmt.Errorf("$%d: %w", i+1, err)
 		}
-		null, err = c.appendValue(v, oid)
-	case pgColumn:
-		err = c.appendArray(v)
-	default:
-		null, err = c.appendValue(v, oid)
 	}
-	if null || err != nil {
-		return nil, err
+	c.out = be.AppendUint16(c.out, uint16(len(st.formats))) //nolint:gosec // as many as the server said
+	for _, format := range st.formats {
+		c.out = be.AppendUint16(c.out, uint16(format)) //nolint:gosec // 0 or 1
 	}
-	return c.arena[from:len(c.arena):len(c.arena)], nil
+	n := len(c.out) - from - 1
+	if n > maxMessage {
+		return fmt.Errorf("%d bytes are more than a statement can take", n)
+	}
+	be.PutUint32(c.out[from+1:], uint32(n)) //nolint:gosec // compared just now
+	return nil
 }
 
-// appendValue writes the binary form of a value. Texts cannot hold everything that strangers send.
+// appendSized writes a value in the binary form of a type, behind its length; of null, that is -1.
+func (c *pgConn) appendSized(v any, oid uint32) error {
+	from := len(c.out)
+	c.out = binary.BigEndian.AppendUint32(c.out, 0)
+	null, err := c.appendValue(v, oid)
+	if err != nil {
+		return err
+	}
+	n := len(c.out) - from - 4
+	if null {
+		n = -1
+	}
+	binary.BigEndian.PutUint32(c.out[from:], uint32(n)) //nolint:gosec // bind looks at the length of all
+	return nil
+}
+
 func (c *pgConn) appendValue(v any, oid uint32) (null bool, err error) {
 	switch v := v.(type) {
-	case nil:
-		return true, nil
-	case int64:
-		switch oid {
-		case oidInt8:
-			c.arena = binary.BigEndian.AppendUint64(c.arena, uint64(v))
-		case oidInt4:
-			if int64(int32(v)) != v {
-				return false, fmt.Errorf("%d is too large", v)
-			}
-			c.arena = binary.BigEndian.AppendUint32(c.arena, uint32(v))
-		default:
-			return false, fmt.Errorf("a number cannot be bound to type %d", oid)
-		}
 	case string:
-		if oid != oidText {
-			return false, fmt.Errorf("a text cannot be bound to type %d", oid)
-		}
-		c.arena = append(c.arena, plainText(v)...)
+		return false, c.appendText(v, oid)
+	case int64:
+		return false, c.appendNumber(v, oid)
 	case []byte:
 		if oid != oidBytea {
 			return false, fmt.Errorf("bytes cannot be bound to type %d", oid)
 		}
-		c.arena = append(c.arena, v...)
+		c.out = append(c.out, v...)
+		return v == nil, nil
+	case pgColumn:
+		return false, c.appendArray(v)
+	case nil:
+		return true, nil
 	}
-	return false, nil
+	switch v := value(v).(type) {
+	case string:
+		return false, c.appendText(v, oid)
+	case int64:
+		return false, c.appendNumber(v, oid)
+	}
+	return false, fmt.Errorf("%T cannot be bound", v)
+}
+
+func (c *pgConn) appendNumber(v int64, oid uint32) error {
+	switch oid {
+	case oidInt8:
+		c.out = binary.BigEndian.AppendUint64(c.out, uint64(v)) //nolint:gosec // the same bits
+	case oidInt4:
+		if int64(int32(v)) != v { //nolint:gosec // compared
+			return fmt.Errorf("%d is too large", v)
+		}
+		c.out = binary.BigEndian.AppendUint32(c.out, uint32(v)) //nolint:gosec // compared just now
+	default:
+		return fmt.Errorf("a number cannot be bound to type %d", oid)
+	}
+	return nil
+}
+
+// appendText writes a text. It cannot hold everything that strangers send.
+func (c *pgConn) appendText(v string, oid uint32) error {
+	if oid != oidText {
+		return fmt.Errorf("a text cannot be bound to type %d", oid)
+	}
+	c.out = append(c.out, plainText(v)...)
+	return nil
 }
 
 // plainText is a text as PostgreSQL can hold it: what is no text in it is replaced by the sign for that.
@@ -428,12 +470,7 @@ func (c *pgConn) queryNow(text string, args []any, each func(row) error) error {
 	if err != nil {
 		return err
 	}
-	rows := c.spare
-	c.spare = nil
-	if rows == nil {
-		rows = &pgRows{}
-	}
-	rows.reset(st)
+	rows := c.rowsFor(st)
 	if err := c.put(st, args, pgEntry{rows: rows}); err != nil {
 		return err
 	}
@@ -443,8 +480,18 @@ func (c *pgConn) queryNow(text string, args []any, each func(row) error) error {
 	if err := rows.each(each); err != nil {
 		return err
 	}
-	c.spare = rows
+	c.spares = append(c.spares, rows)
 	return nil
+}
+
+// rowsFor is where the rows of an answer go.
+func (c *pgConn) rowsFor(st *pgStatement) *pgRows {
+	rows := &pgRows{}
+	if n := len(c.spares); n > 0 {
+		rows, c.spares = c.spares[n-1], c.spares[:n-1]
+	}
+	rows.reset(st)
+	return rows
 }
 
 // --- transactions ---
@@ -519,7 +566,7 @@ func (c *pgConn) rollback() error {
 	if !read {
 		return c.trip()
 	}
-	c.fe.SendSync(&pgproto3.Sync{})
+	c.say(&pgproto3.Sync{})
 	if err := c.send(); err != nil {
 		return err
 	}
@@ -528,6 +575,9 @@ func (c *pgConn) rollback() error {
 }
 
 // --- rows ---
+
+// maxKept is the largest buffer that is kept for the next use.
+const maxKept = 4 << 20
 
 // pgRows are the rows of one answer, copied out of the connection's buffer.
 type pgRows struct {
@@ -543,7 +593,7 @@ type pgCell struct{ from, to int } // to < from for null
 func (r *pgRows) reset(st *pgStatement) {
 	r.st, r.n, r.at = st, 0, 0
 	r.data, r.cells = r.data[:0], r.cells[:0]
-	if cap(r.data) > 1<<20 {
+	if cap(r.data) > maxKept {
 		r.data = nil
 	}
 }

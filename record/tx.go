@@ -98,7 +98,7 @@ func (tx *Tx) later(text string, args ...any) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	return tx.note(tx.line.later(0, text, args...))
+	return tx.note(tx.line.later(false, text, args...))
 }
 
 // expect writes what has to change something; miss says what it means when it does not. Where statements stand in line that
@@ -107,7 +107,7 @@ func (tx *Tx) expect(miss func() error, text string, args ...any) error {
 	return tx.expectRows(1, miss, text, args...)
 }
 
-// expectRows is expect for so many rows.
+// expectRows is expect for a statement of so many rows, each of which has to be written.
 func (tx *Tx) expectRows(n int, miss func() error, text string, args ...any) error {
 	if tx.line == nil {
 		changed, err := tx.exec(text, args...)
@@ -119,7 +119,7 @@ func (tx *Tx) expectRows(n int, miss func() error, text string, args ...any) err
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	return tx.note(tx.line.later(n, text, args...))
+	return tx.note(tx.line.later(true, text, args...))
 }
 
 // expectNew writes a new row of a table with a serial, which it returns; miss says what it means when the row is there.
