@@ -258,6 +258,7 @@ func (b *Book) startOver(ctx context.Context, tx *Tx, batch []*act) error {
 	if err := b.w.begin(ctx, true); err != nil {
 		return err
 	}
+	b.asked = false
 	tx.reset()
 	for _, a := range batch {
 		a.err = nil
@@ -292,14 +293,14 @@ func (b *Book) attempt(ctx context.Context, tx *Tx, batch *[]*act, more func(n i
 			break
 		}
 	}
-	if err := b.finish(ctx, tx, *batch); err != nil {
-		return unavailable("the book could not be written", err)
+	err := b.end(tx)
+	if tx.late { // the server refused something ahead of the commit, and so did not come to that
+		if err = b.again(ctx, tx, *batch); err != nil {
+			return unavailable("the book could not be written", err)
+		}
+		err = b.end(tx)
 	}
-	b.asked = true
-	if err := b.commit(b.w); err != nil {
-		return unavailable("the book could not finish a write, which may or may not have been kept", err)
-	}
-	return nil
+	return err
 }
 
 // gather takes in those acts that queue, when all before the i-th are done: one at a time where each asks for itself.
@@ -317,21 +318,20 @@ func gather(tx *Tx, batch *[]*act, i int, more func(int) *act) {
 	}
 }
 
-// finish writes what was noted beside the acts, and waits for every answer before the commit.
-func (b *Book) finish(ctx context.Context, tx *Tx, batch []*act) error {
+// end writes what was noted beside the acts and commits. What stands in line goes out with the commit.
+func (b *Book) end(tx *Tx) error {
 	err := tx.flush()
-	if err == nil && tx.line != nil {
-		err = tx.note(tx.line.settle())
-	}
-	if tx.late {
-		if err = b.again(ctx, tx, batch); err == nil {
-			err = tx.flush()
-		}
-	}
 	if others, ok := b.store.(gossip); ok && err == nil && tx.changed != 0 {
 		err = others.tell(b.w, tx.changed)
 	}
-	return err
+	if tx.note(err) != nil {
+		return unavailable("the book could not be written", err)
+	}
+	b.asked = true
+	if err := tx.note(b.commit(b.w)); err != nil {
+		return unavailable("the book could not finish a write, which may or may not have been kept", err)
+	}
+	return nil
 }
 
 // again rolls the transaction back and runs those acts of the batch that did not fail once more, each in a savepoint, so
