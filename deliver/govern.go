@@ -90,6 +90,14 @@ func (g *Governor) Acquire(connection string, limits connector.Limits, now time.
 	return true, time.Time{}
 }
 
+// Unbounded reports whether a call waits for nothing but a slot: the connection works, and nothing bounds how fast or how
+// many calls may follow but what it was declared for.
+func (g *Governor) Unbounded(connection string, limits connector.Limits, now time.Time) bool {
+	c := g.of(connection)
+	c.declare(limits, now)
+	return c.state.Health == waybill.HealthWorking && c.window >= float64(c.most) && c.pace.free(limits, now)
+}
+
 // Slots is how many calls limits allow at once.
 func Slots(limits connector.Limits) int {
 	if limits.Concurrency <= 0 {

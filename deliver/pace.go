@@ -89,6 +89,11 @@ func (p *pace) wait(limits connector.Limits, now time.Time) time.Time {
 	return time.Time{}
 }
 
+// free reports whether calls may follow each other as fast as they come.
+func (p *pace) free(limits connector.Limits, now time.Time) bool {
+	return p.rate(limits) <= 0 && !now.Before(p.until)
+}
+
 // begin notes a call that begins now.
 func (p *pace) begin(limits connector.Limits, now time.Time) {
 	if p.rate(limits) > 0 {

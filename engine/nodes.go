@@ -471,6 +471,9 @@ func (e *Engine) emptyHanded() {
 	defer e.mu.Unlock()
 	for _, s := range e.senders {
 		for _, j := range s.drop() {
+			if j.sent {
+				e.busyObject(j.effect, -1)
+			}
 			e.claims.drop(j.id())
 		}
 	}

@@ -135,9 +135,6 @@ func (e *Engine) settledJob(j *job, x *deliver.Exchange) {
 		e.unbusy(j.effect)
 	}
 	e.claims.drop(j.id())
-	e.mu.Lock()
-	e.sender(j.connection()).last = e.d.Now()
-	e.mu.Unlock()
 	if j.freed {
 		e.pump(j.connection()) // what waits for its object
 		return
@@ -147,7 +144,7 @@ func (e *Engine) settledJob(j *job, x *deliver.Exchange) {
 
 // drop gives back what an advance that was not written holds.
 func (e *Engine) drop(a *advance) {
-	if a.slot {
+	if a.rides {
 		e.unreserve(a)
 	}
 	e.releaseOpenings(a.emits)

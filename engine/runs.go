@@ -34,7 +34,8 @@ type advance struct {
 	emits    []*opening
 	problem  *waybill.Problem
 	member   waybill.Member
-	slot     bool        // a connection's slot is in hand: the effect may be written as sent
+	rides    bool        // the effect may be written as sent
+	slot     bool        // and its connection's slot is in hand
 	inside   bool        // the machine runs inside the transaction
 	from     *begun      // what it was made from; nothing changes it
 	run      waybill.Run // as resolved: where each apply begins
@@ -347,7 +348,7 @@ func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
 	return nil
 }
 
-// applyEffect plans the effect; with a slot in hand and a grade that makes a repeat harmless it is written as sent. It
+// applyEffect plans the effect; where `sent` may ride along and the gate lets it go, it is written as sent. It
 // returns the problem when the address has an effect with another fingerprint.
 func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*waybill.Problem, error) {
 	eff := *a.effect
@@ -355,7 +356,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	if err != nil {
 		return nil, err
 	}
-	if a.slot && !restoring.Unknown {
+	if a.rides && !restoring.Unknown {
 		verdict, err := e.askGate(tx, &eff, run)
 		if err != nil {
 			return nil, err
@@ -395,23 +396,26 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	if restoring.Unknown {
 		return e.startUnknown(tx, planned, restoring.Decision, run)
 	}
-	a.job = &job{effect: planned, action: a.action, b: a.b, slot: planned.State == waybill.EffectSent, epoch: e.epoch()}
+	a.job = &job{effect: planned, action: a.action, b: a.b, sent: planned.State == waybill.EffectSent, epoch: e.epoch()}
 	return nil, nil
 }
 
 // follow does what an applied advance makes possible, once it is on stable storage.
 func (e *Engine) follow(a *advance) {
-	if a.slot && (a.job == nil || !a.job.slot) {
+	if a.rides && (a.job == nil || !a.job.sent) {
 		e.unreserve(a)
 	}
-	if a.job != nil {
-		if a.job.slot {
-			j := a.job
-			e.claims.take(j.id())
-			e.d.Go(func() { e.exchange(j) })
-		} else {
-			e.queue(a.job)
-		}
+	switch j := a.job; {
+	case j == nil:
+	case !j.sent:
+		e.queue(j)
+	case a.slot:
+		j.slot = true
+		e.claims.take(j.id())
+		e.d.Go(func() { e.exchange(j) })
+	default:
+		e.claims.take(j.id())
+		e.board(j)
 	}
 	if a.next != "" {
 		e.runs.push(a.next)

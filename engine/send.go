@@ -18,7 +18,8 @@ type job struct {
 	fetch  *waybill.Fetch
 	action *connector.Action
 	b      *begun // the run it belongs to, when this process holds it
-	slot   bool   // the connection's slot is in hand, and an effect is written as sent
+	sent   bool   // it is written as sent
+	slot   bool   // its connection's slot is in hand
 	epoch  int64  // the one it was sent under
 	freed  bool   // its slot was given back when its exchange had ended
 }
@@ -78,8 +79,8 @@ func (e *Engine) unbusy(eff *waybill.Effect) {
 	e.busyObject(eff, -1)
 }
 
-// reserve takes a slot for an effect about to be planned, when its grade lets `sent` ride along with the plan and
-// nobody is ahead of it.
+// reserve lets `sent` ride along with the plan of an effect, when its grade makes a repeat harmless: ahead of its slot, or with one in
+// hand when nobody else waits for it.
 func (e *Engine) reserve(a *advance) {
 	eff := a.effect
 	if eff == nil || !eff.Repeat.Harmless() || needsBefore(eff, a.action) {
@@ -92,20 +93,100 @@ func (e *Engine) reserve(a *advance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sender(eff.Connection)
-	if e.stopping || e.restored.Paused() || s.behind() || e.busy[objectKey(eff)] > 0 {
+	if e.stopping || e.restored.Paused() || e.busy[objectKey(eff)] > 0 {
 		return
 	}
-	if ok, _ := e.acquire(eff.Connection, limits, e.d.Now()); ok {
-		a.slot = true
-		e.busyObject(eff, 1)
+	_, bulk := e.behind[a.b.run.ID]
+	switch waiting := s.planned(); {
+	case !bulk && !s.more() && waiting < deliver.Slots(limits) && e.mayRide(s, eff, limits):
+		s.riders++
+	case s.behind():
+		return
+	default:
+		if a.slot, _ = e.acquire(eff.Connection, limits, e.d.Now()); !a.slot {
+			return
+		}
 	}
+	a.rides = true
+	e.busyObject(eff, 1)
 }
 
-// unreserve gives back the slot of an effect that was not written as sent.
+// atOnce is how many effects may be written as sent ahead of their slots, for each slot.
+const atOnce = 4
+
+// mayRide reports whether an effect may be written as sent before it has a slot: there is one, which others may use until then, or the
+// connection works off so briskly what it is given that there will be one in a moment. So a slot is held for the exchange
+// alone, and not while the book writes. Called with mu held.
+func (e *Engine) mayRide(s *sender, eff *waybill.Effect, limits connector.Limits) bool {
+	now, slots := e.d.Now(), deliver.Slots(limits)
+	free := s.riders+e.governor.Busy(eff.Connection) < slots
+	soon := s.took < brisk && now.Sub(s.last) < atRest && s.riders < atOnce*slots
+	return (free || soon) && e.unbounded(eff.Connection, limits, now)
+}
+
+// unreserve gives back what an effect has that was not written as sent.
 func (e *Engine) unreserve(a *advance) {
-	a.slot = false
 	e.unbusy(a.effect)
-	e.release(a.effect.Connection, nil)
+	e.freeSeat(a.effect.Connection, a.slot)
+	a.rides, a.slot = false, false
+}
+
+// freeSeat gives back the slot, or the place of one that has none yet, of what was not sent.
+func (e *Engine) freeSeat(connection string, slot bool) {
+	if slot {
+		e.release(connection, nil)
+		return
+	}
+	e.mu.Lock()
+	e.sender(connection).riders--
+	e.mu.Unlock()
+	e.pump(connection)
+}
+
+// board has an effect that is written as sent wait for its slot, ahead of all that are not.
+func (e *Engine) board(j *job) {
+	e.mu.Lock()
+	e.sender(j.connection()).board(j)
+	e.mu.Unlock()
+	e.pump(j.connection())
+}
+
+// putBack writes as planned again what was written as sent and did not go: its connection has come to a stop meanwhile.
+func (e *Engine) putBack(j *job) {
+	giveUp := func() {
+		e.unbusy(j.effect)
+		e.claims.drop(j.id())
+	}
+	e.commit(intent{
+		epoch: j.epoch,
+		ahead: record.Ahead{Effects: []waybill.EffectID{j.effect.ID}},
+		apply: func(tx *record.Tx) error {
+			eff, _, err := tx.EffectWithRun(j.effect.ID)
+			if err != nil {
+				return err
+			}
+			if eff.State != waybill.EffectSent || !eff.SentAt.Equal(j.effect.SentAt) {
+				return errNothing
+			}
+			if object, ordered := eff.Writes(); ordered {
+				if err := tx.FreeObject(object, eff.ID); err != nil {
+					return err
+				}
+			}
+			eff.State, eff.SentAt, eff.KeyUntil, eff.DueAt = waybill.EffectPlanned, time.Time{}, time.Time{}, e.d.Now()
+			return tx.MoveEffect(eff, waybill.EffectSent)
+		},
+		after: func() {
+			giveUp()
+			e.wakeSender(j.connection(), e.d.Now())
+		},
+		fail: func(err error) {
+			if !errors.Is(err, errNothing) && !errors.Is(err, errLost) {
+				e.log.Error("an effect that did not go could not be put back; it is recovered", "effect", j.effect.ID, "err", err)
+			}
+			giveUp()
+		},
+	})
 }
 
 // reserveAll takes slots for what an advance plans, and for what begins with the events it emits.
@@ -176,8 +257,12 @@ func (e *Engine) send(j *job) {
 		},
 		after: func() {
 			if deciding.Verdict == waybill.Go {
-				j.effect, j.epoch = &sent, epoch
-				e.exchange(j)
+				j.effect, j.epoch, j.sent = &sent, epoch, true
+				if j.slot {
+					e.exchange(j)
+				} else {
+					e.board(j)
+				}
 				return
 			}
 			e.handBack(j)
@@ -290,7 +375,7 @@ func (e *Engine) handBack(j *job) {
 		e.unbusy(j.effect)
 	}
 	e.claims.drop(j.id())
-	e.release(j.connection(), nil)
+	e.freeSeat(j.connection(), j.slot)
 }
 
 // release gives a slot back, lets the governor learn from the exchange, and starts what can go next.
@@ -318,11 +403,15 @@ func (e *Engine) exchange(j *job) {
 		req = j.fetch.Request
 	}
 	e.called(t.Connection)
+	began := e.d.Now()
 	if j.effect != nil {
 		e.o.Passing(stepSent)
 	}
 	x := e.o.Caller.Call(context.Background(), t, j.action, req)
 	x.Attempt.ID = waybill.AttemptID(e.ids.New("att"))
+	e.mu.Lock()
+	e.sender(j.connection()).ended(began, e.d.Now())
+	e.mu.Unlock()
 	if j.effect != nil {
 		e.o.Passing(stepAnswered)
 		e.outcome(j, x)

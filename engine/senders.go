@@ -18,7 +18,11 @@ type sender struct {
 	held  int // jobs in all lines
 	timer func()
 	at    time.Time
-	last  time.Time // when an exchange ended last
+	last  time.Time     // when an exchange ended last
+	took  time.Duration // how long it had taken
+
+	riders int // effects that are written as sent, or about to be, and have no slot yet
+	aboard int // those of them that stand in the lines, ahead of all others
 }
 
 // line is what one flow has to send over a connection, in the order it fell due.
@@ -61,6 +65,43 @@ func (s *sender) push(j *job) bool {
 	return true
 }
 
+// board puts a job that was written as sent into its flow's line, behind those that were before it.
+func (s *sender) board(j *job) {
+	l := s.line(j.flow())
+	i := slices.IndexFunc(l.queue, func(j *job) bool { return !j.sent })
+	if i < 0 {
+		i = len(l.queue)
+	}
+	l.queue = slices.Insert(l.queue, i, j)
+	s.held++
+	s.aboard++
+}
+
+// alight takes out all jobs that were written as sent.
+func (s *sender) alight() []*job {
+	var list []*job
+	for _, l := range s.lines {
+		n := 0
+		for n < len(l.queue) && l.queue[n].sent {
+			n++
+		}
+		list = append(list, l.queue[:n]...)
+		l.queue = slices.Delete(l.queue, 0, n)
+	}
+	s.held -= len(list)
+	s.off(len(list))
+	return list
+}
+
+// off takes note that so many jobs that were written as sent left the lines.
+func (s *sender) off(n int) {
+	s.aboard -= n
+	s.riders -= n
+}
+
+// ended takes note of an exchange.
+func (s *sender) ended(began, now time.Time) { s.last, s.took = now, now.Sub(began) }
+
 // next finds the job whose turn it is: of the first line, from the one whose turn it is on, that has a job fit to go. It
 // returns the line's place in order, -1 when there is none, and the job's place in the line.
 func (s *sender) next(fit func(*job) bool) (at, i int) {
@@ -75,12 +116,18 @@ func (s *sender) next(fit func(*job) bool) (at, i int) {
 	return -1, 0
 }
 
+// job is the one that next found.
+func (s *sender) job(at, i int) *job { return s.lines[s.order[at]].queue[i] }
+
 // take takes out the job that next found; the line after its own has the next turn.
 func (s *sender) take(at, i int) *job {
 	l := s.lines[s.order[at]]
 	j := l.queue[i]
 	l.queue = slices.Delete(l.queue, i, i+1)
 	s.held--
+	if j.sent {
+		s.off(1)
+	}
 	s.turn = (at + 1) % len(s.order)
 	return j
 }
@@ -93,12 +140,19 @@ func (s *sender) drop() []*job {
 		l.queue, l.missed = nil, false
 	}
 	s.held = 0
+	s.off(s.aboard)
 	return list
 }
 
 // behind reports whether jobs wait in the lines or, beyond them, in the table.
-func (s *sender) behind() bool {
-	return s.held > 0 || slices.ContainsFunc(s.order, func(flow string) bool { return s.lines[flow].missed })
+func (s *sender) behind() bool { return s.held > 0 || s.more() }
+
+// planned is how many jobs wait in the lines that were not written as sent.
+func (s *sender) planned() int { return s.held - s.aboard }
+
+// more reports whether the table has jobs for which a line had no room.
+func (s *sender) more() bool {
+	return slices.ContainsFunc(s.order, func(flow string) bool { return s.lines[flow].missed })
 }
 
 // low reports whether a line that left jobs in the table has room for them again, and takes note that they are asked for.
@@ -134,7 +188,9 @@ func (e *Engine) queue(j *job) {
 // pump starts as many of a connection's jobs as its slots, rate and health allow.
 func (e *Engine) pump(name string) {
 	limits := e.limits(name)
-	fit := func(j *job) bool { return j.effect == nil || !e.restored.Paused() && e.busy[objectKey(j.effect)] == 0 }
+	fit := func(j *job) bool {
+		return j.effect == nil || j.sent || !e.restored.Paused() && e.busy[objectKey(j.effect)] == 0
+	}
 	for e.mayBegin(e.today().longest) {
 		e.mu.Lock()
 		s := e.sender(name)
@@ -149,20 +205,48 @@ func (e *Engine) pump(name string) {
 			e.mu.Unlock()
 			return
 		}
-		ok, again := e.acquire(name, limits, e.d.Now())
-		if !ok {
-			e.mu.Unlock()
-			if !again.IsZero() {
-				e.wakeSender(name, again)
+		if j := s.job(at, i); !j.sent && e.rides(s, j, limits) {
+			s.riders++
+		} else {
+			ok, again := e.acquire(name, limits, e.d.Now())
+			if !ok {
+				e.halt(s, name, limits) // and unlocks
+				if !again.IsZero() {
+					e.wakeSender(name, again)
+				}
+				return
 			}
-			return
+			j.slot = true
 		}
 		j := s.take(at, i)
-		if j.effect != nil {
+		if j.effect != nil && !j.sent {
 			e.busyObject(j.effect, 1)
 		}
 		e.mu.Unlock()
-		e.d.Go(func() { e.send(j) })
+		if j.sent {
+			e.d.Go(func() { e.exchange(j) })
+		} else {
+			e.d.Go(func() { e.send(j) })
+		}
+	}
+}
+
+// rides reports whether a job of the lines may be written as sent before it has a slot. Called with mu held.
+func (e *Engine) rides(s *sender, j *job, limits connector.Limits) bool {
+	return j.effect != nil && j.effect.Repeat.Harmless() && j.action != nil && !needsBefore(j.effect, j.action) &&
+		!e.ofBulk(j) && e.mayRide(s, j.effect, limits)
+}
+
+// halt ends a turn at a connection that takes no call now. What was written as sent goes on waiting where it lacks a slot alone,
+// and is put back elsewhere. Called with mu held, which it gives up.
+func (e *Engine) halt(s *sender, name string, limits connector.Limits) {
+	var back []*job
+	if s.aboard > 0 && !e.unbounded(name, limits, e.d.Now()) {
+		back = s.alight()
+	}
+	e.mu.Unlock()
+	for _, j := range back {
+		e.putBack(j)
 	}
 }
 
@@ -265,7 +349,9 @@ func (e *Engine) refillSender(name string) {
 				return err
 			}
 			for i := range effects {
-				jobs = append(jobs, &job{effect: &effects[i]})
+				j := &job{effect: &effects[i]}
+				_ = e.complete(j) // who sends it asks again, and says what is missing
+				jobs = append(jobs, j)
 			}
 			if len(effects) >= e.inOneLook(room) {
 				full = append(full, flow)

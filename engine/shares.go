@@ -76,6 +76,14 @@ func (e *Engine) acquire(name string, limits connector.Limits, now time.Time) (o
 	return e.governor.Acquire(name, limits, now)
 }
 
+// unbounded reports whether a call to a connection would wait for nothing but a slot. Called with mu held.
+func (e *Engine) unbounded(name string, limits connector.Limits, now time.Time) bool {
+	if e.member != nil && !e.partOf(name, &limits) {
+		return false
+	}
+	return e.governor.Unbounded(name, limits, now)
+}
+
 // partOf cuts limits down to this node's part of them; false when it has none now. Called with mu held.
 func (e *Engine) partOf(name string, limits *connector.Limits) bool {
 	p := e.parts[name]

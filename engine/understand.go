@@ -379,7 +379,7 @@ func (e *Engine) followOpening(o *opening) {
 func (e *Engine) releaseOpenings(list []*opening) {
 	for _, o := range list {
 		for _, a := range o.advances {
-			if a.slot {
+			if a.rides {
 				e.unreserve(a)
 			}
 			e.releaseOpenings(a.emits)

@@ -1,0 +1,159 @@
+package engine_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"waybill"
+	"waybill/record"
+)
+
+// onePath is a workspace with one connection of so many slots, and a flow that makes one call for each event.
+func onePath(action string, slots int) map[string]string {
+	return map[string]string{
+		"events/ping.yaml":     "noun: ping\ntitle: Ping\nsubject: [\"Ping ${id}\"]\nschema:\n  type: object\n  required: [id]\n  properties:\n    id: {type: string}\nevents:\n  e0: {title: Ping, rank: 10, fact: the ping}\n",
+		"connections/out.yaml": fmt.Sprintf("connection: out\ntitle: A receiver\nconnector: http\noffline:\n  limits: {concurrency: %d}\n", slots),
+		"flows/a.yaml":         "flow: a\ntitle: F\nowner: ops\non: ping.e0\nsteps:\n  - id: out\n    do: out.request." + action + "\n    with: {path: \"/${ping.id}\", body: {id: \"${ping.id}\"}}\n",
+	}
+}
+
+func (r *rig) pings(from, n int) {
+	r.t.Helper()
+	for k := range n {
+		if err := r.engine.Tell("out", "ping.e0", map[string]any{"id": fmt.Sprint("p", from+k)}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func (r *rig) inState(state waybill.EffectState) int {
+	n := 0
+	for _, eff := range r.effects() {
+		if eff.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNoMoreIsSentAtOnceThanThereAreSlotsThoughMoreIsWrittenAsSent has twenty calls come to two slots.
+func TestNoMoreIsSentAtOnceThanThereAreSlotsThoughMoreIsWrittenAsSent(t *testing.T) {
+	ws := load(t, files(onePath("put", 2)))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	calls, under, most, sent := 0, 0, 0, 0
+	r.answer = func(_, _ string) *http.Response {
+		calls++
+		under++
+		most = max(most, under)
+		r.v.Sleep(10 * time.Millisecond)
+		sent = max(sent, r.inState(waybill.EffectSent))
+		under--
+		return says(200, `{}`)
+	}
+	r.pings(0, 1) // after which it is known how long a call takes
+	r.run(time.Second)
+	r.pings(1, 20)
+	r.run(time.Second)
+	if most != 2 || r.inState(waybill.EffectConfirmed) != 21 || calls != 21 {
+		t.Errorf("%d at once; %d of 21 done with %d calls", most, r.inState(waybill.EffectConfirmed), calls)
+	}
+	if sent <= 2 || sent > 2+4*2 {
+		t.Errorf("%d stood as sent at once", sent)
+	}
+}
+
+// TestWhatWasWrittenAsSentIsPutBackWhenItsConnectionStops pauses a connection, or has it go down, while calls that are written as
+// sent wait for its one slot.
+func TestWhatWasWrittenAsSentIsPutBackWhenItsConnectionStops(t *testing.T) {
+	for _, how := range []string{"a person pauses it", "it goes down", "it says that it is too much"} {
+		t.Run(how, func(t *testing.T) {
+			ws := load(t, files(onePath("put", 1)))
+			r := newWorld(t, ws, "offline", 1)
+			r.start(ws)
+			sent, calls, failing := 0, 0, false
+			r.answer = func(_, _ string) *http.Response {
+				calls++
+				r.v.Sleep(10 * time.Millisecond)
+				sent = max(sent, r.inState(waybill.EffectSent))
+				switch {
+				case !failing || calls == 2: // of many, the first succeeds
+					return says(200, `{}`)
+				case how == "it goes down":
+					return says(503, `{}`)
+				default:
+					res := says(429, `{}`)
+					res.Header.Set("Retry-After", "20")
+					return res
+				}
+			}
+			r.pings(0, 1)
+			r.run(time.Second)
+			failing = how != "a person pauses it"
+			r.pings(1, 8)
+			r.run(15 * time.Millisecond)
+			if !failing {
+				r.act("out", "pause", "closed")
+			}
+			r.run(3 * time.Second)
+			if sent < 2 {
+				t.Fatalf("%d stood as sent: nothing waited for the slot", sent)
+			}
+			if n := r.inState(waybill.EffectSent); n != 0 {
+				t.Errorf("%d still stand as sent though nothing is sent now", n)
+			}
+			for _, eff := range r.effects() {
+				if eff.State == waybill.EffectPlanned && len(r.attempts(eff.ID)) == 0 && (!eff.SentAt.IsZero() || eff.Doubted) {
+					t.Errorf("one that never went is kept as sent at %v, in doubt: %t", eff.SentAt, eff.Doubted)
+				}
+			}
+			if failing = false; how == "a person pauses it" {
+				r.act("out", "resume", "open")
+			}
+			r.run(10 * time.Minute)
+			if n := r.inState(waybill.EffectConfirmed); n != 9 {
+				t.Errorf("%d of 9 are done", n)
+			}
+			if how == "a person pauses it" && calls != 9 {
+				t.Errorf("%d calls for 9 effects", calls)
+			}
+		})
+	}
+}
+
+// TestAKillWhileWhatIsWrittenAsSentWaitsForItsSlotLosesNothing kills the process in such a moment: what had not gone is sent by the next one,
+// without anybody's doing, as a repeat would do no harm.
+func TestAKillWhileWhatIsWrittenAsSentWaitsForItsSlotLosesNothing(t *testing.T) {
+	ws := load(t, files(onePath("put", 1)))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	calls := 0
+	r.answer = func(_, _ string) *http.Response {
+		calls++
+		r.v.Sleep(10 * time.Millisecond)
+		return says(200, `{}`)
+	}
+	r.pings(0, 1)
+	r.run(time.Second)
+	r.pings(1, 6)
+	r.run(15 * time.Millisecond)
+	waiting := r.inState(waybill.EffectSent)
+	r.kill()
+	r.restart()
+	r.run(10 * time.Minute)
+	if waiting < 2 || r.inState(waybill.EffectConfirmed) != 7 || calls > 8 {
+		t.Errorf("%d stood as sent; %d of 7 done with %d calls", waiting, r.inState(waybill.EffectConfirmed), calls)
+	}
+	r.wantNoProblem()
+}
+
+func (r *rig) attempts(id waybill.EffectID) (list []waybill.Attempt) {
+	r.t.Helper()
+	err := r.book.View(r.t.Context(), func(tx *record.Tx) (err error) { list, err = tx.Attempts(string(id)); return err })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return list
+}
