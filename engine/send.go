@@ -120,7 +120,7 @@ const atOnce = 4
 func (e *Engine) mayRide(s *sender, eff *waybill.Effect, limits connector.Limits) bool {
 	now, slots := e.d.Now(), deliver.Slots(limits)
 	free := s.riders+e.governor.Busy(eff.Connection) < slots
-	soon := s.took < brisk && now.Sub(s.last) < atRest && s.riders < atOnce*slots
+	soon := s.took < brisk && now.Sub(s.last) < silent && s.riders < atOnce*slots
 	return (free || soon) && e.unbounded(eff.Connection, limits, now)
 }
 

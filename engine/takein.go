@@ -152,7 +152,7 @@ const crowded = 96
 const (
 	enough = 128
 	brisk  = 20 * time.Millisecond
-	atRest = 10 * brisk // a connection that has answered nothing for so long may hang
+	silent = 10 * brisk // a connection that has answered nothing for so long may hang
 )
 
 // stepAside reports whether understanding is to wait a little: because so many senders wait for their answer (one that

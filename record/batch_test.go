@@ -282,6 +282,40 @@ func TestABatchComesToWhatItsActsComeToOneByOne(t *testing.T) {
 	}
 }
 
+// TestWhatIsRefusedOnTheWayToTheCommitIsNotCommitted has the server refuse a statement that goes out together with the commit of its
+// batch: the neighbours are kept, the act is told, and of its own nothing is left.
+func TestWhatIsRefusedOnTheWayToTheCommitIsNotCommitted(t *testing.T) {
+	book := open(t, pgtest.Database(t), record.Options{Environment: "test"})
+	set := func(name string) func(*record.Tx) error {
+		return func(tx *record.Tx) error { return tx.SetSetting(name, []byte("1")) }
+	}
+	errs := record.Batch(book, []func(*record.Tx) error{
+		set("before"),
+		func(tx *record.Tx) error {
+			if err := tx.SetSetting("its own", []byte("1")); err != nil {
+				return err
+			}
+			return tx.MoveEffect(&waybill.Effect{ID: "eff_none", State: waybill.EffectSent}, waybill.EffectPlanned)
+		},
+		set("after"),
+	}, make([]record.Ahead, 3))
+	if errs[0] != nil || errs[1] == nil || waybill.KindOf(errs[1]) == waybill.Unavailable || errs[2] != nil || record.Reran(book) != 1 {
+		t.Errorf("%v; run again %d times", errs, record.Reran(book))
+	}
+	err := book.View(t.Context(), func(tx *record.Tx) error {
+		for name, want := range map[string]bool{"before": true, "its own": false, "after": true} {
+			v, err := tx.Setting(name)
+			if err != nil || (v != nil) != want {
+				t.Errorf("%s is kept: %t, %v", name, v != nil, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func firstDifference(a, b string) string {
 	left, right := strings.Split(a, "\n"), strings.Split(b, "\n")
 	for i := range min(len(left), len(right)) {
