@@ -116,6 +116,7 @@ type FlowFigures struct {
 	Done    int
 	Open    int
 	Blocked int
+	Asks    int // questions now that wait for a person's answer
 	Last    time.Time
 }
 

@@ -54,11 +54,6 @@ func (tx *Tx) standsNow(o *waybill.Overview) error {
 		}
 		*to += total(by)
 	}
-	asks, _, err := one(tx, "SELECT count(*) FROM asks WHERE state = 'open'", num0)
-	if err != nil {
-		return err
-	}
-	o.Asks = int(asks)
 	late, _, err := one(tx, "SELECT count(*) FROM runs WHERE due_by > 0 AND ended_at = 0 AND due_by < $1", num0, tx.now)
 	o.Late = int(late)
 	return err
@@ -79,6 +74,15 @@ func (tx *Tx) flowFigures(o *waybill.Overview) error {
 			flows[name] = &waybill.FlowFigures{Flow: name}
 		}
 		return flows[name]
+	}
+	err := tx.s.query("SELECT flow, count(*) FROM asks WHERE state = 'open' GROUP BY flow", nil, func(r row) error {
+		n := int(r.num(1))
+		of(r.text(0)).Asks = n
+		o.Asks += n
+		return nil
+	})
+	if err != nil {
+		return tx.note(err)
 	}
 	done, err := tx.since("done", o.Since)
 	if err != nil {

@@ -190,6 +190,7 @@ func (a *api) overview(ctx context.Context, _ *nothing) (*apiOverview, error) {
 		o.Problems[i].Title = one.Explanation.Title
 		out.Problems = append(out.Problems, one)
 	}
+	o.Flows = figuresOf(a.s.flowRows(o))
 	out.Sentence = watch.Sentence(*o)
 	return out, nil
 }

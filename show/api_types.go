@@ -36,6 +36,7 @@ type apiFlow struct {
 	Done    int       `json:"done"`
 	Open    int       `json:"open"`
 	Blocked int       `json:"blocked"`
+	Asks    int       `json:"asks" doc:"its questions that wait for an answer now"`
 	Last    time.Time `json:"last,omitzero"`
 }
 
@@ -46,7 +47,7 @@ func apiOverviewOf(o *waybill.Overview) *apiOverview {
 		Problems: []apiProblem{}, Flows: []apiFlow{},
 	}
 	for _, f := range o.Flows {
-		out.Flows = append(out.Flows, apiFlow{f.Flow, f.Done, f.Open, f.Blocked, f.Last})
+		out.Flows = append(out.Flows, apiFlow{f.Flow, f.Done, f.Open, f.Blocked, f.Asks, f.Last})
 	}
 	return out
 }

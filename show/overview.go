@@ -2,6 +2,7 @@ package show
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"waybill"
@@ -77,14 +78,14 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := overviewPage{Nodes: nodes, Connections: conns, Flows: s.flowRows(o), Mood: mood(o), Asks: asks}
-	o.Flows = make([]waybill.FlowFigures, len(p.Flows)) // the sentence speaks of the workspace's flows, seen or not
+	o.Flows = figuresOf(p.Flows)
 	for i, one := range o.Problems {
 		card := s.problemCard(one)
 		o.Problems[i].Title = card.Words.Title
-		if one.Cause.Outage() && one.Cause != waybill.SignInExpired {
-			p.Alone = append(p.Alone, card)
-		} else {
+		if watch.NeedsPerson(one) {
 			p.Problems = append(p.Problems, card)
+		} else {
+			p.Alone = append(p.Alone, card)
 		}
 	}
 	p.Sentence = watch.Sentence(*o)
@@ -151,13 +152,8 @@ func personPage(o *waybill.Overview) string {
 
 // mood is the tone of the first page's sentence.
 func mood(o *waybill.Overview) tone {
-	for _, p := range o.Problems {
-		if p.State.Open() && p.Cause == waybill.SignInExpired {
-			return tonePerson
-		}
-	}
 	switch {
-	case o.Blocked+o.Asks > 0 || o.Restored.Paused():
+	case o.Blocked+o.Asks > 0 || o.Restored.Paused() || slices.ContainsFunc(o.Problems, watch.NeedsPerson):
 		return tonePerson
 	case o.Unknown > 0:
 		return toneUnknown
@@ -166,6 +162,16 @@ func mood(o *waybill.Overview) tone {
 	default:
 		return toneDone
 	}
+}
+
+// figuresOf are the figures of the flows on the page, seen or not: of these its sentence speaks.
+func figuresOf(rows []flowRow) []waybill.FlowFigures {
+	list := make([]waybill.FlowFigures, len(rows))
+	for i, row := range rows {
+		list[i] = row.Figures
+		list[i].Flow = row.Card.Name
+	}
+	return list
 }
 
 // flowRows has a row for every flow of the workspace, and for flows that are gone but still have work.
@@ -178,7 +184,7 @@ func (s *Server) flowRows(o *waybill.Overview) []flowRow {
 	add := func(card FlowCard, f waybill.FlowFigures) {
 		row := flowRow{Card: card, Figures: f, Total: f.Done + f.Open + f.Blocked, Owner: words{s.names}.owner(card.Owner), Tone: toneDone.said("Working", "")}
 		switch {
-		case f.Blocked > 0:
+		case f.Blocked+f.Asks > 0:
 			row.Tone = tonePerson
 		case f.Open > 0:
 			row.Tone = toneWorking
@@ -192,7 +198,7 @@ func (s *Server) flowRows(o *waybill.Overview) []flowRow {
 		delete(figures, card.Name)
 	}
 	for _, f := range o.Flows {
-		if _, left := figures[f.Flow]; left && f.Open+f.Blocked > 0 {
+		if _, left := figures[f.Flow]; left && f.Open+f.Blocked+f.Asks > 0 {
 			add(FlowCard{Name: f.Flow, Title: f.Flow + " (no longer in the workspace)"}, f)
 		}
 	}

@@ -573,3 +573,18 @@ func TestAProblemNamesEachFlowItHoldsAndIsFoundByIt(t *testing.T) {
 		t.Error("a list names every flow of a problem that many flows have")
 	}
 }
+
+func TestTheHeadlineClaimsNoFlowThatNeedsAPerson(t *testing.T) {
+	b := showtest.Rich(now)
+	b.Over.Problems = slices.DeleteFunc(b.Over.Problems, func(p waybill.Problem) bool { return p.Cause.Outage() })
+	b.Over.Asks, b.Over.Flows = 1, append(b.Over.Flows, waybill.FlowFigures{Flow: "refund-request", Open: 1, Asks: 1})
+	p := open(t, b)
+	const want = "4 of 7 flows go on by themselves. 6 things need a person."
+	html := text(t, p.ask(t, http.MethodGet, "/", "", p.signIn(t, "asha", show.Viewer)))
+	if !strings.Contains(html, "<h1>"+want+"</h1>") {
+		t.Errorf("the page does not say %q: %s", want, html[strings.Index(html, "<h1>"):][:120])
+	}
+	if body := text(t, p.ask(t, http.MethodGet, "/api/v1/overview", "", p.token(t, show.Viewer))); !strings.Contains(body, want) {
+		t.Errorf("the API says %.200s", body)
+	}
+}

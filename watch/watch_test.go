@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"unicode"
@@ -291,7 +292,20 @@ func FuzzNormalIsBoundedAndSettles(f *testing.F) {
 }
 
 func TestTheSentenceSaysHowThePlaceIs(t *testing.T) {
-	flows := func(n int) []waybill.FlowFigures { return make([]waybill.FlowFigures, n) }
+	// so many flows, of which each has so many things on a list
+	flows := func(n int, blocked ...int) []waybill.FlowFigures {
+		list := make([]waybill.FlowFigures, n)
+		for i := range list {
+			list[i].Flow = fmt.Sprintf("flow-%d", i)
+		}
+		for i, b := range blocked {
+			list[i].Blocked = b
+		}
+		return list
+	}
+	asked := flows(6)
+	asked[2].Asks = 1
+	declined := waybill.Problem{Cause: waybill.DeclinedValue, Connection: "crm", State: waybill.ProblemNew, Lesser: true, Flows: []string{"flow-0", "flow-1", "flow-gone"}}
 	down := waybill.Problem{Cause: waybill.TheirSideDown, Connection: "crm", Title: "HubSpot is not working right now", State: waybill.ProblemNew}
 	signIn := waybill.Problem{Cause: waybill.SignInExpired, Connection: "slack", Title: "Slack wants us to sign in again", State: waybill.ProblemNew}
 	limit := waybill.Problem{Cause: waybill.LimitReached, Connection: "crm", Title: "HubSpot asks us to slow down", State: waybill.ProblemNew}
@@ -306,16 +320,36 @@ func TestTheSentenceSaysHowThePlaceIs(t *testing.T) {
 		{"a quiet place", waybill.Overview{Flows: flows(3)}, "All 3 flows are working. Nothing has come in since yesterday."},
 		{"all is well", waybill.Overview{Flows: flows(6), Received: 9, Events: 9}, "All 6 flows are working. Nothing needs a person."},
 		{"one flow", waybill.Overview{Flows: flows(1), Received: 9}, "Your flow is working. Nothing needs a person."},
-		{"two things for a person", waybill.Overview{Flows: flows(6), Blocked: 2}, "All 6 flows are working. 2 things need a person."},
+		{"two things of one flow for a person", waybill.Overview{Flows: flows(6, 2), Blocked: 2}, "5 of 6 flows go on by themselves. 2 things need a person."},
+		{"what came in and is not understood holds no flow up", waybill.Overview{Flows: flows(6), Blocked: 2}, "All 6 flows are working. 2 things need a person."},
+		{"one flow of two stands still", waybill.Overview{Flows: flows(2, 0, 1), Blocked: 1}, "1 of 2 flows goes on by itself. 1 thing needs a person."},
+		{"the only flow stands still", waybill.Overview{Flows: flows(1, 1), Blocked: 1}, "1 thing needs a person."},
+		{"every flow stands still", waybill.Overview{Flows: flows(2, 1, 3), Blocked: 4}, "4 things need a person."},
+		{"a question of one flow", waybill.Overview{Flows: asked, Asks: 1}, "5 of 6 flows go on by themselves. 1 thing needs a person."},
+		{
+			"parts of two flows failed, and the rest was done",
+			waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{declined}},
+			"4 of 6 flows go on by themselves. 1 problem needs a person.",
+		},
+		{
+			"more problems than are named",
+			waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{declined, declined, declined, declined, declined}},
+			"4 of 6 flows go on by themselves. At least 5 problems need a person.",
+		},
+		{
+			"a system wants a person to sign in",
+			waybill.Overview{Flows: flows(6), Received: 1, Problems: []waybill.Problem{signIn}},
+			"Slack wants us to sign in again; its work is kept and waits. 1 problem needs a person.",
+		},
 		{
 			"one of each",
-			waybill.Overview{Flows: flows(2), Blocked: 1, Unknown: 1, Late: 1},
-			"Both flows are working. 1 thing needs a person.",
+			waybill.Overview{Flows: flows(2, 1), Blocked: 1, Unknown: 1, Late: 1},
+			"1 of 2 flows goes on by itself. 1 thing needs a person.",
 		},
 		{
 			"a question waits, and a run stands still",
-			waybill.Overview{Flows: flows(2), Received: 1, Blocked: 1, Asks: 2},
-			"Both flows are working. 3 things need a person.",
+			waybill.Overview{Flows: flows(3, 1), Received: 1, Blocked: 1, Asks: 2},
+			"2 of 3 flows go on by themselves. 3 things need a person.",
 		},
 		{
 			"an answer was lost",

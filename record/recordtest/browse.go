@@ -399,10 +399,10 @@ var overviewCases = []testCase{
 		})
 		k.raise("k1", waybill.Member{Effect: e.ID})
 		k.do(func(tx *record.Tx) error {
-			if err := tx.PutAsk(&waybill.Question{ID: "ask_1", Run: "run_1", Event: "evt_1"}); err != nil {
+			if err := tx.PutAsk(&waybill.Question{ID: "ask_1", Run: "run_1", Event: "evt_1", Flow: "payment-to-crm"}); err != nil {
 				return err
 			}
-			answered := &waybill.Question{ID: "ask_2", Run: "run_2", Event: "evt_1"}
+			answered := &waybill.Question{ID: "ask_2", Run: "run_2", Event: "evt_1", Flow: "payment-to-crm"}
 			if err := tx.PutAsk(answered); err != nil {
 				return err
 			}
@@ -415,8 +415,8 @@ var overviewCases = []testCase{
 			[]int{o.Working, o.Waiting, o.Done, o.Stopped, o.Blocked, o.Unknown, o.Late}, []int{2, 1, 1, 1, 2, 1, 1})
 		same(k, "questions", o.Asks, 1)
 		same(k, "problem", o.Problems[0].Key, "k1")
-		same(k, "flow", []any{len(o.Flows), o.Flows[0].Flow, o.Flows[0].Done, o.Flows[0].Open, o.Flows[0].Blocked, o.Flows[0].Last.IsZero()},
-			[]any{1, "payment-to-crm", 1, 3, 1, false})
+		same(k, "flow", []any{len(o.Flows), o.Flows[0].Flow, o.Flows[0].Done, o.Flows[0].Open, o.Flows[0].Blocked, o.Flows[0].Asks, o.Flows[0].Last.IsZero()},
+			[]any{1, "payment-to-crm", 1, 3, 1, 1, false})
 		same(k, "hours", len(o.Hours), 24)
 		received := 0
 		for _, h := range o.Hours {
