@@ -184,6 +184,9 @@ func (tx *Tx) inState(w *where, table, words string, state any) error {
 	return nil
 }
 
+// stands says of a run r that it counts for how its event stands: one that was stopped to be run again does not.
+const stands = "(r.state <> 'stopped' OR NOT EXISTS (SELECT 1 FROM runs again WHERE again.event = r.event AND again.repeats = r.id))"
+
 func (tx *Tx) stateCondition(state waybill.RunState, w *where) error {
 	if state == "" {
 		return nil
@@ -199,10 +202,10 @@ func (tx *Tx) stateCondition(state waybill.RunState, w *where) error {
 	case len(outranks) == len(worse):
 		return invalid("there is no state %q", state)
 	case state != waybill.RunDone:
-		w.and("e.id IN (SELECT event FROM runs WHERE "+openRun+" AND state = %s)", state)
+		w.and("e.id IN (SELECT r.event FROM runs r WHERE "+openRun+" AND r.state = %s AND "+stands+")", state)
 	}
 	if len(outranks) > 0 {
-		w.and("NOT EXISTS (SELECT 1 FROM runs r WHERE r.event = e.id AND r.state IN (" + strings.Join(outranks, ", ") + "))")
+		w.and("NOT EXISTS (SELECT 1 FROM runs r WHERE r.event = e.id AND r.state IN (" + strings.Join(outranks, ", ") + ") AND " + stands + ")")
 	}
 	return nil
 }

@@ -228,6 +228,7 @@ func eventTabs(u *url.URL) []tab {
 		{"Unknown", to("/events", "unknown", "yes"), onEvents && unknown, "unknown"},
 		{"Waiting", to("/events", "state", "waiting"), onEvents && state == "waiting", "waiting"},
 		{"Done", to("/events", "state", "done"), onEvents && state == "done", "done"},
+		{"Stopped", to("/events", "state", "stopped"), onEvents && state == "stopped", "stopped"},
 		{"Not understood", to("/items", "state", "blocked"), u.Path == "/items" && state == "blocked", "person"},
 		{"Not used", to("/items", "state", "not used"), u.Path == "/items" && state != "blocked", "stopped"},
 		{"Rejected", to("/rejections"), u.Path == "/rejections", "door"},

@@ -133,6 +133,17 @@ var browseCases = []testCase{
 		_, _, err := k.book.Events(k.Context(), waybill.EventFilter{State: "lost"})
 		same(k, "no such state", waybill.KindOf(err), waybill.Invalid)
 	}},
+	{"an event whose stopped run runs again is chosen by how it stands, not by the run that was stopped", func(k *kit) {
+		id := k.event()
+		first, again := k.run(id, ""), k.run(id, "")
+		first.State, again.State, again.Repeats, again.Mode = waybill.RunStopped, waybill.RunDone, first.ID, waybill.ModeReplay
+		k.putRun(first)
+		same(k, "stopped", k.chosen(waybill.EventFilter{State: waybill.RunStopped}), []waybill.EventID{id})
+		k.putRun(again)
+		same(k, "it stands as", k.events(waybill.EventFilter{Query: string(id)})[0].State, waybill.RunDone)
+		same(k, "stopped, then done", k.chosen(waybill.EventFilter{State: waybill.RunStopped}), []waybill.EventID{})
+		same(k, "done", k.chosen(waybill.EventFilter{State: waybill.RunDone}), []waybill.EventID{id})
+	}},
 	{"events with an outcome that is not known are found and counted", func(k *kit) {
 		e, _ := k.plan(k.effect(k.event(), "won", "f1"), false)
 		k.event()
