@@ -44,6 +44,7 @@ func (s *Server) newAPI() *api {
 			Security: []map[string][]string{{"token": {}}},
 		},
 		OpenAPIPath: "/api/v1/openapi", Formats: formats, DefaultFormat: "application/json",
+		RejectUnknownQueryParameters: true, // one misspelt would be as none: all of a list, where a part was asked for
 	})
 	a := &api{s: s, mux: mux, huma: h}
 	mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, _ *http.Request) {
@@ -128,10 +129,33 @@ var states = map[string][]string{ // a table that nothing changes
 	"asks":     {"open", "approved", "rejected", "passed on", "over", "withdrawn"},
 	"jobs":     {"open", "planning", "planned", "running", "paused", "done", "stopped"},
 	"problems": {"open", "new", "working", "regressed", "fixed"},
+
+	"members of a job": {"planned", "chosen", "begun", "waiting", "done", "failed", "blocked", "skipped"},
 }
 
 // States are the states by which a list of the API can be narrowed; none for a list without.
 func States(list string) []string { return states[list] }
+
+// narrows are the parameters by which a list can be narrowed: another one would be taken and change nothing.
+var narrows = map[string][]string{ // a table that nothing changes
+	"items":      {"state", "connection", "event"},
+	"runs":       {"state", "connection", "flow", "event"},
+	"effects":    {"state", "connection", "flow", "event"},
+	"problems":   {"state", "connection", "flow"},
+	"jobs":       {"state"},
+	"rejections": {"connection"},
+	"audit":      {"state"},
+}
+
+// check refuses what a list is not narrowed by, and a state that nothing of it is ever in.
+func (q *listQuery) check(kind string) error {
+	for _, p := range [][2]string{{"state", q.State}, {"connection", q.Connection}, {"flow", q.Flow}, {"event", q.Event}} {
+		if p[1] != "" && !slices.Contains(narrows[kind], p[0]) {
+			return &waybill.Error{Kind: waybill.Invalid, Message: fmt.Sprintf("the list of %s is not narrowed by %s", kind, p[0]), Hint: "it is by " + strings.Join(narrows[kind], ", ")}
+		}
+	}
+	return knownState(kind, q.State)
+}
 
 // knownState refuses a state that nothing of a list is ever in: an empty list would read as if all were well.
 func knownState(kind, state string) error {
@@ -146,7 +170,7 @@ func knownState(kind, state string) error {
 // list reads a list and says each of its things.
 func list[T, V any](kind string, read func(context.Context, waybill.ListFilter) ([]T, string, error), say func(T) V) func(context.Context, *listQuery) (*listOf[V], error) {
 	return func(ctx context.Context, q *listQuery) (*listOf[V], error) {
-		if err := knownState(kind, q.State); err != nil {
+		if err := q.check(kind); err != nil {
 			return nil, err
 		}
 		rows, next, err := read(ctx, q.filter())
@@ -198,6 +222,9 @@ func (a *api) overview(ctx context.Context, _ *nothing) (*apiOverview, error) {
 func (a *api) events(ctx context.Context, q *eventQuery) (*listOf[apiEventRow], error) {
 	if err := knownState("events", q.State); err != nil {
 		return nil, err
+	}
+	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "since is not before until", Hint: "nothing lies between them"}
 	}
 	rows, next, err := a.s.reader.Events(ctx, waybill.EventFilter{
 		Query: q.Query, Type: q.Type, Flow: q.Flow, Connection: q.Connection, State: waybill.RunState(q.State), Unknown: q.Unknown,

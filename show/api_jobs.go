@@ -191,6 +191,12 @@ func (a *api) job(ctx context.Context, in *byID) (*apiJob, error) {
 }
 
 func (a *api) jobMembers(ctx context.Context, in *jobMembersQuery) (*listOf[apiJobMember], error) {
+	if err := knownState("members of a job", in.State); err != nil {
+		return nil, err
+	}
+	if class := waybill.JobClass(in.Class); class != "" && !slices.Contains(waybill.JobClasses, class) {
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: fmt.Sprintf("no class of a plan is called %q", class), Hint: fmt.Sprintf("one of %s", strings.Join(plain(waybill.JobClasses), ", "))}
+	}
 	rows, next, err := a.s.jobs.JobMembers(ctx, waybill.JobID(in.ID), waybill.JobMemberFilter{
 		State: waybill.JobMemberState(in.State), Class: waybill.JobClass(in.Class), After: in.After, Limit: in.Limit,
 	})
@@ -247,6 +253,15 @@ func apiJobMemberOf(m *waybill.JobMember) apiJobMember {
 		out.Writes = append(out.Writes, apiJobWrite{
 			w.Address, w.Connection, w.Action, string(w.Kind), string(w.Class), w.Words, string(w.Effect), rawJSON(w.Old), rawJSON(w.New),
 		})
+	}
+	return out
+}
+
+// plain turns typed words into texts.
+func plain[S ~string](list []S) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = string(s)
 	}
 	return out
 }

@@ -155,3 +155,26 @@ func TestTheStreamTellsKindsAndNeverThings(t *testing.T) {
 		t.Errorf("%d still watch after the stream ended", told)
 	}
 }
+
+func TestAParameterThatChangesNothingIsRefused(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	viewer := p.token(t, show.Viewer)
+	for path, want := range map[string]string{
+		"jobs/job_1/members?state=finished": "planned, chosen, begun, waiting, done, failed, blocked, skipped",
+		"jobs/job_1/members?class=finished": "blocked, fails, changed, new, same, nothing",
+		"items?flow=new-lead":               "state, connection, event",
+		"problems?event=evt_1":              "state, connection, flow",
+		"jobs?connection=crm":               "it is by state",
+		"rejections?state=forged":           "it is by connection",
+		"audit?connection=crm":              "it is by state",
+		"events?stat=blocked":               "stat",
+		"runs?stat=blocked":                 "stat",
+		"events?unknown=perhaps":            "unknown",
+		"events?since=2026-05-02T00:00:00Z&until=2026-05-01T00:00:00Z": "since is not before until",
+	} {
+		res := p.ask(t, http.MethodGet, "/api/v1/"+path, "", viewer)
+		if body := text(t, res); res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, want) {
+			t.Errorf("%s answers %d: %s", path, res.StatusCode, body)
+		}
+	}
+}
