@@ -53,6 +53,7 @@ func (s *Server) newAPI() *api {
 	a.reads()
 	a.jobRoutes()
 	a.personRoutes()
+	a.document()
 	huma.Register(h, huma.Operation{
 		OperationID: "act", Method: http.MethodPost, Path: "/api/v1/acts", Summary: "Press a button",
 		Description: "Does what a button on a page does. Ask for the choices of an object first: only these are possible.", Tags: []string{"desk"},
@@ -201,6 +202,16 @@ func (a *api) reads() {
 	get(a, "/rejections", "rejections", "What was turned away at the door", list("rejections", s.reader.Rejections, apiRejectionOf))
 	get(a, "/audit", "audit", "What people did", list("audit", s.lists.AuditLog, apiAuditOf))
 	get(a, "/choices/{id}", "choices", "The buttons of an item, run, effect, problem or connection", a.choices)
+}
+
+// document leaves out of the API's description what a list is not narrowed by.
+func (a *api) document() {
+	for kind, by := range narrows {
+		op := a.huma.OpenAPI().Paths["/api/v1/"+kind].Get
+		op.Parameters = slices.DeleteFunc(slices.Clone(op.Parameters), func(p *huma.Param) bool {
+			return slices.Contains([]string{"state", "connection", "flow", "event"}, p.Name) && !slices.Contains(by, p.Name)
+		})
+	}
 }
 
 func (a *api) overview(ctx context.Context, _ *nothing) (*apiOverview, error) {

@@ -177,4 +177,18 @@ func TestAParameterThatChangesNothingIsRefused(t *testing.T) {
 			t.Errorf("%s answers %d: %s", path, res.StatusCode, body)
 		}
 	}
+	spec := text(t, p.ask(t, http.MethodGet, "/api/v1/openapi.json", "", viewer))
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct{ Name string }
+		}
+	}
+	if err := json.Unmarshal([]byte(spec), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, par := range doc.Paths["/api/v1/items"]["get"].Parameters {
+		if par.Name == "flow" {
+			t.Error("the description offers what is refused")
+		}
+	}
 }
