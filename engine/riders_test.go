@@ -92,6 +92,7 @@ func TestWhatWasWrittenAsSentIsPutBackWhenItsConnectionStops(t *testing.T) {
 			r.pings(0, 1)
 			r.run(time.Second)
 			failing = how != "a person pauses it"
+			r.run(1234567 * time.Nanosecond) // a clock tells more than the book keeps
 			r.pings(1, 8)
 			r.run(15 * time.Millisecond)
 			if !failing {

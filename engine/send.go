@@ -165,7 +165,7 @@ func (e *Engine) putBack(j *job) {
 			if err != nil {
 				return err
 			}
-			if eff.State != waybill.EffectSent || !eff.SentAt.Equal(j.effect.SentAt) {
+			if eff.State != waybill.EffectSent || eff.SentAt.UnixMilli() != j.effect.SentAt.UnixMilli() {
 				return errNothing
 			}
 			if object, ordered := eff.Writes(); ordered {

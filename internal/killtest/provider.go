@@ -28,7 +28,7 @@ type Provider struct {
 	rand    *rand.Rand
 	server  *http.Server
 	calm    bool
-	script  []string // faults of the next writes, before any is drawn
+	script  map[string][]string // faults of the next writes of a grade, before any is drawn
 }
 
 // entry is one line of the ledger.
@@ -67,11 +67,14 @@ func (p *Provider) Calm() {
 	p.calm = true
 }
 
-// Script sets the faults of the next writes, in order, whatever they are of.
-func (p *Provider) Script(faults ...string) {
+// Script sets the faults of the next writes of a grade, in order.
+func (p *Provider) Script(grade string, faults ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.script = append(p.script, faults...)
+	if p.script == nil {
+		p.script = map[string][]string{}
+	}
+	p.script[grade] = append(p.script[grade], faults...)
 }
 
 // Applied says how often an effect really happened.
@@ -82,11 +85,10 @@ func (p *Provider) Applied(grade, event string) int {
 }
 
 // fault draws what goes wrong with a call.
-func (p *Provider) fault() string {
-	if len(p.script) > 0 {
-		next := p.script[0]
-		p.script = p.script[1:]
-		return next
+func (p *Provider) fault(grade string) string {
+	if list := p.script[grade]; len(list) > 0 {
+		p.script[grade] = list[1:]
+		return list[0]
 	}
 	if p.calm {
 		return ""
@@ -116,7 +118,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.mu.Lock()
-	fault := p.fault()
+	fault := p.fault(grade)
 	p.mu.Unlock()
 	switch fault {
 	case "reset before":

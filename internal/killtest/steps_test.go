@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,7 +39,7 @@ func TestKilledAtEveryLabelledStepNothingIsLostOrDoubled(t *testing.T) {
 					kills++
 				}
 				if step == "looking" {
-					p.Script("reset after", "reset after", "reset after", "reset after", "reset after", "reset after", "reset after", "reset after")
+					p.Script("lookup", slices.Repeat([]string{"reset after"}, 8)...)
 				}
 				accepted = append(accepted, r.dies(step, nth+round, kills)...)
 				kills++
