@@ -252,7 +252,14 @@ func (e *Engine) Stop() {
 	if e.next != nil {
 		e.next()
 	}
+	var back []*job
+	for _, s := range e.senders {
+		back = append(back, s.alight()...)
+	}
 	e.mu.Unlock()
+	for _, j := range back {
+		e.putBack(j)
+	}
 	if e.member != nil {
 		e.retire()
 	}

@@ -150,6 +150,34 @@ func TestAKillWhileWhatIsWrittenAsSentWaitsForItsSlotLosesNothing(t *testing.T) 
 	r.wantNoProblem()
 }
 
+// TestAStoppedEngineLeavesNothingAsSentThatDidNotGo stops it in such a moment: the call under way is settled, the others are planned again.
+func TestAStoppedEngineLeavesNothingAsSentThatDidNotGo(t *testing.T) {
+	ws := load(t, files(onePath("put", 1)))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	r.answer = func(_, _ string) *http.Response {
+		r.v.Sleep(10 * time.Millisecond)
+		return says(200, `{}`)
+	}
+	r.pings(0, 1)
+	r.run(time.Second)
+	r.pings(1, 6)
+	r.run(15 * time.Millisecond)
+	waiting := r.inState(waybill.EffectSent)
+	r.engine.Stop()
+	r.run(time.Second)
+	if n := r.inState(waybill.EffectSent); waiting < 2 || n != 0 {
+		t.Errorf("%d stood as sent before, %d after", waiting, n)
+	}
+	r.kill()
+	r.restart()
+	r.run(10 * time.Minute)
+	if n := r.inState(waybill.EffectConfirmed); n != 7 {
+		t.Errorf("%d of 7 done", n)
+	}
+	r.wantNoProblem()
+}
+
 func (r *rig) attempts(id waybill.EffectID) (list []waybill.Attempt) {
 	r.t.Helper()
 	err := r.book.View(r.t.Context(), func(tx *record.Tx) (err error) { list, err = tx.Attempts(string(id)); return err })

@@ -409,13 +409,10 @@ func (e *Engine) follow(a *advance) {
 	case j == nil:
 	case !j.sent:
 		e.queue(j)
-	case a.slot:
-		j.slot = true
-		e.claims.take(j.id())
-		e.d.Go(func() { e.exchange(j) })
 	default:
+		j.slot = a.slot
 		e.claims.take(j.id())
-		e.board(j)
+		e.goOut(j)
 	}
 	if a.next != "" {
 		e.runs.push(a.next)

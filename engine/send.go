@@ -143,15 +143,29 @@ func (e *Engine) freeSeat(connection string, slot bool) {
 	e.pump(connection)
 }
 
-// board has an effect that is written as sent wait for its slot, ahead of all that are not.
-func (e *Engine) board(j *job) {
+// goOut lets an effect that is written as sent go: at once with its slot in hand, else when it has one, ahead of all that are not written so.
+// When the engine has been stopped meanwhile it does not go.
+func (e *Engine) goOut(j *job) {
 	e.mu.Lock()
-	e.sender(j.connection()).board(j)
-	e.mu.Unlock()
-	e.pump(j.connection())
+	s := e.sender(j.connection())
+	switch {
+	case e.stopping:
+		if !j.slot {
+			s.riders--
+		}
+		e.mu.Unlock()
+		e.putBack(j)
+	case j.slot:
+		e.d.Go(func() { e.exchange(j) }) // under mu: the dispatcher is stopped after the engine
+		e.mu.Unlock()
+	default:
+		s.board(j)
+		e.mu.Unlock()
+		e.pump(j.connection())
+	}
 }
 
-// putBack writes as planned again what was written as sent and did not go: its connection has come to a stop meanwhile.
+// putBack writes as planned again what was written as sent and did not go: its connection, or the engine, has come to a stop meanwhile.
 func (e *Engine) putBack(j *job) {
 	giveUp := func() {
 		e.unbusy(j.effect)
@@ -261,7 +275,7 @@ func (e *Engine) send(j *job) {
 				if j.slot {
 					e.exchange(j)
 				} else {
-					e.board(j)
+					e.goOut(j)
 				}
 				return
 			}

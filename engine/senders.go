@@ -222,12 +222,12 @@ func (e *Engine) pump(name string) {
 		if j.effect != nil && !j.sent {
 			e.busyObject(j.effect, 1)
 		}
-		e.mu.Unlock()
 		if j.sent {
-			e.d.Go(func() { e.exchange(j) })
+			e.d.Go(func() { e.exchange(j) }) // under mu: the dispatcher is stopped after the engine
 		} else {
 			e.d.Go(func() { e.send(j) })
 		}
+		e.mu.Unlock()
 	}
 }
 
