@@ -406,7 +406,7 @@ func (e *Engine) release(name string, x *deliver.Exchange) {
 // exchange makes one attempt and writes what it proves.
 func (e *Engine) exchange(j *job) {
 	t, ok := e.target(j.connection())
-	if !ok {
+	if !ok || j.sent && j.epoch != e.epoch() { // this node was called lost while it waited for its slot: others have taken it on
 		e.handBack(j)
 		return
 	}
