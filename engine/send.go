@@ -187,7 +187,10 @@ func (e *Engine) putBack(j *job) {
 					return err
 				}
 			}
-			eff.State, eff.SentAt, eff.KeyUntil, eff.DueAt = waybill.EffectPlanned, time.Time{}, time.Time{}, e.d.Now()
+			if eff.KeyUntil.UnixMilli() == deliver.KeyUntil(j.action, j.effect.SentAt).UnixMilli() {
+				eff.KeyUntil = time.Time{} // this sending had set it; that of one before stands, for that may have been received
+			}
+			eff.State, eff.SentAt, eff.DueAt = waybill.EffectPlanned, time.Time{}, e.d.Now()
 			return tx.MoveEffect(eff, waybill.EffectSent)
 		},
 		after: func() {
