@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -121,6 +122,62 @@ func TestWhatWasWrittenAsSentIsPutBackWhenItsConnectionStops(t *testing.T) {
 				t.Errorf("%d calls for 9 effects", calls)
 			}
 		})
+	}
+}
+
+// TestWhatIsPutBackIsNotSentAgainUnderAKeyTheyHaveForgotten pauses a connection while the repeat of a call that may have been received is
+// written as sent and waits for the slot, and lets it go on when its key, which they keep for 24 hours, is forgotten. What never went
+// is not held by that.
+func TestWhatIsPutBackIsNotSentAgainUnderAKeyTheyHaveForgotten(t *testing.T) {
+	ws := load(t, files(onePath("post", 1)))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	calls := 0
+	r.answer = func(_, _ string) *http.Response {
+		calls++
+		r.v.Sleep(10 * time.Millisecond)
+		if calls == 2 {
+			return says(500, `{}`)
+		}
+		return says(200, `{}`)
+	}
+	r.pings(0, 1)
+	r.run(time.Second)
+	r.pings(1, 1)
+	r.run(100 * time.Millisecond)
+	doubted := func() waybill.Effect {
+		i := slices.IndexFunc(r.effects(), func(eff waybill.Effect) bool { return eff.Doubted })
+		if i < 0 {
+			t.Fatal("none may have been received")
+		}
+		return r.effects()[i]
+	}
+	first := doubted()
+	r.run(first.DueAt.Add(-2 * time.Millisecond).Sub(r.v.Now()))
+	r.pings(2, 3)
+	for range 15 {
+		if r.run(time.Millisecond); doubted().State == waybill.EffectSent {
+			break
+		}
+	}
+	if n := len(r.attempts(first.ID)); doubted().State != waybill.EffectSent || n != 1 {
+		t.Fatalf("it is %s after %d calls: it did not wait for the slot", doubted().State, n)
+	}
+	r.act("out", "pause", "closed")
+	r.run(time.Second)
+	put := doubted()
+	if put.State != waybill.EffectPlanned || !put.KeyUntil.Equal(first.KeyUntil) || !put.SentAt.Equal(first.SentAt) {
+		t.Errorf("it is %s, its key good until %v (%v), sent at %v (%v)", put.State, put.KeyUntil, first.KeyUntil, put.SentAt, first.SentAt)
+	}
+	r.run(25 * time.Hour)
+	before := r.inState(waybill.EffectConfirmed)
+	r.act("out", "resume", "open")
+	r.run(time.Minute)
+	if n := len(r.attempts(first.ID)); n != 1 || doubted().State != waybill.EffectUnknown {
+		t.Errorf("it is %s after %d calls", doubted().State, n)
+	}
+	if n := r.inState(waybill.EffectConfirmed); before >= 4 || n != 4 {
+		t.Errorf("%d of the other 4 were done before, %d after", before, n)
 	}
 }
 

@@ -356,6 +356,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	if err != nil {
 		return nil, err
 	}
+	earlier := sending{eff.SentAt, eff.KeyUntil}
 	if a.rides && !restoring.Unknown {
 		verdict, err := e.askGate(tx, &eff, run)
 		if err != nil {
@@ -396,7 +397,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 	if restoring.Unknown {
 		return e.startUnknown(tx, planned, restoring.Decision, run)
 	}
-	a.job = &job{effect: planned, action: a.action, b: a.b, sent: planned.State == waybill.EffectSent, epoch: e.epoch()}
+	a.job = &job{effect: planned, action: a.action, b: a.b, sent: planned.State == waybill.EffectSent, epoch: e.epoch(), earlier: earlier}
 	return nil, nil
 }
 

@@ -22,7 +22,12 @@ type job struct {
 	slot   bool   // its connection's slot is in hand
 	epoch  int64  // the one it was sent under
 	freed  bool   // its slot was given back when its exchange had ended
+
+	earlier sending // the one before, should this one not go
 }
+
+// sending is what an effect keeps of when it was sent.
+type sending struct{ sentAt, keyUntil time.Time }
 
 func (j *job) id() string {
 	if j.effect != nil {
@@ -187,10 +192,8 @@ func (e *Engine) putBack(j *job) {
 					return err
 				}
 			}
-			if eff.KeyUntil.UnixMilli() == deliver.KeyUntil(j.action, j.effect.SentAt).UnixMilli() {
-				eff.KeyUntil = time.Time{} // this sending had set it; that of one before stands, for that may have been received
-			}
-			eff.State, eff.SentAt, eff.DueAt = waybill.EffectPlanned, time.Time{}, e.d.Now()
+			eff.State, eff.DueAt = waybill.EffectPlanned, e.d.Now()
+			eff.SentAt, eff.KeyUntil = j.earlier.sentAt, j.earlier.keyUntil // they may know the key of an earlier sending, until then
 			return tx.MoveEffect(eff, waybill.EffectSent)
 		},
 		after: func() {
@@ -254,7 +257,7 @@ func (e *Engine) send(j *job) {
 			if err != nil {
 				return err
 			}
-			after, sent = nil, *eff
+			after, sent, j.earlier = nil, *eff, sending{eff.SentAt, eff.KeyUntil}
 			if sent.State != waybill.EffectPlanned || sent.DueAt.After(e.d.Now()) {
 				return errNothing
 			}
