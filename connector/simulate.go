@@ -135,6 +135,7 @@ type SimEvent struct {
 	ID      *expr.Template // the delivery's id, where the scheme signs or states one
 	JSON    *expr.Object
 	Form    *expr.Object
+	Uses    []string // the variables that its parts read, sorted
 }
 
 // SimStory is something that happens there by itself: one or more webhooks about one order.
@@ -275,7 +276,7 @@ type rawEvent struct {
 // ParseSimulate reads simulate.yaml. env knows the function library; every fault is reported at once.
 func ParseSimulate(node *source.Node, env *expr.Env) (*Simulate, source.Faults) {
 	var raw rawSimulate
-	p := simParser{base: env.With(simNames()...), sim: &Simulate{
+	p := simParser{base: env.With(simNames()...), read: map[string]bool{}, sim: &Simulate{
 		Answers: map[string]*SimAnswer{}, Events: map[string]*SimEvent{},
 	}}
 	p.faults = source.Decode(node, &raw)
@@ -316,6 +317,7 @@ type simParser struct {
 	events map[string]bool // the names, known before they are compiled
 	// recipes are named lists of steps; they are compiled anew wherever they are used.
 	recipes map[string][]rawStep
+	read    map[string]bool // the variables that the parts compiled so far read
 	faults  source.Faults
 }
 
@@ -414,6 +416,9 @@ func (p *simParser) object(n *source.Node, env *expr.Env) *expr.Object {
 	}
 	o, faults := env.Object(withNulls(n), expr.Target{Lenient: true})
 	p.faults = append(p.faults, faults...)
+	if o != nil {
+		p.reads(o.Uses())
+	}
 	return o
 }
 
@@ -444,7 +449,19 @@ func (p *simParser) template(n *source.Node, env *expr.Env) *expr.Template {
 	}
 	t, faults := env.Template(n, expr.Target{Lenient: true})
 	p.faults = append(p.faults, faults...)
+	if t != nil {
+		p.reads(t.Uses())
+	}
 	return t
+}
+
+// reads takes note of the variables among the paths that a part reads.
+func (p *simParser) reads(paths []string) {
+	for _, path := range paths {
+		if name, ok := strings.CutPrefix(path, "vars."); ok {
+			p.read[name] = true
+		}
+	}
 }
 
 func (p *simParser) program(n *source.Node, env *expr.Env) *expr.Program {
@@ -458,6 +475,9 @@ func (p *simParser) program(n *source.Node, env *expr.Env) *expr.Program {
 	}
 	prog, faults := env.Program(text, expr.Target{Lenient: true})
 	p.faults = append(p.faults, faults...)
+	if prog != nil {
+		p.reads(prog.Uses())
+	}
 	return prog
 }
 
@@ -468,10 +488,12 @@ func (p *simParser) event(n *source.Node) *SimEvent {
 	if e.Method == "" {
 		e.Method = "POST"
 	}
+	clear(p.read)
 	env := p.base
 	e.Make, env = p.steps(p.made(raw.Make), env)
 	e.Headers, e.ID = p.named(raw.Headers, env), p.template(raw.ID, env)
 	e.JSON, e.Form = p.object(raw.JSON, env), p.object(raw.Form, env)
+	e.Uses = slices.Sorted(maps.Keys(p.read))
 	return e
 }
 

@@ -3,6 +3,7 @@ package simulator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -39,6 +40,30 @@ func SampleTitle(m *connector.Manifest, sample string) string {
 	return m.Simulate.Events[sample].Title
 }
 
+// Variables are what --set can name of a sample beside the paths into its body, with their defaults; a default that is made
+// up for each order is nil.
+func Variables(m *connector.Manifest, sample string) map[string]any {
+	if m.Simulate == nil || m.Simulate.Events[sample] == nil {
+		return nil
+	}
+	e := m.Simulate.Events[sample]
+	vars := map[string]any{}
+	for _, name := range e.Uses {
+		switch {
+		case name == amountText:
+			vars["amount"] = nil
+		case e.Vars[name] != nil:
+			vars[name] = e.Vars[name]
+		default:
+			vars[name] = m.Simulate.Vars[name]
+		}
+	}
+	return vars
+}
+
+// known is the variable which, set to false, keeps the other systems from knowing the order.
+const known = "known"
+
 // Trigger makes the webhooks of a sample, signed and in the order they are to be sent. What they tell of is kept, so it
 // can be read back from the account, and the other systems know the order as their seed says: the CRM has its deal. With
 // the variable known set to false they do not. Each sample is about a new order unless one is set. Sending the webhooks
@@ -57,7 +82,7 @@ func (w *World) Trigger(_ context.Context, connection, sample string, o TriggerO
 	}
 	return a.trigger(sample, o, now, first, func(vars map[string]any) error {
 		id := text(vars["order_id"])
-		if w.known[id] || vars["known"] == false {
+		if w.known[id] || vars[known] == false {
 			return nil
 		}
 		w.known[id] = true
@@ -105,17 +130,9 @@ func (a *account) trigger(
 		if e := a.sim.Events[sample]; e != nil {
 			maps.Copy(vars, e.Vars)
 		}
-		paths := map[string]string{}
-		for name, value := range o.Set {
-			switch _, known := vars[name]; {
-			case known || (a.sim.Vars != nil && a.sim.Vars[name] != nil):
-				vars[name] = likeOld(vars[name], value)
-			case !strings.Contains(name, "."):
-				vars[name] = scalar(value)
-				paths[name] = value
-			default:
-				paths[name] = value
-			}
+		paths, err := a.set(vars, sample, o.Set)
+		if err != nil {
+			return nil, err
 		}
 		if others != nil {
 			if err := others(vars); err != nil {
@@ -143,7 +160,37 @@ func (a *account) trigger(
 	return hooks, nil
 }
 
-// setPaths changes a rendered body. A single name that is no field of the body is a variable of the sample only.
+// set sets the variables among values in vars, and returns the others, which are paths into the body.
+func (a *account) set(vars map[string]any, sample string, values map[string]string) (map[string]string, error) {
+	e := a.sim.Events[sample]
+	if e == nil {
+		return nil, nil // draft says so
+	}
+	paths := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		old, had := vars[name]
+		if !had {
+			old = a.sim.Vars[name]
+		}
+		switch {
+		case had || slices.Contains(e.Uses, name):
+			vars[name] = likeOld(old, values[name])
+		case name == known:
+			vars[name] = scalar(values[name])
+		case strings.Contains(name, ".") || e.JSON != nil && e.JSON.Has(name) || e.Form != nil && e.Form.Has(name):
+			paths[name] = values[name]
+		default:
+			return nil, &waybill.Error{
+				Kind: waybill.Invalid, Message: fmt.Sprintf("the sample %s has no variable %q", sample, name),
+				Hint: "It has: " + listed(slices.Sorted(maps.Keys(Variables(a.manifest, sample)))) +
+					"; anything else is a dotted path into its body, such as data.object.currency.",
+			}
+		}
+	}
+	return paths, nil
+}
+
+// setPaths changes a rendered body.
 func (a *account) setPaths(d draft, paths map[string]string) ([]byte, error) {
 	if len(paths) == 0 {
 		return d.body, nil
@@ -153,12 +200,7 @@ func (a *account) setPaths(d draft, paths map[string]string) ([]byte, error) {
 		return nil, err
 	}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		old := at(body, path)
-		fields, isMap := body.(map[string]any)
-		if _, there := fields[path]; !strings.Contains(path, ".") && (!isMap || !there) {
-			continue
-		}
-		if err := put(body, strings.Split(path, "."), likeOld(old, paths[path])); err != nil {
+		if err := put(body, strings.Split(path, "."), likeOld(at(body, path), paths[path])); err != nil {
 			return nil, err
 		}
 	}

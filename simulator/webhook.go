@@ -190,6 +190,9 @@ func (a *account) sign(d draft, now time.Time, forged bool) (Webhook, error) {
 	return hook, nil
 }
 
+// amountText is the variable with the amount as decimal text.
+const amountText = "amount_text"
+
 // withAmountText adds the amount as decimal text, for systems that want it so.
 func withAmountText(vars map[string]any) map[string]any {
 	minor, ok := vars["amount"].(int64)
@@ -197,6 +200,6 @@ func withAmountText(vars map[string]any) map[string]any {
 		return vars
 	}
 	out := maps.Clone(vars)
-	out["amount_text"] = fmt.Sprintf("%d.%02d", minor/100, minor%100)
+	out[amountText] = fmt.Sprintf("%d.%02d", minor/100, minor%100)
 	return out
 }

@@ -83,11 +83,22 @@ func (m *Main) trigger() *cobra.Command {
 	return c
 }
 
-// samples lists what every connection can be made to send.
+// samples lists what every connection can be made to send, each with the variables that --set changes.
 func (m *Main) samples(ws *workspace.Workspace) {
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
-		for _, s := range simulator.Samples(ws.Connections[name].Manifest) {
-			fmt.Fprintf(m.Stdout, "%-44s %s\n", name+":"+s, simulator.SampleTitle(ws.Connections[name].Manifest, s))
+		manifest := ws.Connections[name].Manifest
+		for _, s := range simulator.Samples(manifest) {
+			fmt.Fprintf(m.Stdout, "%-44s %s\n", name+":"+s, simulator.SampleTitle(manifest, s))
+			var vars []string
+			for name, value := range simulator.Variables(manifest, s) {
+				if value != nil {
+					name += fmt.Sprintf("=%v", value)
+				}
+				vars = append(vars, name)
+			}
+			if slices.Sort(vars); len(vars) > 0 {
+				fmt.Fprintf(m.Stdout, "%44s --set %s\n", "", strings.Join(vars, ", "))
+			}
 		}
 	}
 }
