@@ -294,6 +294,7 @@ type Matcher struct {
 	Fix       string
 	Who       string            // finance, builder, their support, nobody
 	Certainty waybill.Certainty // happened, declined, not happened, in doubt; empty: by status rule
+	Wait      time.Duration     // when not 0 this call alone waits, so long unless they say how long: it says nothing of the connection
 	Span      FileLine
 }
 

@@ -199,6 +199,7 @@ type rawMatcher struct {
 	Fix       string        `yaml:"fix"`
 	Who       string        `yaml:"who"`
 	Certainty source.Text   `yaml:"certainty"`
+	Wait      time.Duration `yaml:"wait"`
 	Node      *source.Node  `yaml:",node"`
 }
 

@@ -345,6 +345,7 @@ func (p *parser) matcher(raw *rawMatcher) *Matcher {
 	m := &Matcher{
 		When: p.condition(raw.When, env), Words: raw.Words, Fix: raw.Fix, Who: raw.Who,
 		Cause: waybill.Cause(raw.Cause.Value), Certainty: waybill.Certainty(raw.Certainty.Value), Span: p.line(raw.Node),
+		Wait: raw.Wait,
 	}
 	or := func(own, common *source.Text) *expr.Program {
 		if own != nil {

@@ -31,7 +31,10 @@ func (a answering) RoundTrip(req *http.Request) (*http.Response, error) {
 // TestWhatEachSystemSaysOfItsLimitsIsHeeded holds every built-in connector against what its system documents: how it says
 // "too many", when to come again, and how many calls are left.
 func TestWhatEachSystemSaysOfItsLimitsIsHeeded(t *testing.T) {
-	const learnt = 0
+	const (
+		learnt = 0
+		free   = -1 // the call alone waits
+	)
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	seen := map[string]bool{}
 	for _, c := range []struct {
@@ -40,7 +43,7 @@ func TestWhatEachSystemSaysOfItsLimitsIsHeeded(t *testing.T) {
 		header          []string
 		body            string
 		limited         bool          // it is a refusal for the limit
-		again           time.Duration // nothing is sent before; learnt: by our own holds
+		again           time.Duration // nothing is sent before; learnt: by our own holds; free: all else is sent
 		left            int           // or so many more may be sent before then
 	}{
 		{"http", "429 with seconds", 429, []string{"Retry-After", "17"}, `{}`, true, 17 * time.Second, 0},
@@ -61,7 +64,7 @@ func TestWhatEachSystemSaysOfItsLimitsIsHeeded(t *testing.T) {
 
 		{"stripe", "429", 429, nil, `{"error":{"type":"invalid_request_error","code":"rate_limit","message":"Too many requests."}}`, true, learnt, 0},
 		{"stripe", "400 with its code", 400, nil, `{"error":{"type":"invalid_request_error","code":"rate_limit","message":"Too many requests."}}`, true, learnt, 0},
-		{"stripe", "a lock", 429, nil, `{"error":{"type":"invalid_request_error","code":"lock_timeout","message":"Locked."}}`, true, learnt, 0},
+		{"stripe", "a lock", 429, nil, `{"error":{"type":"invalid_request_error","code":"lock_timeout","message":"Locked."}}`, true, free, 0},
 
 		{"razorpay", "429", 429, nil, `{"error":{"code":"BAD_REQUEST_ERROR","description":"Too many requests"}}`, true, learnt, 0},
 
@@ -73,7 +76,7 @@ func TestWhatEachSystemSaysOfItsLimitsIsHeeded(t *testing.T) {
 		{"whatsapp", "the app", 400, nil, `{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","code":4}}`, true, learnt, 0},
 		{"whatsapp", "the account", 400, nil, `{"error":{"message":"(#80007) Rate limit hit","type":"OAuthException","code":80007}}`, true, learnt, 0},
 		{"whatsapp", "the throughput", 429, nil, `{"error":{"message":"(#130429) Rate limit hit","type":"OAuthException","code":130429}}`, true, learnt, 0},
-		{"whatsapp", "one person", 400, nil, `{"error":{"message":"(#131056) Pair rate limit hit","type":"OAuthException","code":131056}}`, true, learnt, 0},
+		{"whatsapp", "one person", 400, nil, `{"error":{"message":"(#131056) Pair rate limit hit","type":"OAuthException","code":131056}}`, true, free, 0},
 		{"whatsapp", "registering", 400, nil, `{"error":{"message":"(#133016) Rate limit","type":"OAuthException","code":133016}}`, true, learnt, 0},
 	} {
 		seen[c.connector] = true
@@ -111,6 +114,11 @@ func TestWhatEachSystemSaysOfItsLimitsIsHeeded(t *testing.T) {
 				}
 				ok, again := g.Acquire("c", wide, now)
 				switch {
+				case c.again == free:
+					d := deliver.Decide(&waybill.Effect{Kind: action.Kind, Repeat: action.Repeat}, action, x, deliver.Policy{Jitter: func() float64 { return 0 }}, now)
+					if !ok || d.State != waybill.EffectPlanned || d.DueAt.Sub(now) < time.Second || d.CountsTry {
+						t.Errorf("%s: the others are held until %v; it is %s until %v", action.Name, again, d.State, d.DueAt)
+					}
 				case !c.limited && c.again == 0:
 					if !ok {
 						t.Errorf("%s: held until %v", action.Name, again.Sub(now))

@@ -42,6 +42,9 @@ type Exchange struct {
 	// Left is how many calls they say are left until Until; a zero time says nothing.
 	Left  int
 	Until time.Time
+	// Own says that what stands in the way stands in this call's alone, such as a limit for each recipient or a lock on one
+	// object: their side answers others.
+	Own bool
 	// Alone says that the connection answers others, so that what looks like an outage is this call's own: see
 	// Governor.Answering. Without it an outage is never counted against the call.
 	Alone bool

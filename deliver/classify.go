@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"math"
@@ -30,6 +31,9 @@ func (c *Caller) judgeAnswer(within context.Context, x *Exchange, t *Target, act
 	j := t.Manifest.Judge(action, answer, t.Settings)
 	a.Certainty, a.Cause = j.Certainty, j.Cause
 	x.Words, x.Code, x.Fix, x.Who, x.Answer, x.Found = j.Words, j.Code, j.Fix, j.Who, j.Output, j.Found
+	if j.Matched != nil && j.Matched.Wait > 0 {
+		x.Own, a.RetryAfter = true, cmp.Or(a.RetryAfter, j.Matched.Wait)
+	}
 	if action.Kind == waybill.KindRead {
 		x.judgeRead(j, err)
 	} else {

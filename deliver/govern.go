@@ -152,7 +152,7 @@ func (g *Governor) learn(c *governed, x *Exchange, probe bool, now time.Time) {
 	switch cause := x.Attempt.Cause; {
 	case c.state.Health == waybill.HealthPaused || x.SignIn:
 		// a pause is ended by a person only; a new token says nothing of their side yet
-	case x.Attempt.Certainty == waybill.Happened:
+	case x.Attempt.Certainty == waybill.Happened || x.Own:
 		g.answered(c, now)
 	case cause == waybill.SignInExpired:
 		g.signInNeeded(c, x, probe, now)
