@@ -219,13 +219,13 @@ func (a *api) overview(ctx context.Context, _ *nothing) (*apiOverview, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Flows = watch.OfFlows(o.Flows, a.s.flowNames())
 	out := apiOverviewOf(o)
 	for i, p := range o.Problems {
 		one := a.problemOf(p)
 		o.Problems[i].Title = one.Explanation.Title
 		out.Problems = append(out.Problems, one)
 	}
-	o.Flows = figuresOf(a.s.flowRows(o))
 	out.Sentence = watch.Sentence(*o)
 	return out, nil
 }

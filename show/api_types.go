@@ -28,7 +28,7 @@ type apiOverview struct {
 	Unknown   int          `json:"unknown" doc:"effects whose outcome is not known, now"`
 	Late      int          `json:"late"`
 	Problems  []apiProblem `json:"problems"`
-	Flows     []apiFlow    `json:"flows"`
+	Flows     []apiFlow    `json:"flows" doc:"every flow of the workspace, and those gone that still have work"`
 }
 
 type apiFlow struct {

@@ -77,8 +77,8 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	o.Flows = watch.OfFlows(o.Flows, s.flowNames())
 	p := overviewPage{Nodes: nodes, Connections: conns, Flows: s.flowRows(o), Mood: mood(o), Asks: asks}
-	o.Flows = figuresOf(p.Flows)
 	for i, one := range o.Problems {
 		card := s.problemCard(one)
 		o.Problems[i].Title = card.Words.Title
@@ -164,24 +164,18 @@ func mood(o *waybill.Overview) tone {
 	}
 }
 
-// figuresOf are the figures of the flows on the page, seen or not: of these its sentence speaks.
-func figuresOf(rows []flowRow) []waybill.FlowFigures {
-	list := make([]waybill.FlowFigures, len(rows))
-	for i, row := range rows {
-		list[i] = row.Figures
-		list[i].Flow = row.Card.Name
-	}
-	return list
-}
-
-// flowRows has a row for every flow of the workspace, and for flows that are gone but still have work.
+// flowRows has a row for every flow of an overview.
 func (s *Server) flowRows(o *waybill.Overview) []flowRow {
-	figures := map[string]waybill.FlowFigures{}
-	for _, f := range o.Flows {
-		figures[f.Flow] = f
+	cards := map[string]FlowCard{}
+	for _, card := range s.names.Flows() {
+		cards[card.Name] = card
 	}
-	var rows []flowRow
-	add := func(card FlowCard, f waybill.FlowFigures) {
+	rows := make([]flowRow, len(o.Flows))
+	for i, f := range o.Flows {
+		card, ok := cards[f.Flow]
+		if !ok {
+			card = FlowCard{Name: f.Flow, Title: f.Flow + " (no longer in the workspace)"}
+		}
 		row := flowRow{Card: card, Figures: f, Total: f.Done + f.Open + f.Blocked, Owner: words{s.names}.owner(card.Owner), Tone: toneDone.said("Working", "")}
 		switch {
 		case f.Blocked+f.Asks > 0:
@@ -191,18 +185,18 @@ func (s *Server) flowRows(o *waybill.Overview) []flowRow {
 		case row.Total == 0:
 			row.Tone = toneStopped.said("Quiet", "Nothing came for it in the last 24 hours.")
 		}
-		rows = append(rows, row)
-	}
-	for _, card := range s.names.Flows() {
-		add(card, figures[card.Name])
-		delete(figures, card.Name)
-	}
-	for _, f := range o.Flows {
-		if _, left := figures[f.Flow]; left && f.Open+f.Blocked+f.Asks > 0 {
-			add(FlowCard{Name: f.Flow, Title: f.Flow + " (no longer in the workspace)"}, f)
-		}
+		rows[i] = row
 	}
 	return rows
+}
+
+// flowNames are the flows of the workspace.
+func (s *Server) flowNames() []string {
+	var list []string
+	for _, card := range s.names.Flows() {
+		list = append(list, card.Name)
+	}
+	return list
 }
 
 // firstSteps are what to do on the first day, each ticked off once it is done.

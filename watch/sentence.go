@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"waybill"
@@ -17,6 +18,25 @@ func Sentence(o waybill.Overview) string {
 		return "Nothing is set up yet. Add a flow, and what happens will show here."
 	}
 	return strings.TrimSpace(working(o) + " " + needs(o))
+}
+
+// OfFlows are the figures of every flow of the workspace, whether anything came for it or not, and of those that are gone but still
+// have work.
+func OfFlows(seen []waybill.FlowFigures, names []string) []waybill.FlowFigures {
+	var list []waybill.FlowFigures
+	for _, name := range names {
+		f := waybill.FlowFigures{Flow: name}
+		if i := slices.IndexFunc(seen, func(f waybill.FlowFigures) bool { return f.Flow == name }); i >= 0 {
+			f = seen[i]
+		}
+		list = append(list, f)
+	}
+	for _, f := range seen {
+		if f.Open+f.Blocked+f.Asks > 0 && !slices.Contains(names, f.Flow) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // NeedsPerson reports whether a problem stands until somebody does something about it.

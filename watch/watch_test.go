@@ -379,3 +379,12 @@ func TestTheSentenceSaysHowThePlaceIs(t *testing.T) {
 		}
 	}
 }
+
+// TestFlowsForWhichNothingCameAreCountedAsWell and of those that are gone, only what still has work is.
+func TestFlowsForWhichNothingCameAreCountedAsWell(t *testing.T) {
+	seen := []waybill.FlowFigures{{Flow: "a", Done: 2}, {Flow: "gone", Done: 1}, {Flow: "left", Open: 1}}
+	want := []waybill.FlowFigures{{Flow: "quiet"}, {Flow: "a", Done: 2}, {Flow: "left", Open: 1}}
+	if diff := cmp.Diff(want, watch.OfFlows(seen, []string{"quiet", "a"})); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

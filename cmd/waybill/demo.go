@@ -186,6 +186,11 @@ func (m *Main) narrate(ctx context.Context, a *app, failed chan error) error {
 			if err != nil {
 				continue
 			}
+			var flows []string
+			for _, f := range a.engine.Workspace().Flows {
+				flows = append(flows, f.Name)
+			}
+			o.Flows = watch.OfFlows(o.Flows, flows)
 			if s := fmt.Sprintf("%s  %s", m.figures(o.Received, o.Done, o.Blocked, o.Unknown), watch.Sentence(*o)); s != last {
 				fmt.Fprintf(m.Stdout, "%s  %s\n", time.Now().Format("15:04:05"), s)
 				last = s
