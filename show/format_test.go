@@ -139,7 +139,8 @@ func TestTimesAreSaidInWords(t *testing.T) {
 		at   time.Duration
 		want string
 	}{
-		{0, "now"},
+		{0, "a moment ago"},
+		{time.Second, "in a moment"},
 		{-5300 * time.Millisecond, "5 s ago"},
 		{-4 * time.Minute, "4 min ago"},
 		{-3 * time.Hour, "3 h ago"},

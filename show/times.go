@@ -87,14 +87,14 @@ func relative(t, now time.Time) string {
 	if ahead {
 		d = -d
 	}
-	if d < 3*time.Second {
-		return "now"
+	said := "a moment"
+	if d >= 3*time.Second {
+		said = spell(d.Truncate(time.Second))
 	}
-	d = d.Truncate(time.Second)
 	if ahead {
-		return "in " + spell(d)
+		return "in " + said
 	}
-	return spell(d) + " ago"
+	return said + " ago"
 }
 
 // spell says a length of time in its largest unit: 850 ms, 12 s, 4 min, 3 h, 2 days.
