@@ -43,7 +43,7 @@ func TestALateFactHasNoEffectOrIsFetchedAfresh(t *testing.T) {
 					newest, late := time.Duration(1<<62), 0
 					for _, ago := range lates {
 						state++
-						for _, h := range r.hooks("crm", "contact.propertyChange", simulator.TriggerOptions{Late: ago, Set: map[string]string{"object_id": "7", "objectId": "7"}}) {
+						for _, h := range r.hooks("crm", "contact.propertyChange", simulator.TriggerOptions{Late: ago, Set: map[string]string{"0.objectId": "7"}}) {
 							r.insist(h)
 						}
 						if ago > newest {
