@@ -67,6 +67,12 @@
     greeted = true;
   });
   document.addEventListener("htmx:sse:error", () => lamp("Offline"));
+  // A stream that was open once opens itself again; one that never was does not.
+  const first = setInterval(() => {
+    if (greeted) { clearInterval(first); return; }
+    lamp("Offline");
+    htmx.trigger($("#live"), "again");
+  }, 5000);
   document.addEventListener("htmx:sse:after:connection", () => lamp(paused ? "Paused" : "Live"));
 
   const togglePause = () => {
