@@ -9,6 +9,8 @@
 package connector
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"waybill"
@@ -70,6 +72,28 @@ type SignIn struct {
 	TokenURL string   `yaml:"token_url"` // oauth2
 	Grant    string   `yaml:"grant"`     // oauth2: client_credentials, refresh_token
 	Scopes   []string `yaml:"scopes"`
+}
+
+// Names lists the secrets without which no call can be signed in. Of User a setting of that name may stand in its place.
+func (s SignIn) Names() []string {
+	var names []string
+	switch s.Kind {
+	case "", "none":
+	case "basic":
+		names = []string{s.User, s.Pass}
+	case "oauth2":
+		secret := s.Pass
+		if secret == "" && s.Grant != "refresh_token" {
+			secret = s.Secret
+		}
+		names = []string{cmp.Or(s.User, "client_id"), cmp.Or(secret, "client_secret")}
+		if s.Grant == "refresh_token" {
+			names = append(names, cmp.Or(s.Secret, "refresh_token"))
+		}
+	default:
+		names = []string{s.Secret}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // Identity is the account's own id: the read and output field that give it, and the payload expression that must agree.

@@ -8,12 +8,14 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waybill"
@@ -42,6 +44,7 @@ type Access struct {
 	auto   bool
 	https  bool
 	mu     sync.Mutex // one change at a time
+	own    atomic.Pointer[keptSecret]
 }
 
 func newAccess(o Options, https bool) *Access {
@@ -62,8 +65,9 @@ func NewAccess(store Store, now func() time.Time, random io.Reader) *Access {
 
 // Person is somebody who is signed in, or a program with a token.
 type Person struct {
-	Name string
-	Role Role
+	Name  string
+	Role  Role
+	Token bool // a program's
 }
 
 // The kept forms. Each is one setting that holds a list.
@@ -103,16 +107,20 @@ func (a *Access) Invite(ctx context.Context, name string, role Role) (string, er
 }
 
 func (a *Access) link(ctx context.Context, name string, role Role, life time.Duration) (string, error) {
-	name = strings.TrimSpace(name)
-	switch {
-	case name == "" || len(name) > 80 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
-		return "", &waybill.Error{Kind: waybill.Invalid, Message: "a person's name has 1 to 80 characters", Hint: "give a name people know, like asha"}
-	case !role.Valid():
-		return "", &waybill.Error{Kind: waybill.Invalid, Message: "there is no role " + string(role), Hint: "use viewer, operator or admin"}
+	name, err := named(name, role)
+	if err != nil {
+		return "", err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
+	tokens, err := load[keptSecret](ctx, a.store, tokensSetting)
+	if err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(tokens, func(t keptSecret) bool { return t.Name == name }) {
+		return "", taken(name, "a token")
+	}
 	if err := change(ctx, a.store, usersSetting, func(list []keptUser) []keptUser {
 		i := slices.IndexFunc(list, func(u keptUser) bool { return u.Name == name })
 		if i < 0 {
@@ -124,21 +132,49 @@ func (a *Access) link(ctx context.Context, name string, role Role, life time.Dur
 		return "", err
 	}
 	token, hash := a.secret()
-	err := change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
+	err = change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
 		list = slices.DeleteFunc(list, func(l keptSecret) bool { return l.Name == name || !now.Before(l.Until) })
 		return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Until: now.Add(life)}), maxLinks)
 	})
 	return "/sign-in/once/" + token, err
 }
 
+// named is the name under which somebody or something comes in, checked, with its role.
+func named(name string, role Role) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "" || len(name) > 80 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
+		return "", &waybill.Error{Kind: waybill.Invalid, Message: "a name has 1 to 80 characters", Hint: "give a name people know, like asha"}
+	case !role.Valid():
+		return "", &waybill.Error{Kind: waybill.Invalid, Message: "there is no role " + string(role), Hint: "use viewer, operator or admin"}
+	}
+	return name, nil
+}
+
+// taken says that a name is another's: what is done under it would not show who did it.
+func taken(name, whose string) error {
+	return &waybill.Error{
+		Kind: waybill.Conflict, Message: fmt.Sprintf("%s is called %q already; what was done could not be told apart", whose, name),
+		Hint: "choose another name, or remove that one first: waybill user remove " + name,
+	}
+}
+
 // Token makes a bearer token for a program. It is shown this once only. An earlier token of the same name stops working:
 // to make one anew is to rotate it.
 func (a *Access) Token(ctx context.Context, name string, role Role) (string, error) {
-	if !role.Valid() || name == "" {
-		return "", &waybill.Error{Kind: waybill.Invalid, Message: "a token has a name and a role", Hint: "use viewer, operator or admin"}
+	name, err := named(name, role)
+	if err != nil {
+		return "", err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	users, err := load[keptUser](ctx, a.store, usersSetting)
+	if err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(users, func(u keptUser) bool { return u.Name == name }) {
+		return "", taken(name, "a person")
+	}
 	token, hash := a.secret()
 	return "wbt_" + token, change(ctx, a.store, tokensSetting, func(list []keptSecret) []keptSecret {
 		list = slices.DeleteFunc(list, func(s keptSecret) bool { return s.Name == name })
@@ -146,21 +182,34 @@ func (a *Access) Token(ctx context.Context, name string, role Role) (string, err
 	})
 }
 
-// Remove takes away everything by which a person or token of this name comes in, at once.
+// Own makes a bearer token that only this process takes, and that ends with it: it is kept nowhere. An earlier one stops
+// working.
+func (a *Access) Own(name string, role Role) string {
+	token, hash := a.secret()
+	a.own.Store(&keptSecret{Hash: hash, Name: name, Role: role})
+	return "wbt_" + token
+}
+
+// Remove takes away everything by which a person or token of this name comes in, at once. One that nobody and nothing has is
+// not found.
 func (a *Access) Remove(ctx context.Context, name string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	found := false
 	if err := change(ctx, a.store, usersSetting, func(list []keptUser) []keptUser {
-		return slices.DeleteFunc(list, func(u keptUser) bool { return u.Name == name })
+		return slices.DeleteFunc(list, func(u keptUser) bool { found = found || u.Name == name; return u.Name == name })
 	}); err != nil {
 		return err
 	}
 	for _, setting := range []string{linksSetting, sessionsSetting, tokensSetting} {
 		if err := change(ctx, a.store, setting, func(list []keptSecret) []keptSecret {
-			return slices.DeleteFunc(list, func(s keptSecret) bool { return s.Name == name })
+			return slices.DeleteFunc(list, func(s keptSecret) bool { found = found || s.Name == name; return s.Name == name })
 		}); err != nil {
 			return err
 		}
+	}
+	if !found {
+		return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nobody and no token is called %q here; nothing was changed", name), Hint: "see who is: waybill user list"}
 	}
 	return nil
 }
@@ -177,10 +226,10 @@ func (a *Access) People(ctx context.Context) ([]Person, error) {
 	}
 	var list []Person
 	for _, u := range users {
-		list = append(list, Person{u.Name, u.Role})
+		list = append(list, Person{Name: u.Name, Role: u.Role})
 	}
 	for _, t := range tokens {
-		list = append(list, Person{t.Name, t.Role})
+		list = append(list, Person{Name: t.Name, Role: t.Role, Token: true})
 	}
 	return list, nil
 }
@@ -256,12 +305,15 @@ func (a *Access) who(r *http.Request) (p Person, ok bool, err error) {
 		}
 	}
 	if a.auto && fromHere(r) {
-		return Person{"demo", Admin}, true, nil
+		return Person{Name: "demo", Role: Admin}, true, nil
 	}
 	return Person{}, false, nil
 }
 
 func (a *Access) byToken(ctx context.Context, token string) (p Person, ok bool, err error) {
+	if own := a.own.Load(); own != nil && find([]keptSecret{*own}, token) == 0 {
+		return Person{Name: own.Name, Role: own.Role, Token: true}, true, nil
+	}
 	tokens, err := load[keptSecret](ctx, a.store, tokensSetting)
 	if err != nil {
 		return Person{}, false, err
@@ -270,7 +322,7 @@ func (a *Access) byToken(ctx context.Context, token string) (p Person, ok bool, 
 	if i < 0 {
 		return Person{}, false, nil
 	}
-	return Person{tokens[i].Name, tokens[i].Role}, true, nil
+	return Person{Name: tokens[i].Name, Role: tokens[i].Role, Token: true}, true, nil
 }
 
 // bySession finds the person of a session. Touch says that a person did this, not a live page by itself.
@@ -303,7 +355,7 @@ func (a *Access) bySession(ctx context.Context, session string, touch bool) (p P
 			return list
 		})
 	}
-	return Person{users[u].Name, users[u].Role}, true, nil
+	return Person{Name: users[u].Name, Role: users[u].Role}, true, nil
 }
 
 func over(s keptSecret, now time.Time) bool {

@@ -29,7 +29,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 const apiWords = `Waybill's journal and desk for programs. Lists are newest first; ` + "`next`" + ` is the cursor of the following page. ` +
-	`Times are RFC 3339. Whole numbers in event data are exact. Sign in with a token: Authorization: Bearer wbt_…`
+	`Times are RFC 3339. Whole numbers in event data are exact. Sign in with a token, which waybill user token NAME makes: Authorization: Bearer wbt_…`
 
 func (s *Server) newAPI() *api {
 	mux := http.NewServeMux()

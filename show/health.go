@@ -47,7 +47,7 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
 		}
 		if !p.Role.may(Viewer) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
-			problem(w, http.StatusUnauthorized, "nobody is signed in", "scrape from this machine, or send a token: Authorization: Bearer wbt_…")
+			problem(w, http.StatusUnauthorized, "nobody is signed in", "scrape from this machine, or send a token: Authorization: Bearer wbt_…; waybill user token NAME makes one")
 			return nil
 		}
 	}

@@ -96,7 +96,7 @@ func (s *Server) guard(rt route) http.Handler {
 			})
 		case isAPI(r):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
-			problem(w, http.StatusUnauthorized, "nobody is signed in", "send a token: Authorization: Bearer wbt_…")
+			problem(w, http.StatusUnauthorized, "nobody is signed in", "send a token: Authorization: Bearer wbt_…; waybill user token NAME makes one")
 		case r.Method == http.MethodGet && r.Header.Get("HX-Request") == "":
 			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		case r.Header.Get("HX-Request") != "": // a live page whose session ended

@@ -26,16 +26,18 @@ type app struct {
 	place     place
 	env       string
 	publicURL string
-	opened    *opened
-	live      *engine.Live
-	engine    *engine.Engine
-	intake    *receive.Handler
-	show      *show.Server
-	world     *simulator.World // nil unless offline
-	metrics   *metrics
-	log       *slog.Logger
-	mux       *http.ServeMux
-	serving   bool // it was started: others wait while the book is kept from them
+	// certificate is the fingerprint of the one it serves with; empty without TLS.
+	certificate string
+	opened      *opened
+	live        *engine.Live
+	engine      *engine.Engine
+	intake      *receive.Handler
+	show        *show.Server
+	world       *simulator.World // nil unless offline
+	metrics     *metrics
+	log         *slog.Logger
+	mux         *http.ServeMux
+	serving     bool // it was started: others wait while the book is kept from them
 }
 
 // setup says how an app is put together.
@@ -54,6 +56,8 @@ type setup struct {
 	deliver   func(context.Context, simulator.Webhook) int // how simulated webhooks leave; nil: to publicURL
 	passing   func(step string)                            // as Main.Passing
 	manifests *workspace.Manifests
+	// certificate is as app has it.
+	certificate string
 }
 
 // assemble opens the book and wires everything; start makes it work.
@@ -63,7 +67,7 @@ func (m *Main) assemble(ctx context.Context, s setup) (*app, error) {
 		return nil, err
 	}
 	s.manifests = &m.manifests
-	a := &app{place: s.place, env: s.env, publicURL: s.publicURL, opened: o, live: engine.NewLive(), log: s.log}
+	a := &app{place: s.place, env: s.env, publicURL: s.publicURL, certificate: s.certificate, opened: o, live: engine.NewLive(), log: s.log}
 	if err := a.wire(s); err != nil {
 		return nil, errors.Join(err, o.book.Close())
 	}
@@ -137,7 +141,7 @@ func (a *app) simulate(s setup) error {
 	}
 	send := s.deliver
 	if send == nil {
-		send = poster(s.log)
+		send = poster(s.log, s.certificate)
 	}
 	a.world = simulator.New(simulator.Options{Clock: clock{a.live}, Rand: rnd, Deliver: send})
 	a.opened.fixed = map[string]string{}
@@ -162,8 +166,8 @@ func (a *app) simulate(s setup) error {
 }
 
 // poster sends a simulated webhook as its provider would, over the network of this machine.
-func poster(log *slog.Logger) func(context.Context, simulator.Webhook) int {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
+func poster(log *slog.Logger, certificate string) func(context.Context, simulator.Webhook) int {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: trusting(certificate, true)}
 	return func(ctx context.Context, h simulator.Webhook) int {
 		req, err := http.NewRequestWithContext(ctx, h.Method, h.URL, bytesReader(h.Body))
 		if err != nil {
@@ -207,6 +211,16 @@ func (a *app) listen(ctx context.Context) {
 func (a *app) flush() {
 	a.engine.Reject(a.intake.Rejections())
 	a.live.At(time.Now().Add(time.Second), a.flush)
+}
+
+// drainTime is how long what is under way gets when serve ends.
+const drainTime = 10 * time.Second
+
+// drain is stop with the time that serve gives.
+func (a *app) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return a.stop(ctx)
 }
 
 // stop ends the app: nothing new is begun, what is under way gets until ctx ends, and the book is closed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,11 +122,12 @@ backup is: waybill restore --mark --at 2026-03-01T10:00:00Z --database postgres:
 }
 
 func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at time.Time, erased string) error {
+	where.env = cmp.Or(where.env, offline)
 	p, err := m.place(m.dir([]string{where.dir}), where.database)
 	if err != nil {
 		return err
 	}
-	if _, ok := m.running(ctx, p); ok {
+	if m.running(ctx, p) != nil {
 		return &waybill.Error{Kind: waybill.Conflict, Message: "a waybill is serving that place", Hint: "stop it first, and move its book away: nothing is overwritten"}
 	}
 	list, err := m.erasedFor(p, erased)
@@ -220,15 +222,7 @@ func (o *opened) backups(ctx context.Context) (lines []string, err error) {
 }
 
 // examineBackups says when the book was backed up last, and whether a restore waits for a person.
-func (m *Main) examineBackups(ctx context.Context, p *patient, at place, where bookFlags) {
-	if _, err := os.Stat(at.file()); err != nil {
-		return
-	}
-	l, err := m.dial(ctx, m.dir([]string{where.dir}), where.database, where.env)
-	if err != nil {
-		return // said elsewhere
-	}
-	defer func() { _ = l.close() }() // it only read
+func examineBackups(ctx context.Context, p *patient, l *line, where bookFlags) {
 	if lines, err := l.act(ctx, "restore-status", localAct{}); err == nil && len(lines) > 0 {
 		if text := strings.Join(lines, " "); strings.Contains(text, "Nothing is sent") || strings.Contains(text, "not been served") {
 			p.ill(text, "look at what is not known, then: waybill restore confirm --reason \"…\" --dir "+where.dir+" --env "+where.env)
@@ -240,7 +234,7 @@ func (m *Main) examineBackups(ctx context.Context, p *patient, at place, where b
 	switch {
 	case err != nil:
 	case len(lines) == 0:
-		if where.env != "offline" {
+		if where.env != offline {
 			p.note("the book was never backed up with waybill backup", "waybill backup --to FILE --dir "+where.dir+" --env "+where.env)
 		}
 	default:

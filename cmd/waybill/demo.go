@@ -30,7 +30,15 @@ func (m *Main) demo() *cobra.Command {
 		Long: `demo writes an example workspace, starts simulated payment gateways, CRM, WhatsApp and Slack on this machine, and sends a steady
 mix of good, duplicate, late, forged and faulty traffic through it. Open the address it prints. Ctrl-C ends it; started
 again it carries on.`,
-		RunE: func(c *cobra.Command, _ []string) error { return m.runDemo(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case f.length < 0:
+				return usage{fmt.Errorf("--for is how long the demo runs, as 30s; 0 is until Ctrl-C, and not %s", f.length)}
+			case f.rate <= 0:
+				return usage{fmt.Errorf("--rate is how many things happen a second, more than 0, and not %g", f.rate)}
+			}
+			return m.runDemo(c.Context(), f)
+		},
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.dir, "dir", "waybill-demo", "where the example workspace and its book are written")
@@ -139,9 +147,9 @@ func (m *Main) play(ctx context.Context, a *app, l net.Listener, f demoFlags) er
 	if err := a.start(ctx); err != nil {
 		return errors.Join(err, l.Close(), a.opened.book.Close())
 	}
-	forget, err := m.announce(ctx, a, "http://"+l.Addr().String())
+	forget, err := m.announce(a, "http://"+l.Addr().String())
 	if err != nil {
-		return errors.Join(err, l.Close(), a.opened.book.Close())
+		return errors.Join(err, l.Close(), a.drain(ctx))
 	}
 	defer forget()
 	server := a.server()
@@ -158,7 +166,7 @@ func (m *Main) play(ctx context.Context, a *app, l net.Listener, f demoFlags) er
 	plan.Rate, plan.FormsURL = f.rate, a.publicURL
 	a.world.Traffic(plan)
 	err = m.narrate(ctx, a, failed)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	a.world.Stop()
 	_ = server.Shutdown(drain) // a page left open is cut off

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill"
+	"waybill/connector"
 	"waybill/flow"
 	"waybill/record"
 	"waybill/source"
@@ -47,9 +48,12 @@ func (p *patient) ill(what, do string) {
 
 func (p *patient) note(what, do string) { fmt.Fprintf(p.m.Stdout, "note  %s\n      %s\n", what, do) }
 
-func (m *Main) examine(ctx context.Context, where bookFlags) error {
+func (m *Main) examine(ctx context.Context, where bookFlags) (err error) {
 	p := &patient{m: m}
 	dir := m.dir([]string{where.dir})
+	if where.env, err = m.environment(ctx, where); err != nil {
+		return err
+	}
 	fmt.Fprintln(m.Stdout, versionLine())
 	ws, faults, err := m.load(dir, where.env)
 	switch {
@@ -76,10 +80,9 @@ func (m *Main) examine(ctx context.Context, where bookFlags) error {
 	}
 	m.examineFiles(ctx, p, at)
 	if ws != nil {
-		m.examineSecrets(ctx, p, ws, where)
+		m.examineBook(ctx, p, ws, where)
 	}
 	m.examineVersions(p, ws)
-	m.examineBackups(ctx, p, at, where)
 	if p.bad > 0 {
 		fmt.Fprintf(m.Stdout, "\n%s to mend.\n", count(p.bad, "thing", "things"))
 		return problem{}
@@ -192,36 +195,67 @@ func (m *Main) examineFiles(ctx context.Context, p *patient, at place) {
 	}
 }
 
-// examineSecrets names the secrets that connections need and that are not sealed.
-func (m *Main) examineSecrets(ctx context.Context, p *patient, ws *workspace.Workspace, where bookFlags) {
-	if where.env == "offline" {
-		p.fine("offline: the simulated systems need no secrets of yours")
+// examineBook looks into the book, when there is one, for the secrets that are sealed and the backups that were made.
+func (m *Main) examineBook(ctx context.Context, p *patient, ws *workspace.Workspace, where bookFlags) {
+	l, err := m.dial(ctx, m.dir([]string{where.dir}), where.database, where.env)
+	if waybill.KindOf(err) == waybill.NotFound {
+		l, err = nil, nil // there is none yet, or its key is missing, as was said
+	}
+	var sealed []string
+	if l != nil {
+		sealed, err = l.act(ctx, "secret-list", localAct{})
+	}
+	if err != nil {
+		p.ill(err.Error(), waybill.HintOf(err))
 		return
 	}
-	have := map[string]bool{}
-	if l, err := m.dial(ctx, m.dir([]string{where.dir}), where.database, where.env); err == nil {
-		if list, err := l.act(ctx, "secret-list", localAct{}); err == nil {
-			for _, s := range list {
-				have[s] = true
-			}
-		}
-		if err := l.close(); err != nil {
-			p.ill("the book could not be closed: "+err.Error(), "is its disk full?")
-		}
+	examineSecrets(p, ws, sealed, where)
+	if l == nil {
+		return
+	}
+	examineBackups(ctx, p, l, where)
+	if err := l.close(); err != nil {
+		p.ill("the book could not be closed: "+err.Error(), "is its disk full?")
+	}
+}
+
+// examineSecrets names the secrets that connections need and that are not sealed.
+func examineSecrets(p *patient, ws *workspace.Workspace, have []string, where bookFlags) {
+	if where.env == offline {
+		p.fine("offline: the simulated systems need no secrets of yours")
+		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
 		c := ws.Connections[name]
 		for _, secret := range slices.Sorted(maps.Keys(c.Secrets)) {
 			sealed := c.Secrets[secret]
 			switch {
-			case have[sealed]:
+			case slices.Contains(have, sealed):
 				p.fine("the secret %s is sealed", sealed)
-			case c.Manifest.Secrets[secret].Required, proves(c, secret) && heard(ws, name):
+			case c.Manifest.Secrets[secret].Required, proves(c, secret) && heard(ws, name), signsIn(c, secret) && called(ws, name):
 				p.ill(fmt.Sprintf("%s needs the secret %s (%s)", c.Manifest.Title, sealed, c.Manifest.Secrets[secret].Title),
 					fmt.Sprintf("waybill secret set %s --dir %s --env %s", sealed, where.dir, where.env))
 			}
 		}
 	}
+}
+
+// signsIn reports whether a connection's calls cannot be made without a secret.
+func signsIn(c *workspace.Connection, secret string) bool {
+	return c.Settings[secret] == "" && slices.Contains(c.Manifest.SignIn.Names(), secret)
+}
+
+// called reports whether some flow reads or writes at a connection, or what it tells is read again there.
+func called(ws *workspace.Workspace, connection string) bool {
+	c := ws.Connections[connection]
+	if slices.ContainsFunc(c.Manifest.Mappings, func(m *connector.Mapping) bool { return m.Fetch != nil }) && heard(ws, connection) {
+		return true
+	}
+	return slices.ContainsFunc(ws.Flows, func(f *flow.Flow) bool {
+		return slices.ContainsFunc(f.Steps(), func(s flow.StepView) bool {
+			return (s.Kind == "do" || s.Kind == "get") && strings.HasPrefix(s.Does, connection+".")
+		})
+	})
 }
 
 // proves reports whether the senders of a connection are known by a secret, as its settings say.

@@ -27,6 +27,9 @@ func (m *Main) initialise() *cobra.Command {
 		},
 		Example: "  waybill init shop\n  waybill init payment-to-crm shop",
 		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 2 && !isRecipe(args[0]) {
+				return usage{fmt.Errorf("there is no recipe %q; nothing was written. The recipes are: %s", args[0], strings.Join(examples.Names(), ", "))}
+			}
 			recipe, dir := examples.Names()[0], "."
 			for i, a := range args {
 				if i == 0 && isRecipe(a) {

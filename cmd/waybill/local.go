@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -26,15 +27,13 @@ import (
 
 func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
-// commandLine is the name of the token by which the commands of this machine come in.
+// commandLine is as whom the commands of this machine come in.
 const commandLine = "command line"
 
 // local serves what only the owner of the book's folder may do: seal secrets, add people. It returns the token for that,
-// which is good for the API too.
-func (a *app) local(ctx context.Context) (token string, err error) {
-	if token, err = a.show.Access().Token(ctx, commandLine, show.Admin); err != nil {
-		return "", fmt.Errorf("make the command line's token: %w", err)
-	}
+// which is good for the API too, at this process alone: others on the same book have their own.
+func (a *app) local() (token string) {
+	token = a.show.Access().Own(commandLine, show.Admin)
 	a.mux.HandleFunc("POST /local/{act}", func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header.Get("Authorization")
 		if subtle.ConstantTimeCompare([]byte(given), []byte("Bearer "+token)) != 1 {
@@ -54,14 +53,16 @@ func (a *app) local(ctx context.Context) (token string, err error) {
 		}
 		_ = json.NewEncoder(w).Encode(localAnswer{Lines: out}) // the caller is gone
 	})
-	return token, nil
+	return token
 }
 
 type localAct struct {
 	Name  string `json:"name,omitempty"`
 	Value string `json:"value,omitempty"`
 	Keep  bool   `json:"keep,omitempty"`
-	Role  string `json:"role,omitempty"`
+	// Secret is a value to be sealed, as it is: it need not be text.
+	Secret []byte `json:"secret,omitempty"`
+	Role   string `json:"role,omitempty"`
 	// Press is a button to be pressed.
 	Press *waybill.Act `json:"press,omitempty"`
 	// Trigger is how a sample is varied; Name is then the connection and Value the sample.
@@ -79,24 +80,16 @@ const owner = "the command line"
 // localAct does one of the owner's acts.
 func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, error) {
 	switch act {
+	case "environment":
+		return []string{a.env}, nil
 	case "secret-set":
-		return a.opened.changeSecret(ctx, in)
+		return a.sealSecret(ctx, in)
 	case "secret-remove":
 		return nil, a.opened.removeSecret(ctx, in.Name, owner)
 	case "secret-list":
 		return a.opened.secretNames(ctx)
-	case "user-add":
-		path, err := a.show.Access().Invite(ctx, in.Name, show.Role(in.Role))
-		return []string{path}, err
-	case "user-remove":
-		return nil, a.show.Access().Remove(ctx, in.Name)
-	case "user-list":
-		people, err := a.show.Access().People(ctx)
-		var out []string
-		for _, p := range people {
-			out = append(out, p.Name+"\t"+string(p.Role))
-		}
-		return out, err
+	case "user-add", "user-token", "user-remove", "user-list", "sign-in":
+		return a.userAct(ctx, act, in)
 	case "trigger":
 		return a.sendSample(ctx, in)
 	case "press":
@@ -127,9 +120,6 @@ func (a *app) localAct(ctx context.Context, act string, in localAct) ([]string, 
 	case "restore-confirm":
 		said, err := a.engine.Act(ctx, waybill.Act{Who: owner, Verb: waybill.VerbResume, Object: engine.RestoredObject, Reason: in.Value})
 		return []string{said}, err
-	case "sign-in":
-		path, err := a.show.Access().OneTimeLink(ctx)
-		return []string{path}, err
 	default:
 		return nil, &waybill.Error{Kind: waybill.NotFound, Message: "no such act"}
 	}
@@ -140,18 +130,20 @@ type line struct {
 	client *http.Client
 	base   string
 	token  string
-	live   bool // somebody serves the book, and carries on what is begun here
+	env    string // the environment of the book
+	live   bool   // somebody serves the book, and carries on what is begun here
 	close  func() error
 }
 
-// dial finds the running serve of a book, or opens the book for this command.
+// dial finds the running serve of a book, or opens the book for this command. One that serves another environment than the
+// one that is named is refused.
 func (m *Main) dial(ctx context.Context, dir, database, env string) (*line, error) {
 	p, err := m.place(dir, database)
 	if err != nil {
 		return nil, err
 	}
-	if l, ok := m.running(ctx, p); ok {
-		return l, nil
+	if l := m.running(ctx, p); l != nil {
+		return l, l.serves(env)
 	}
 	known, err := record.Exists(ctx, p.database)
 	if err != nil {
@@ -166,23 +158,55 @@ func (m *Main) dial(ctx context.Context, dir, database, env string) (*line, erro
 	return m.open(ctx, p, dir, env)
 }
 
-// running finds the serve that has the book open, by the file it leaves beside it.
-func (m *Main) running(ctx context.Context, p place) (*line, bool) {
-	text, err := os.ReadFile(servingFile(p))
+// serves refuses another environment than the served one; none is named by "".
+func (l *line) serves(env string) error {
+	if env == "" || env == l.env {
+		return nil
+	}
+	return &waybill.Error{
+		Kind: waybill.Conflict, Message: fmt.Sprintf("the waybill that runs here serves the environment %q, not %q; nothing was done", l.env, env),
+		Hint: fmt.Sprintf("a book serves exactly one environment: leave --env and WAYBILL_ENV out or say %s, or name the book of %s with --dir or --database", l.env, env),
+	}
+}
+
+// environment is the one that a command is for: as it is told, else that of the running serve, else offline.
+func (m *Main) environment(ctx context.Context, where bookFlags) (string, error) {
+	p, err := m.place(m.dir([]string{where.dir}), where.database)
 	if err != nil {
-		return nil, false
+		return "", err
 	}
-	var s serving
-	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, false
+	if l := m.running(ctx, p); l != nil {
+		return l.env, l.serves(where.env)
 	}
-	l := &line{client: &http.Client{Timeout: 30 * time.Second}, base: s.Address, token: s.Token, live: true, close: func() error { return nil }}
-	_, err = l.act(ctx, "user-list", localAct{})
-	return l, err == nil // a serve that was killed leaves its file behind
+	return cmp.Or(where.env, offline), nil
+}
+
+// running finds a serve that has the book open, by the files they leave beside it; nil when there is none.
+func (m *Main) running(ctx context.Context, p place) *line {
+	for _, path := range servingFiles(p) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		var s serving
+		if err := json.Unmarshal(text, &s); err != nil {
+			continue
+		}
+		l := &line{
+			client: &http.Client{Timeout: 30 * time.Second, Transport: trusting(s.Certificate, false)},
+			base:   s.Address, token: s.Token, live: true, close: func() error { return nil },
+		}
+		if said, err := l.act(ctx, "environment", localAct{}); err == nil && len(said) == 1 { // one that was killed leaves its file behind
+			l.env = said[0]
+			return l
+		}
+	}
+	return nil
 }
 
 // open makes the handler over the book in this process.
 func (m *Main) open(ctx context.Context, p place, dir, env string) (*line, error) {
+	env = cmp.Or(env, offline)
 	ws, faults, err := m.load(dir, env)
 	if err != nil {
 		return nil, err
@@ -197,13 +221,10 @@ func (m *Main) open(ctx context.Context, p place, dir, env string) (*line, error
 	if a.opened.newKey {
 		fmt.Fprintln(m.Stderr, keyNote(p.keyFile)+"\n")
 	}
-	token, err := a.local(ctx)
-	if err != nil {
-		return nil, errors.Join(err, a.opened.book.Close())
-	}
-	return &line{client: &http.Client{Transport: inProcess{a.mux}}, base: "http://local", token: token, live: a.opened.served(ctx), close: func() error {
-		return errors.Join(a.show.Access().Remove(context.WithoutCancel(ctx), commandLine), a.opened.book.Close())
-	}}, nil
+	return &line{
+		client: &http.Client{Transport: inProcess{a.mux}}, base: "http://local", token: a.local(), env: env,
+		live: a.opened.served(ctx), close: a.opened.book.Close,
+	}, nil
 }
 
 // served reports whether nodes on other machines serve the book; a book in a file is opened only when nobody does.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -112,7 +113,24 @@ Start with:  waybill demo            see it work, nothing to set up
 		m.list("problems", "what needs a person, by cause"),
 		m.jobs(), m.secret(), m.user(), m.backup(), m.restore(), m.person(), m.doctor(), m.move(), m.version(),
 	)
+	for _, c := range root.Commands() {
+		if c.HasSubCommands() && !c.Runnable() {
+			c.Args, c.RunE = cobra.ArbitraryArgs, refuseUnknown
+		}
+	}
 	return root
+}
+
+// refuseUnknown is what a command of commands does without one of them: it shows what there is, and refuses what there is not.
+func refuseUnknown(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	var known []string
+	for _, sub := range c.Commands() {
+		known = append(known, sub.Name())
+	}
+	return usage{fmt.Errorf("there is no %s %s; nothing was done. There is: %s", c.CommandPath(), args[0], strings.Join(known, ", "))}
 }
 
 // isUsage recognises cobra's own complaints about a command line.

@@ -88,7 +88,7 @@ func (a *app) press(ctx context.Context, act waybill.Act) ([]string, error) {
 			return nil, err
 		}
 		for _, p := range people {
-			if p.Name == act.Who {
+			if p.Name == act.Who && !p.Token {
 				act.Role = string(p.Role)
 			}
 		}

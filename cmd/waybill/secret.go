@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -16,13 +19,15 @@ import (
 	"waybill"
 	"waybill/engine"
 	"waybill/record"
+	"waybill/workspace"
 )
 
 func (m *Main) secret() *cobra.Command {
 	c := &cobra.Command{
 		Use: "secret", Short: "seal, list and remove the secrets of connections",
 		Long: `Secrets live sealed in the book. A connection's secret is named CONNECTION.SECRET, as in payments.webhook_secret;
-"waybill doctor" says which are missing. The value is read from standard input, never from the command line.`,
+"waybill doctor" says which are missing. The value is read from standard input, never from the command line: one line that is
+typed, or all that is piped in, so that a key of several lines stays whole.`,
 		Example: "  waybill secret set payments.webhook_secret --env production < webhook-secret.txt",
 	}
 	var where bookFlags
@@ -30,11 +35,11 @@ func (m *Main) secret() *cobra.Command {
 	set := &cobra.Command{
 		Use: "set NAME", Short: "seal a secret; its value is read from standard input", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
-			value, err := readValue(m.Stdin)
+			value, err := m.readSecret()
 			if err != nil {
 				return err
 			}
-			return m.doLocal(c.Context(), where, "secret-set", localAct{Name: args[0], Value: value, Keep: keep}, "")
+			return m.doLocal(c.Context(), where, "secret-set", localAct{Name: args[0], Secret: value, Keep: keep}, "")
 		},
 	}
 	set.Flags().BoolVar(&keep, "keep-old", false, "the old value still proves senders until it is removed: while a secret is being changed")
@@ -53,7 +58,7 @@ func (m *Main) secret() *cobra.Command {
 }
 
 func (m *Main) user() *cobra.Command {
-	c := &cobra.Command{Use: "user", Short: "people who may sign in: add, list, remove, sign-in link"}
+	c := &cobra.Command{Use: "user", Short: "who may come in: add, list and remove people, tokens for programs, sign-in link"}
 	var where bookFlags
 	var role string
 	add := &cobra.Command{
@@ -63,33 +68,50 @@ func (m *Main) user() *cobra.Command {
 		},
 	}
 	add.Flags().StringVar(&role, "role", "operator", "viewer, operator or admin")
-	list := m.localList(&where, "list people and tokens", "user-list", "Nobody has been added yet.", "name", "role")
+	list := m.localList(&where, "list people and tokens", "user-list", "Nobody has been added yet.", "name", "role", "kind")
 	remove := &cobra.Command{
 		Use: "remove NAME", Short: "take a person's or token's way in, at once", Args: exactly(1, "one name"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return m.doLocal(c.Context(), where, "user-remove", localAct{Name: args[0]}, args[0]+" cannot come in any more.")
+			return m.doLocal(c.Context(), where, "user-remove", localAct{Name: args[0]}, "")
 		},
 	}
+	var tokenRole string
+	token := &cobra.Command{
+		Use: "token NAME", Short: "make a bearer token for a program; it is shown this once", Args: exactly(1, "one name"),
+		Long: `token makes a bearer token, for a program that asks the API or reads /metrics: it sends it as Authorization: Bearer wbt_…
+The token is shown this once and only its hash is kept. One made again under the same name takes the place of the earlier
+one, which stops working. "waybill user list" lists tokens with people, "waybill user remove NAME" takes one away.
+
+A viewer may read, an operator may also press buttons, an admin may also export and erase people.`,
+		Example: "  waybill user token monitoring --role viewer --dir shop",
+		RunE: func(c *cobra.Command, args []string) error {
+			return m.doLocal(c.Context(), where, "user-token", localAct{Name: args[0], Role: tokenRole}, "")
+		},
+	}
+	token.Flags().StringVar(&tokenRole, "role", "viewer", "viewer, operator or admin")
 	link := &cobra.Command{
 		Use: "link", Short: "print a link that signs in the admin once, within 15 minutes", Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return m.doLocal(c.Context(), where, "sign-in", localAct{}, "")
 		},
 	}
-	for _, sub := range []*cobra.Command{add, list, remove, link} {
+	for _, sub := range []*cobra.Command{add, token, list, remove, link} {
 		where.add(m, sub)
 		c.AddCommand(sub)
 	}
 	return c
 }
 
-// bookFlags say which book a command means.
+// bookFlags say which book a command means. The environment is empty when none was named.
 type bookFlags struct{ dir, database, env string }
+
+// offline is the environment when none is named and nothing is served.
+const offline = "offline"
 
 func (f *bookFlags) add(m *Main, c *cobra.Command) {
 	c.Flags().StringVar(&f.dir, "dir", m.env("WAYBILL_DIR", "."), "the workspace's folder")
 	c.Flags().StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH or postgres://user@host/name; in .waybill of the workspace when empty")
-	c.Flags().StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
+	c.Flags().StringVar(&f.env, "env", m.Getenv("WAYBILL_ENV"), "offline, test or production; that of the running serve when empty, else offline")
 }
 
 // localList is the command that lists what an owner's act says, a line each, its fields parted by tabs.
@@ -137,6 +159,9 @@ func (m *Main) printFields(lines, fields []string) error {
 	return m.printJSON(body)
 }
 
+// note begins a line of an act that is beside what was asked for: it goes to standard error.
+const note = "Note: "
+
 // doLocal does an owner's act and prints what it says.
 func (m *Main) doLocal(ctx context.Context, f bookFlags, act string, in localAct, otherwise string) error {
 	lines, err := m.actLocally(ctx, f, act, in)
@@ -144,7 +169,11 @@ func (m *Main) doLocal(ctx context.Context, f bookFlags, act string, in localAct
 		return err
 	}
 	for _, text := range lines {
-		fmt.Fprintln(m.Stdout, text)
+		out := m.Stdout
+		if strings.HasPrefix(text, note) {
+			out = m.Stderr
+		}
+		fmt.Fprintln(out, text)
 	}
 	if len(lines) == 0 && otherwise != "" {
 		fmt.Fprintln(m.Stdout, otherwise)
@@ -169,22 +198,72 @@ func (m *Main) actLocally(ctx context.Context, f bookFlags, act string, in local
 	return l.patiently().act(ctx, act, in)
 }
 
-// readValue reads one secret from standard input, without its line end.
-func readValue(r io.Reader) (string, error) {
-	if f, ok := r.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprint(os.Stderr, "Value (then Enter): ")
+// maxSecret is how long a secret may be, in bytes.
+const maxSecret = 64 << 10
+
+// readSecret reads one secret from standard input: a line that is typed, or all that is piped in, without its last line end.
+func (m *Main) readSecret() ([]byte, error) {
+	var text []byte
+	var err error
+	if m.typed() {
+		fmt.Fprint(m.Stderr, "Value (then Enter): ")
+		text, err = bufio.NewReader(io.LimitReader(m.Stdin, maxSecret+2)).ReadBytes('\n')
+	} else {
+		text, err = io.ReadAll(io.LimitReader(m.Stdin, maxSecret+3))
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the value: %w", err)
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	switch {
+	case len(bytes.TrimSpace(text)) == 0:
+		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "the value is empty; nothing was sealed", Hint: "give it on standard input: waybill secret set NAME < file"}
+	case len(text) > maxSecret:
+		return nil, &waybill.Error{
+			Kind: waybill.Invalid, Message: fmt.Sprintf("the value is longer than %d KiB; nothing was sealed", maxSecret>>10),
+			Hint: "is it the right file? A secret is a key, a token, a password or a certificate",
 		}
 	}
-	text, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	text = strings.TrimRight(text, "\r\n")
-	if strings.TrimSpace(text) == "" {
-		return "", &waybill.Error{Kind: waybill.Invalid, Message: "the value is empty", Hint: "give it on standard input: waybill secret set NAME < file"}
-	}
 	return text, nil
+}
+
+// typed reports whether standard input is a terminal.
+func (m *Main) typed() bool {
+	f, ok := m.Stdin.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// sealSecret seals a value for the workspace that is served; with keep the old one still proves senders.
+func (a *app) sealSecret(ctx context.Context, in localAct) ([]string, error) {
+	lines, err := a.opened.changeSecret(ctx, in)
+	if text := unknownSecret(a.engine.Workspace(), in.Name); err == nil && text != "" {
+		lines = append(lines, note+text)
+	}
+	return lines, err
+}
+
+// unknownSecret says that nothing of the workspace uses a secret of this name; empty when something does.
+func unknownSecret(ws *workspace.Workspace, name string) string {
+	name = strings.TrimSuffix(name, engine.PreviousSecret)
+	for _, c := range ws.Connections {
+		if slices.Contains(slices.Collect(maps.Values(c.Secrets)), name) {
+			return ""
+		}
+	}
+	connection, _, _ := strings.Cut(name, ".")
+	c := ws.Connections[connection]
+	if c == nil {
+		return fmt.Sprintf("no connection of this workspace uses a secret called %s. Its connections: %s.", name, strings.Join(slices.Sorted(maps.Keys(ws.Connections)), ", "))
+	}
+	known := slices.Sorted(maps.Values(c.Secrets))
+	if len(known) == 0 {
+		return fmt.Sprintf("%s uses no secrets; nothing uses %s.", c.Manifest.Title, name)
+	}
+	return fmt.Sprintf("%s uses no secret called %s. It uses: %s.", c.Manifest.Title, name, strings.Join(known, ", "))
 }
 
 // changeSecret seals a value; with keep the old one still proves senders.
@@ -192,9 +271,13 @@ func (o *opened) changeSecret(ctx context.Context, in localAct) ([]string, error
 	if in.Name == "" || strings.ContainsAny(in.Name, " \t\n/") {
 		return nil, &waybill.Error{Kind: waybill.Invalid, Message: fmt.Sprintf("%q is no name for a secret", in.Name), Hint: "write it as connection.secret"}
 	}
+	value := string(in.Secret)
 	var lines []string
-	if in.Value != strings.TrimSpace(in.Value) {
-		lines = append(lines, "Note: the value begins or ends with white space; pasted secrets often do by mistake.")
+	if value != strings.TrimSpace(value) {
+		lines = append(lines, note+"the value begins or ends with white space; pasted secrets often do by mistake.")
+	}
+	if n := strings.Count(strings.TrimSpace(value), "\n") + 1; n > 1 {
+		lines = append(lines, fmt.Sprintf(note+"the value has %d lines, and all of them are kept.", n))
 	}
 	old, err := o.secret(in.Name)
 	switch {
@@ -207,7 +290,7 @@ func (o *opened) changeSecret(ctx context.Context, in localAct) ([]string, error
 		}
 		lines = append(lines, "The old value still proves senders; forget it with: waybill secret remove "+in.Name+engine.PreviousSecret)
 	}
-	if err := o.setSecret(ctx, in.Name, in.Value, owner); err != nil {
+	if err := o.setSecret(ctx, in.Name, value, owner); err != nil {
 		return nil, err
 	}
 	return append(lines, in.Name+" is sealed."), nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -11,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +54,7 @@ production the connections' own blocks and sealed secrets are used. A process an
 	flags.StringVar(&f.database, "database", m.Getenv("WAYBILL_DATABASE"), "the book: sqlite:PATH or postgres://user@host/name; in .waybill of the workspace when empty")
 	flags.StringVar(&f.databaseListen, "database-listen", m.Getenv("WAYBILL_DATABASE_LISTEN"), "the database server's own host:port, to hear of other nodes when --database is a pooler's")
 	flags.StringVar(&f.node, "node", m.Getenv("WAYBILL_NODE"), "this node's name among those on one PostgreSQL book; the machine's name and port when empty")
-	flags.StringVar(&f.env, "env", m.env("WAYBILL_ENV", "offline"), "offline, test or production")
+	flags.StringVar(&f.env, "env", m.env("WAYBILL_ENV", offline), "offline, test or production")
 	return c
 }
 
@@ -78,25 +81,48 @@ func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	public, err := publicAddress(f.publicURL)
+	if err != nil {
+		return err
+	}
+	cert, err := m.certificate(f.tls)
+	if err != nil {
+		return err
+	}
 	l, err := listen(ctx, f.listen)
 	if err != nil {
 		return err
 	}
-	public := f.publicURL
-	if public == "" {
-		public = "http://" + l.Addr().String()
+	at := "http://" + l.Addr().String()
+	s := setup{place: p, env: f.env, builder: f.env != "production", ws: ws, log: log, remote: remote, passing: m.Passing, node: node(p, f.node, l.Addr())}
+	if cert != nil {
+		at, s.certificate = "https://"+l.Addr().String(), fingerprint(cert.Certificate[0])
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	a, err := m.assemble(ctx, setup{place: p, env: f.env, publicURL: strings.TrimSuffix(public, "/"), builder: f.env != "production", ws: ws, log: log, remote: remote, passing: m.Passing, node: node(p, f.node, l.Addr())})
+	s.publicURL = cmp.Or(public, at)
+	a, err := m.assemble(ctx, s)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	if a.opened.newKey {
 		fmt.Fprintln(m.Stdout, keyNote(p.keyFile)+"\n")
 	}
-	if err := m.greet(ctx, a, public, ws); err != nil {
+	if err := m.greet(ctx, a, ws); err != nil {
 		return errors.Join(err, l.Close(), a.opened.book.Close())
 	}
-	return m.run(ctx, a, l, f, dir)
+	return m.run(ctx, a, l, at, dir)
+}
+
+// publicAddress reads the address as the outside sees it; paths are put behind it.
+func publicAddress(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?# ") {
+		return "", usage{fmt.Errorf("--public-url takes an address as https://hooks.example.com, without user, query or fragment, not %q; nothing was started", text)}
+	}
+	return strings.TrimRight(text, "/"), nil
 }
 
 // node is what a process is among the nodes of a book in a database server; nil when it has a file to itself.
@@ -116,7 +142,8 @@ func node(p place, name string, at net.Addr) *engine.NodeOptions {
 }
 
 // greet says where the dashboard is and how to come in.
-func (m *Main) greet(ctx context.Context, a *app, public string, ws *workspace.Workspace) error {
+func (m *Main) greet(ctx context.Context, a *app, ws *workspace.Workspace) error {
+	public := a.publicURL
 	link, err := a.show.Access().OneTimeLink(ctx)
 	if err != nil {
 		return fmt.Errorf("make the sign-in link: %w", err)
@@ -146,41 +173,26 @@ func exampleTrigger(ws *workspace.Workspace, dir string) string {
 	return "--list --dir " + dir
 }
 
-// run serves until ctx ends, then drains.
-func (m *Main) run(ctx context.Context, a *app, l net.Listener, f serveFlags, dir string) error {
+// run serves at an address until ctx ends, then drains.
+func (m *Main) run(ctx context.Context, a *app, l net.Listener, at, dir string) error {
 	if err := a.start(ctx); err != nil {
 		return errors.Join(err, l.Close(), a.opened.book.Close())
 	}
-	scheme := "http://"
-	if f.tls != "" {
-		scheme = "https://"
-	}
-	forget, err := m.announce(ctx, a, scheme+l.Addr().String())
+	forget, err := m.announce(a, at)
 	if err != nil {
-		return errors.Join(err, l.Close(), a.opened.book.Close())
+		return errors.Join(err, l.Close(), a.drain(ctx))
 	}
 	defer forget()
 	server := a.server()
-	if f.tls != "" {
-		cert, key, ok := strings.Cut(f.tls, ",")
-		if !ok {
-			return usage{errors.New("--tls takes two files: cert.pem,key.pem")}
-		}
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return fmt.Errorf("read the certificate: %w", err)
-		}
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
-	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
-	go m.reloads(ctx, a, dir, f.env)
+	go m.reloads(ctx, a, dir, a.env)
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 		fmt.Fprintln(m.Stderr, "waybill: stopping; what is under way is finished first")
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	if shut := server.Shutdown(drain); shut != nil && err == nil && !errors.Is(shut, context.DeadlineExceeded) {
 		err = shut
@@ -247,28 +259,49 @@ func stamp(dir string) string {
 
 // serving is what a running serve leaves beside the book, so that the other commands talk to it.
 type serving struct {
-	Address string `json:"address"`
-	Token   string `json:"token"` // for this machine's owner of the file only
-	PID     int    `json:"pid"`
+	Address     string `json:"address"`
+	Certificate string `json:"certificate,omitempty"` // the fingerprint of its own; empty without TLS
+	Token       string `json:"token"`                 // for this machine's owner of the file only
+	PID         int    `json:"pid"`
 }
 
-func servingFile(p place) string { return p.beside + ".serve" }
+// servingFile is where a serve says where it is. Several may serve one book in a database server, each at a port of its own.
+func servingFile(p place, address string) string {
+	if p.file() != "" {
+		return p.beside + ".serve"
+	}
+	return p.beside + "-" + address[strings.LastIndex(address, ":")+1:] + ".serve"
+}
+
+// servingFiles are those of all that serve a book here, also of those that were killed.
+func servingFiles(p place) []string {
+	folder, name := filepath.Split(p.beside)
+	var list []string
+	files, _ := os.ReadDir(folder) // without the folder nothing serves
+	for _, f := range files {
+		rest, ours := strings.CutPrefix(f.Name(), name)
+		if ours && (rest == ".serve" || p.file() == "" && strings.HasPrefix(rest, "-") && strings.HasSuffix(rest, ".serve")) {
+			list = append(list, filepath.Join(folder, f.Name()))
+		}
+	}
+	return list
+}
 
 // announce writes the file and takes it away again.
-func (m *Main) announce(ctx context.Context, a *app, address string) (forget func(), err error) {
-	token, err := a.local(context.WithoutCancel(ctx)) // one who is told to stop at once still says where he was
+func (m *Main) announce(a *app, address string) (forget func(), err error) {
+	text, err := json.Marshal(serving{Address: address, Certificate: a.certificate, Token: a.local(), PID: os.Getpid()})
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(serving{Address: address, Token: token, PID: os.Getpid()})
-	if err != nil {
-		return nil, err
-	}
-	path := servingFile(a.place)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	path := servingFile(a.place, address)
+	if err := replaceFile(path, text); err != nil {
 		return nil, fmt.Errorf("say where serve is: %w", err)
 	}
-	return func() { _ = os.Remove(path) }, nil
+	return func() {
+		if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, text) { // else it is another's by now
+			_ = os.Remove(path)
+		}
+	}, nil
 }
 
 // trusted returns how the sender's address is found: behind proxies that are named, by the last address they did not

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -36,8 +37,23 @@ func (m *Main) trigger() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case o.Times < 1:
+				return usage{fmt.Errorf("--times is how many are sent, 1 or more, and not %d; nothing was sent", o.Times)}
+			case o.Dup < 0:
+				return usage{fmt.Errorf("--dup is how often each is sent again, 0 or more, and not %d; nothing was sent", o.Dup)}
+			case o.Late < 0:
+				return usage{fmt.Errorf("--late is how long ago they happened, as 2h, and not %s; nothing was sent", o.Late)}
+			}
 			dir := m.dir([]string{where.dir})
-			ws, faults, err := m.load(dir, where.env)
+			env, err := cmp.Or(where.env, offline), error(nil)
+			if to == "" {
+				env, err = m.environment(c.Context(), where)
+			}
+			if err != nil {
+				return err
+			}
+			ws, faults, err := m.load(dir, env)
 			if err != nil {
 				return err
 			}
@@ -48,7 +64,7 @@ func (m *Main) trigger() *cobra.Command {
 				m.samples(ws)
 				return nil
 			}
-			if where.env == "production" {
+			if env == "production" {
 				return &waybill.Error{Kind: waybill.Forbidden, Message: "trigger is refused in production", Hint: "made-up webhooks do not belong among real ones; use --env test or offline"}
 			}
 			o.Set = map[string]string{}
@@ -147,7 +163,7 @@ func (m *Main) sendTo(ctx context.Context, to string, c *workspace.Connection, s
 	if err != nil {
 		return err
 	}
-	lines, bad, err := sendHooks(ctx, hooks)
+	lines, bad, err := sendHooks(ctx, hooks, "")
 	for _, text := range lines {
 		fmt.Fprintln(m.Stdout, text)
 	}
@@ -167,8 +183,8 @@ func (m *Main) sendLocal(ctx context.Context, where bookFlags, connection, sampl
 	if err != nil {
 		return err
 	}
-	l, ok := m.running(ctx, p)
-	if !ok {
+	l := m.running(ctx, p)
+	if l == nil {
 		return &waybill.Error{
 			Kind: waybill.Unavailable, Message: "no serve is running for this workspace",
 			Hint: "start it with: waybill serve " + where.dir + ", or name a server with --to",
@@ -218,13 +234,13 @@ func (a *app) sendSample(ctx context.Context, in localAct) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines, _, err := sendHooks(ctx, hooks)
+	lines, _, err := sendHooks(ctx, hooks, a.certificate)
 	return lines, err
 }
 
 // sendHooks posts webhooks in order, and says what each was answered with.
-func sendHooks(ctx context.Context, hooks []simulator.Webhook) (lines []string, refused int, err error) {
-	client := &http.Client{Timeout: 15 * time.Second}
+func sendHooks(ctx context.Context, hooks []simulator.Webhook, certificate string) (lines []string, refused int, err error) {
+	client := &http.Client{Timeout: 15 * time.Second, Transport: trusting(certificate, true)}
 	for _, h := range hooks {
 		req, err := http.NewRequestWithContext(ctx, h.Method, h.URL, bytes.NewReader(h.Body))
 		if err != nil {
