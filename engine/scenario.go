@@ -158,28 +158,38 @@ func (r *trial) give(ctx context.Context, g workspace.Given) error {
 	}
 }
 
-// giveBody signs a body as its connection's sender would and sends it.
+// giveBody sends a body as its connection's sender would.
 func (r *trial) giveBody(ctx context.Context, g workspace.Given) error {
-	c := r.ws.Connections[g.Connection]
+	hooks, err := Bodies(r.ws.Connections[g.Connection], &g, r.secrets, r.v.Now(), fmt.Sprintf("%s_%d", r.Scenario.Name, g.Line))
+	for _, h := range hooks {
+		r.deliver(ctx, h)
+	}
+	return err
+}
+
+// Bodies makes the requests of a body that is given, signed as the connection's sender would with secrets, which are by the
+// name under which they are sealed. name begins the id of each delivery; duplicates have the same id.
+func Bodies(c *workspace.Connection, g *workspace.Given, secrets map[string]string, now time.Time, name string) ([]simulator.Webhook, error) {
 	scheme := verify.Scheme(c.Manifest.Webhook.Verify.Bind(c.Manifest.Defaults(c.Settings)))
-	key := r.secrets[c.Secrets[scheme.Secret]]
+	key := secrets[c.Secrets[scheme.Secret]]
 	if g.Forge {
 		key = "wrong-" + key
 	}
-	for i := range g.Times * (g.Dup + 1) {
-		req := verify.Request{Method: http.MethodPost, URL: "https://waybill.example/in/" + g.Connection, Header: http.Header{}, Body: g.Body}
+	var hooks []simulator.Webhook
+	for i := range max(1, g.Times) * (g.Dup + 1) {
+		req := verify.Request{Method: http.MethodPost, URL: "https://waybill.example/in/" + c.Name, Header: http.Header{}, Body: g.Body}
 		for name, value := range g.Headers {
 			req.Header.Set(name, value)
 		}
 		if req.Header.Get("Content-Type") == "" {
 			req.Header.Set("Content-Type", "application/json")
 		}
-		if err := scheme.Sign(&req, verify.Secret(key), r.v.Now(), fmt.Sprintf("msg_%s_%d", r.Scenario.Name, i)); err != nil {
-			return err
+		if err := scheme.Sign(&req, verify.Secret(key), now, fmt.Sprintf("msg_%s_%d", name, i/(g.Dup+1))); err != nil {
+			return nil, err
 		}
-		r.deliver(ctx, simulator.Webhook{Connection: g.Connection, Method: req.Method, URL: req.URL, Header: req.Header, Body: g.Body})
+		hooks = append(hooks, simulator.Webhook{Connection: c.Name, Method: req.Method, URL: req.URL, Header: req.Header, Body: g.Body})
 	}
-	return nil
+	return hooks, nil
 }
 
 // deliver takes a webhook to the intake and returns its answer.

@@ -11,8 +11,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
+	"waybill"
 	"waybill/record"
 	"waybill/record/faultdisk"
 	"waybill/workspace"
@@ -130,6 +132,9 @@ func Run(ctx context.Context, bundles []*workspace.Workspace, o Options) (*Repor
 	if err := p.explore(); err != nil {
 		return nil, err
 	}
+	if err := p.idle(); err != nil {
+		return nil, err
+	}
 	if !o.NoCases {
 		if err := p.systematic(); err != nil {
 			return nil, err
@@ -141,6 +146,23 @@ func Run(ctx context.Context, bundles []*workspace.Workspace, o Options) (*Repor
 		}
 	}
 	return p.report, nil
+}
+
+// idle says that no flow would ever run, so that nothing would be proven.
+func (p *proof) idle() error {
+	if len(p.reachable) > 0 || !p.report.Held() {
+		return nil
+	}
+	var flows []string
+	for _, f := range p.bundles[0].Flows {
+		flows = append(flows, fmt.Sprintf("%s (%s:%d)", f.Name, f.File, f.Span().Line))
+	}
+	what := "none of the samples of its connections and nothing that its tests give"
+	return &waybill.Error{
+		Kind:    waybill.Invalid,
+		Message: fmt.Sprintf("nothing was proven: %s starts any of its flows: %s", what, strings.Join(flows, ", ")),
+		Hint:    "Write a test in tests/ whose `given` starts one: a sample, body, file, event or schedule; `waybill test` shows whether it does.",
+	}
 }
 
 // format makes a disk with an empty book.

@@ -3,12 +3,13 @@ package prove
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"waybill"
+	"waybill/engine"
 	"waybill/record/faultdisk"
 	"waybill/simulator"
 	"waybill/workspace"
@@ -18,29 +19,39 @@ import (
 type source struct {
 	connection, sample string
 	set                map[string]string
-	event              string // a business event instead, with data
-	data               map[string]any
+	given              *workspace.Given // a body, a business event or a schedule's time instead of a sample
+	at                 string           // where the test gives it
 }
 
 func (s *source) String() string {
-	if s.event != "" {
-		return s.event
+	switch {
+	case s.given == nil:
+		return s.connection + " " + s.sample
+	case s.given.Event != "":
+		return s.given.Event + " (" + s.at + ")"
+	case s.given.Schedule != "":
+		return "the time of " + s.given.Schedule
+	default:
+		return s.connection + " body of " + s.at
 	}
-	return s.connection + " " + s.sample
 }
 
-// sources are what the workspace can be told: every sample of a connection that something comes in by, and every
-// different thing its tests give.
+// key is the same for two that tell the same.
+func (s *source) key() string {
+	parts := []any{s.connection, s.sample, s.set}
+	if g := s.given; g != nil {
+		parts = append(parts, g.Event, g.Data, string(g.Body), g.Headers, g.Schedule)
+	}
+	return fmt.Sprint(parts...) // maps are printed in the order of their keys
+}
+
+// sources are what the workspace can be told: every different thing its tests give, and every sample of a connection that
+// something comes in by.
 func sources(ws *workspace.Workspace) []source {
 	var out []source
 	seen := map[string]bool{}
 	add := func(s source) {
-		parts := []string{s.String(), strings.Join(sorted(s.set), ",")}
-		for _, k := range sorted(s.set) {
-			parts = append(parts, s.set[k])
-		}
-		key := strings.Join(parts, "=")
-		if !seen[key] {
+		if key := s.key(); !seen[key] {
 			seen[key] = true
 			out = append(out, s)
 		}
@@ -48,11 +59,19 @@ func sources(ws *workspace.Workspace) []source {
 	for _, sc := range ws.Scenarios {
 		for i := range sc.Given {
 			g := &sc.Given[i]
+			at := fmt.Sprintf("%s:%d", sc.File, g.Line)
 			switch {
-			case g.Event != "":
-				add(source{connection: g.Connection, event: g.Event, data: g.Data})
 			case g.Sample != "":
 				add(source{connection: g.Connection, sample: g.Sample, set: g.Set})
+			case g.Event != "" || g.Schedule != "":
+				add(source{connection: g.Connection, given: g, at: at})
+			case len(g.Body) > 0:
+				add(source{connection: g.Connection, given: g, at: at})
+				for _, body := range ws.Connections[g.Connection].Translator.Others(g.Body) {
+					like := *g
+					like.Body = body
+					add(source{connection: g.Connection, given: &like, at: at + ", of another object"})
+				}
 			}
 		}
 	}
@@ -73,23 +92,11 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 // give has something come in, as o varies it.
 func (w *world) give(s source, o simulator.TriggerOptions) error {
 	w.note("given %s", s.String())
-	if s.event != "" {
-		if w.life.dead {
-			return nil
-		}
-		err := w.life.engine.Tell(s.connection, s.event, s.data)
-		if waybill.KindOf(err) == waybill.Unavailable { // the one who told it was refused
-			return nil
-		}
-		return err
+	g := s.given
+	if g != nil && (g.Event != "" || g.Schedule != "") {
+		return w.tell(g)
 	}
-	set := maps.Clone(s.set)
-	if set == nil {
-		set = map[string]string{}
-	}
-	maps.Copy(set, o.Set)
-	o.Set = set
-	hooks, err := w.outside.Trigger(context.Background(), s.connection, s.sample, o)
+	hooks, err := w.hooks(s, o)
 	if err != nil {
 		return err
 	}
@@ -97,6 +104,39 @@ func (w *world) give(s source, o simulator.TriggerOptions) error {
 		w.insist(h, o.Forge)
 	}
 	return nil
+}
+
+// tell has the process itself told something: one that is dead hears nothing.
+func (w *world) tell(g *workspace.Given) (err error) {
+	switch {
+	case w.life.dead:
+		return nil
+	case g.Schedule != "":
+		err = w.life.engine.Tick(g.Schedule)
+	default:
+		err = w.life.engine.Tell(g.Connection, g.Event, g.Data)
+	}
+	if waybill.KindOf(err) == waybill.Unavailable { // the one who told it was refused
+		return nil
+	}
+	return err
+}
+
+// hooks are the webhooks by which something comes in.
+func (w *world) hooks(s source, o simulator.TriggerOptions) ([]simulator.Webhook, error) {
+	if s.given == nil {
+		set := maps.Clone(s.set)
+		if set == nil {
+			set = map[string]string{}
+		}
+		maps.Copy(set, o.Set)
+		o.Set = set
+		return w.outside.Trigger(context.Background(), s.connection, s.sample, o)
+	}
+	w.bodies++
+	given := *s.given
+	given.Times, given.Dup, given.Forge = o.Times, o.Dup, o.Forge
+	return engine.Bodies(w.bundles[0].Connections[s.connection], &given, w.secrets, w.v.Now(), fmt.Sprintf("given_%d", w.bodies))
 }
 
 // storm is one random world: things come in while faults of every kind strike, the process dies, the clock jumps, the

@@ -61,6 +61,7 @@ type world struct {
 	ledger   []entry
 	arrivals []string        // ids that senders were told are kept
 	asks     bool            // its flows ask people, so somebody looks often
+	bodies   int             // given so far
 	waiting  int             // webhooks that no 2xx has answered yet
 	asked    map[string]bool // what a person was asked, by cause and title
 	lossy    bool            // webhooks and their answers get lost
