@@ -175,6 +175,15 @@ func (a *account) set(vars map[string]any, sample string, values map[string]stri
 		switch {
 		case had || slices.Contains(e.Uses, name):
 			vars[name] = likeOld(old, values[name])
+			if _, whole := old.(int64); !whole {
+				continue
+			}
+			if _, whole := vars[name].(int64); !whole {
+				return nil, &waybill.Error{
+					Kind: waybill.Invalid, Message: fmt.Sprintf("%s of the sample %s must be a whole number, not %q; nothing was sent", name, sample, values[name]),
+					Hint: "An amount is in the smallest unit, as 4200 for 42.00. To send something else on purpose, name its dotted path in the body.",
+				}
+			}
 		case name == known:
 			vars[name] = scalar(values[name])
 		case strings.Contains(name, ".") || e.JSON != nil && e.JSON.Has(name) || e.Form != nil && e.Form.Has(name):
