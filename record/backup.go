@@ -272,7 +272,10 @@ func makeFile(path string) error {
 		err = f.Close()
 	}
 	if err != nil {
-		return unavailable("making "+path, err)
+		return &waybill.Error{
+			Kind: waybill.Unavailable, Message: "the file " + path + " cannot be made; nothing was copied", Err: err,
+			Hint: "is its folder there, may Waybill write in it, and is there room on the disk?",
+		}
 	}
 	return nil
 }

@@ -34,8 +34,14 @@ func Move(ctx context.Context, from, to string, o Options) (Moved, error) {
 	if !ok || !isPostgres(to) {
 		return Moved{}, invalid("a book is moved from an SQLite file to a PostgreSQL database")
 	}
-	if known, err := Exists(ctx, from); err != nil || !known {
-		return Moved{}, errors.Join(err, notFound("a book at", path))
+	switch known, err := Exists(ctx, from); {
+	case err != nil:
+		return Moved{}, err
+	case !known:
+		return Moved{}, &waybill.Error{
+			Kind: waybill.NotFound, Message: "there is no book at " + path + "; nothing was moved",
+			Hint: "name the workspace that has one, or the book itself with --database sqlite:PATH",
+		}
 	}
 	old, err := openSQLite(ctx, path, Options{Inline: true})
 	if err != nil {

@@ -137,7 +137,10 @@ func settings(about Server) string {
 func (s *postgresStore) dial(ctx context.Context) (*pgConn, error) {
 	conn, err := pgconn.ConnectConfig(ctx, s.config)
 	if err != nil {
-		return nil, unavailable("connecting to the database "+s.shown, err)
+		return nil, &waybill.Error{
+			Kind: waybill.Unavailable, Message: "connecting to the database " + s.shown, Err: err,
+			Hint: "is the address right, does the server run, and does it have that database and user? What was kept is there when it answers",
+		}
 	}
 	h, err := conn.Hijack()
 	if err != nil {
