@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -235,6 +236,15 @@ func (r *trial) fail(format string, args ...any) {
 	r.Failures = append(r.Failures, fmt.Sprintf(format, args...))
 }
 
+// counted says how many there are of each.
+func counted[K ~string](list map[K]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		parts = append(parts, fmt.Sprintf("%d %s", list[name], name))
+	}
+	return cmp.Or(strings.Join(parts, ", "), "none")
+}
+
 // why names the problems there are, so that a failed test says what happened.
 func (r *trial) why(o *waybill.Overview, what string) string {
 	if !strings.HasPrefix(what, "problems") || len(o.Problems) == 0 {
@@ -265,7 +275,7 @@ func (r *trial) judgeEvents(ctx context.Context, e workspace.Expect) error {
 	}
 	for _, typ := range slices.Sorted(maps.Keys(e.Events)) {
 		if got[typ] != e.Events[typ] {
-			r.fail("expected %d of the event %s, found %d (there were: %v)", e.Events[typ], typ, got[typ], got)
+			r.fail("expected %d of the event %s, found %d (there were: %s)", e.Events[typ], typ, got[typ], counted(got))
 		}
 	}
 	return nil
@@ -297,7 +307,11 @@ func (r *trial) judgeRuns(ctx context.Context, e workspace.Expect) error {
 		if len(want) == 0 && len(got[name]) == 0 || maps.Equal(want, got[name]) {
 			continue
 		}
-		r.fail("expected of the flow %s: %v, found %v (the last one: %s)", name, want, got[name], reasons[name])
+		last := ""
+		if reasons[name] != "" {
+			last = " (the last one: " + reasons[name] + ")"
+		}
+		r.fail("expected of the flow %s: %s, found %s%s", name, counted(want), counted(got[name]), last)
 	}
 	return nil
 }
