@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"waybill"
@@ -250,16 +251,27 @@ func (a *app) server() *http.Server {
 	return s
 }
 
-// listen opens the address; a port that is taken is said with what to do.
+// listen opens the address; why it cannot be had is said with what to do.
 func listen(ctx context.Context, address string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, &waybill.Error{
-			Kind: waybill.Unavailable, Message: "the address " + address + " cannot be listened on",
-			Hint: "another program may have it: choose another with --listen 127.0.0.1:0", Err: err,
-		}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	}
-	return l, nil
+	if err != nil {
+		return nil, usage{fmt.Errorf("--listen takes an address with its port, as 127.0.0.1:8080, not %q; nothing was started", address)}
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	hint := "an address of this machine is needed, as 127.0.0.1:8080, or :8080 for all of them"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another program has it: choose another with --listen, or 127.0.0.1:0 for any that is free"
+	case errors.Is(err, syscall.EACCES):
+		hint = "this user may not have that port: choose one from 1024 on, and let a proxy pass it on"
+	}
+	return nil, &waybill.Error{Kind: waybill.Unavailable, Message: "the address " + address + " cannot be listened on; nothing was started", Hint: hint, Err: err}
 }
 
 // clock is the engine's dispatcher as the simulator's clock.
