@@ -15,8 +15,13 @@ import (
 // What a person has made again: an effect as a new generation, a step as if the run had just come to it.
 
 // anew plans a new generation of an effect because a person wants it sent (again): with its own key, so that a provider
-// that remembers the last answer does not repeat that. The generation before it is closed first.
+// that remembers the last answer does not repeat that. The generation before it is closed first; what waits for that waits for the
+// new one.
 func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybill.Act) error {
+	id := waybill.EffectID(e.ids.New("eff"))
+	if err := e.waitFor(tx, eff, id); err != nil {
+		return err
+	}
 	if eff.State == waybill.EffectPlanned || eff.State == waybill.EffectUnknown {
 		old, from := *eff, eff.State
 		old.State, old.Reason, old.SettledAt = waybill.EffectSkipped, a.Who+" had it sent anew: "+a.Reason, e.d.Now()
@@ -43,7 +48,7 @@ func (e *Engine) anew(tx *record.Tx, eff *waybill.Effect, inputs []byte, a waybi
 		return err
 	}
 	next := waybill.Effect{
-		ID: waybill.EffectID(e.ids.New("eff")), Event: eff.Event, Flow: eff.Flow, Address: eff.Address, Generation: eff.Generation + 1,
+		ID: id, Event: eff.Event, Flow: eff.Flow, Address: eff.Address, Generation: eff.Generation + 1,
 		Run: eff.Run, Connection: eff.Connection, Account: t.Account, Action: eff.Action, Kind: action.Kind, Repeat: action.Repeat,
 		State: waybill.EffectPlanned, Reason: a.Who + " sends it: " + a.Reason, Inputs: encode(in), Undo: eff.Undo, Order: eff.Order,
 		GoodUntil: eff.GoodUntil, PlannedAt: e.d.Now(), Undoes: eff.Undoes, After: eff.After, Release: eff.Release, Passed: eff.Passed, Fresh: eff.Fresh,

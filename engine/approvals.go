@@ -60,7 +60,7 @@ func encodeSome(m map[string]any) []byte {
 func (e *Engine) askedFor(b *begun, p *flow.PlannedEffect, now time.Time) (waybill.AskFor, error) {
 	t, ok := e.target(p.Connection)
 	if !ok {
-		return waybill.AskFor{}, fmt.Errorf("the connection %q is no longer in the workspace", p.Connection)
+		return waybill.AskFor{}, gone(p.Connection)
 	}
 	eff := waybill.Effect{Event: b.event.ID, Flow: b.flow.Name, Address: p.Address, Generation: 1, Account: t.Account, PlannedAt: now}
 	if err := e.render(t, p.Action, p.Inputs, &eff); err != nil {

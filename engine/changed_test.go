@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -138,4 +139,46 @@ func TestABulkRetryOfStepsDoneWithOtherValuesNeedsTheChoice(t *testing.T) {
 		t.Errorf("%v, %d calls", j.Counts, r.called("crm.contact.upsert"))
 	}
 	r.wantNoProblem()
+}
+
+// TestWhatWaitsForAConnectionThatIsTakenOutIsListed has a call and a read wait for their next try while the connection is taken out.
+func TestWhatWaitsForAConnectionThatIsTakenOutIsListed(t *testing.T) {
+	for _, what := range []string{"do: out.request.put", "get: out.request.get"} {
+		t.Run(what, func(t *testing.T) {
+			more := onePath("put", 1)
+			if strings.HasPrefix(what, "get") {
+				more["flows/a.yaml"] = strings.Replace(strings.Replace(more["flows/a.yaml"], "do: out.request.put", what, 1), ", body: {id: \"${ping.id}\"}", "", 1)
+			}
+			ws := load(t, files(more))
+			without := load(t, files(map[string]string{"events/ping.yaml": more["events/ping.yaml"]}))
+			delete(without.Connections, "out")
+			r := newWorld(t, ws, "offline", 1)
+			r.start(ws)
+			r.answer = func(_, _ string) *http.Response { return says(503, `{}`, "Retry-After", "120") } // one failure: no outage yet
+			r.pings(0, 1)
+			r.run(time.Minute)
+			r.answer = func(_, _ string) *http.Response { return says(200, `{}`) }
+			if n := len(r.problems("open")); n != 0 {
+				t.Fatalf("%d problems before the deploy", n)
+			}
+			r.kill()
+			r.start(without)
+			r.run(6 * time.Hour)
+			run := r.onlyRun()
+			if len(r.problems("open")) == 0 && !run.State.Ended() {
+				t.Errorf("after six hours the run is %s (%s), and nobody was told", run.State, run.Reason)
+			}
+			r.kill()
+			r.start(ws)
+			if effects := r.effects(); len(effects) > 0 { // it may have happened
+				r.act(string(effects[0].ID), waybill.VerbSendAgain, "it is back")
+			} else {
+				r.act(string(run.ID), waybill.VerbRetry, "it is back")
+			}
+			r.run(time.Minute)
+			if run := r.onlyRun(); run.State != waybill.RunDone {
+				t.Errorf("when it is back and a person has it sent, the run is %s (%s)", run.State, run.Reason)
+			}
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/deliver"
 	"waybill/record"
 )
 
@@ -243,8 +244,14 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 	if eff.Cause == waybill.PermissionMissing {
 		w.permit = eff
 	}
+	held := *eff
 	if err := e.sendByHand(tx, w, eff, a); err != nil {
 		return err
+	}
+	if a.Verb == waybill.VerbEdit && held.State == waybill.EffectPlanned && held.HeldBy() == deliver.RuleRelease {
+		if err := e.countRelease(tx, w, run, &held); err != nil {
+			return err
+		}
 	}
 	if !stands {
 		w.send = &job{effect: eff}

@@ -246,7 +246,7 @@ func (r *recorded) Write(p *flow.PlannedEffect) (waybill.JobWrite, *waybill.Effe
 	w := waybill.JobWrite{Address: p.Address, Connection: p.Connection, Action: p.Action.Name, Kind: p.Action.Kind, New: encode(p.Inputs)}
 	target, ok := r.e.target(p.Connection)
 	if !ok {
-		return w, nil, fmt.Errorf("the connection %q is no longer in the workspace", p.Connection)
+		return w, nil, gone(p.Connection)
 	}
 	next := waybill.Effect{
 		Event: r.ev.ID, Flow: r.flow.Name, Address: p.Address, Generation: 1, Connection: p.Connection, Account: target.Account,

@@ -66,18 +66,26 @@ func (e *Engine) releaseEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff
 		eff.Let(deliver.RuleUndo, a.Who)
 		return e.letGo(tx, w, run, eff)
 	}
-	if n, counted := eff.Release.ByHand(); counted {
-		released, err := tx.CountRelease(eff.Flow, stepOf(eff))
-		if err != nil {
-			return err
-		}
-		if released >= n {
-			w.say, w.opened = "It is being sent now. From here on the step sends by itself.", run.Problem
-		}
+	if err := e.countRelease(tx, w, run, eff); err != nil {
+		return err
 	}
 	eff.Let(deliver.RuleRelease, a.Who)
 	eff.Reason = "released by " + a.Who
 	return e.letGo(tx, w, run, eff)
+}
+
+// countRelease counts one that a person lets go, as it is or edited, where a step opens after so many.
+func (e *Engine) countRelease(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybill.Effect) error {
+	n, counted := eff.Release.ByHand()
+	if !counted {
+		return nil
+	}
+	released, err := tx.CountRelease(eff.Flow, stepOf(eff))
+	if err == nil && released >= n {
+		w.say += " From here on the step sends by itself."
+		w.opened = run.Problem
+	}
+	return err
 }
 
 // letGo makes an effect due that a rule of the gate held; the gate is asked again.

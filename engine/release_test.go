@@ -163,3 +163,28 @@ func TestAKillWhileAStepOpensLeavesNothingHeld(t *testing.T) {
 		}
 	}
 }
+
+// TestOneThatIsEditedAndReleasedIsCounted: by_hand: 2, both are edited and released.
+func TestOneThatIsEditedAndReleasedIsCounted(t *testing.T) {
+	r := newRig(t, released(t, "{by_hand: 2}"))
+	for range 4 {
+		r.send("pay", "payment_intent.succeeded", nil)
+	}
+	r.run(time.Minute)
+	for _, run := range r.runs()[:2] {
+		eff := waybill.Effect{}
+		for _, x := range r.effects() {
+			if x.Run == run.ID {
+				eff = x
+			}
+		}
+		if _, err := r.engine.Act(t.Context(), waybill.Act{Who: "asha", Verb: waybill.VerbEdit, Object: string(eff.ID), Reason: "x", Inputs: eff.Inputs}); err != nil {
+			t.Fatal(err)
+		}
+		r.run(time.Minute)
+	}
+	r.run(time.Hour)
+	if n := r.called("out.request.send"); n != 4 {
+		t.Errorf("%d were sent after two presses", n)
+	}
+}

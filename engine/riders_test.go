@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,4 +243,68 @@ func (r *rig) attempts(id waybill.EffectID) (list []waybill.Attempt) {
 		r.t.Fatal(err)
 	}
 	return list
+}
+
+// TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot: what is written as sent and waits for a slot goes out after good_for is over.
+func TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot(t *testing.T) {
+	more := onePath("put", 1)
+	more["flows/a.yaml"] = strings.Replace(more["flows/a.yaml"], "    with:", "    good_for: 30s\n    with:", 1)
+	ws := load(t, files(more))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	slow := false
+	var began []time.Time
+	r.answer = func(_, _ string) *http.Response {
+		began = append(began, r.v.Now())
+		if slow {
+			r.v.Sleep(25 * time.Second)
+		} else {
+			r.v.Sleep(10 * time.Millisecond)
+		}
+		return says(200, `{}`)
+	}
+	r.pings(0, 1)
+	r.run(50 * time.Millisecond)
+	slow = true
+	at := r.v.Now()
+	r.pings(1, 6)
+	r.run(10 * time.Minute)
+	for _, b := range began[1:] {
+		if b.After(at.Add(30 * time.Second)) {
+			t.Errorf("a call began %v after its event, good for 30s", b.Sub(at))
+		}
+	}
+}
+
+// TestWhatIsWrittenAsSentDoesNotGoOnceItsRunIsStopped: a person stops a run whose effect did not go yet.
+func TestWhatIsWrittenAsSentDoesNotGoOnceItsRunIsStopped(t *testing.T) {
+	ws := load(t, files(onePath("put", 1)))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	slow := false
+	calls := 0
+	r.answer = func(_, _ string) *http.Response {
+		calls++
+		if slow {
+			r.v.Sleep(25 * time.Second)
+		} else {
+			r.v.Sleep(10 * time.Millisecond)
+		}
+		return says(200, `{}`)
+	}
+	r.pings(0, 1)
+	r.run(50 * time.Millisecond)
+	slow = true
+	r.pings(1, 4)
+	r.run(5 * time.Second)
+	for _, run := range r.runs() {
+		if run.State == waybill.RunWaiting {
+			r.act(string(run.ID), waybill.VerbStop, "wrong data")
+		}
+	}
+	before := calls
+	r.run(10 * time.Minute)
+	if calls != before {
+		t.Errorf("%d calls began after everything was stopped", calls-before)
+	}
 }

@@ -136,7 +136,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	if !ok {
 		e.blockRun(a, blame{
 			cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name,
-			words: fmt.Sprintf("the connection %q is no longer in the workspace", m.Connection),
+			words: gone(m.Connection).Error(),
 		})
 		return
 	}

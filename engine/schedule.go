@@ -84,6 +84,9 @@ func (e *Engine) tick() {
 	}
 }
 
+// aheadAtMost is how far a clock may have been ahead and is only waited for.
+const aheadAtMost = time.Hour
+
 // tickFlow runs what is due of a flow's schedule.
 func (e *Engine) tickFlow(v *version, f *flow.Flow, now time.Time) error {
 	cron := f.Schedule.Text()
@@ -92,7 +95,11 @@ func (e *Engine) tickFlow(v *version, f *flow.Flow, now time.Time) error {
 		return err
 	}
 	t, ok := readTicked(seen)
-	if !ok || t.cron != cron { // it begins now: what would have been before is not made up for
+	ahead := ok && t.last.After(now.Add(aheadAtMost))
+	if ahead {
+		e.log.Warn("the clock was ahead when a schedule was followed last; it begins anew", "flow", f.Name, "followed", t.last, "now", now)
+	}
+	if !ok || t.cron != cron || ahead { // it begins now: what would have been before is not made up for
 		return e.book.Do(context.Background(), func(tx *record.Tx) error {
 			return tx.SetSetting(tickSetting(f.Name), ticked{now, cron}.text())
 		})

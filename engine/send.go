@@ -17,11 +17,12 @@ type job struct {
 	effect *waybill.Effect
 	fetch  *waybill.Fetch
 	action *connector.Action
-	b      *begun // the run it belongs to, when this process holds it
-	sent   bool   // it is written as sent
-	slot   bool   // its connection's slot is in hand
-	epoch  int64  // the one it was sent under
-	freed  bool   // its slot was given back when its exchange had ended
+	b      *begun    // the run it belongs to, when this process holds it
+	sent   bool      // it is written as sent
+	slot   bool      // its connection's slot is in hand
+	epoch  int64     // the one it was sent under
+	waits  time.Time // of one that is written as sent and has no slot: since when
+	freed  bool      // its slot was given back when its exchange had ended
 
 	earlier sending // the one before, should this one not go
 }
@@ -164,6 +165,7 @@ func (e *Engine) goOut(j *job) {
 		e.d.Go(func() { e.exchange(j) }) // under mu: the dispatcher is stopped after the engine
 		e.mu.Unlock()
 	default:
+		j.waits = e.d.Now()
 		s.board(j)
 		e.mu.Unlock()
 		e.pump(j.connection())
@@ -228,8 +230,7 @@ func (e *Engine) reserveOpening(o *opening) {
 // before the first byte leaves. Then one exchange is made.
 func (e *Engine) send(j *job) {
 	if err := e.complete(j); err != nil {
-		e.log.Error("a job could not be prepared", "id", j.id(), "err", err)
-		e.handBack(j)
+		e.strand(j, err)
 		return
 	}
 	if j.effect == nil {
@@ -381,12 +382,64 @@ func (e *Engine) complete(j *job) error {
 	}
 	t, ok := e.target(j.connection())
 	if !ok {
-		return fmt.Errorf("the connection %q is not in the workspace", j.connection())
+		return gone(j.connection())
 	}
 	if j.action = t.Manifest.Actions[name]; j.action == nil {
-		return fmt.Errorf("%s has no action %q", t.Manifest.Title, name)
+		return fmt.Errorf("%s no longer has the action %q", t.Manifest.Title, name)
 	}
 	return nil
+}
+
+// aMoment is how long what is written as sent may wait for its slot and is still as good as asked for just now.
+const aMoment = 2 * time.Second
+
+// waitedLong reports whether what is written as sent has waited for its slot so long that the gate must be asked anew.
+func (e *Engine) waitedLong(j *job) bool {
+	now := e.d.Now()
+	return !j.waits.IsZero() && (now.Sub(j.waits) > aMoment || !j.effect.GoodUntil.IsZero() && !now.Before(j.effect.GoodUntil))
+}
+
+func gone(connection string) error {
+	return fmt.Errorf("the connection %q is no longer in the workspace", connection)
+}
+
+// strand lists what cannot be exchanged because its connection or its action is gone: it waits for a person.
+func (e *Engine) strand(j *job, why error) {
+	if j.effect == nil {
+		x := deliver.Exchange{Words: why.Error()}
+		x.Attempt.Certainty, x.Attempt.Cause = waybill.NotHappened, waybill.MappingWrong
+		e.fetched(j, x)
+		return
+	}
+	e.commit(intent{
+		ahead: record.Ahead{Effects: []waybill.EffectID{j.effect.ID}},
+		apply: func(tx *record.Tx) error {
+			eff, run, err := tx.EffectWithRun(j.effect.ID)
+			if err != nil {
+				return err
+			}
+			if eff.State != waybill.EffectPlanned || eff.DueAt.After(e.d.Now()) {
+				return errNothing
+			}
+			eff.Reason, eff.Cause, eff.DueAt = why.Error(), waybill.MappingWrong, waybill.Held()
+			if eff.Doubted {
+				eff.State = waybill.EffectUnknown // it may have happened, and is not sent again by itself
+			}
+			if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
+				return err
+			}
+			return e.listRun(tx, run, eff, blame{
+				cause: waybill.MappingWrong, connection: eff.Connection, action: eff.Action, words: eff.Reason, owner: run.Owner,
+			})
+		},
+		after: func() { e.handBack(j) },
+		fail: func(err error) {
+			if !errors.Is(err, errNothing) && !errors.Is(err, errLost) {
+				e.log.Error("an effect whose connection is gone could not be listed", "effect", j.effect.ID, "err", err)
+			}
+			e.handBack(j)
+		},
+	})
 }
 
 // handBack gives slot, object and claim of a job back without an exchange.
@@ -412,8 +465,16 @@ func (e *Engine) release(name string, x *deliver.Exchange) {
 // exchange makes one attempt and writes what it proves.
 func (e *Engine) exchange(j *job) {
 	t, ok := e.target(j.connection())
-	if !ok || j.sent && j.epoch != e.epoch() { // this node was called lost while it waited for its slot: others have taken it on
+	switch {
+	case j.sent && j.epoch != e.epoch(): // this node was called lost while it waited for its slot: others have taken it on
 		e.handBack(j)
+		return
+	case j.sent && (!ok || e.waitedLong(j)):
+		e.freeSeat(j.connection(), j.slot)
+		e.putBack(j)
+		return
+	case !ok:
+		e.strand(j, gone(j.connection()))
 		return
 	}
 	var req waybill.Request

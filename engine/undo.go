@@ -328,6 +328,26 @@ func (e *Engine) undoNext(tx *record.Tx, undo *waybill.Effect) error {
 	return nil
 }
 
+// waitFor has what waits for one effect of an undoing wait for another that takes its place.
+func (e *Engine) waitFor(tx *record.Tx, undo *waybill.Effect, instead waybill.EffectID) error {
+	if undo.Undoes == "" {
+		return nil
+	}
+	all, err := tx.EffectsOf(undo.Run)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if next := &all[i]; next.After == undo.ID && next.State == waybill.EffectPlanned {
+			next.After = instead
+			if err := tx.EditEffect(next, waybill.EffectPlanned); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // waitsToUndo reports whether an effect waits for another one of its run to be undone first.
 func waitsToUndo(eff *waybill.Effect) bool {
 	return eff.After != "" && eff.State == waybill.EffectPlanned && eff.SentAt.IsZero() && eff.HeldBy() == "" && !eff.DueAt.Before(waybill.Held())

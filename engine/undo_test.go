@@ -426,3 +426,49 @@ func TestWhatARunDidIsUndoneInReverseOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestUndoingGoesOnWhenAPartThatWasDeclinedIsSentAnew: the first of two undoings is refused; a person has it sent anew, which works.
+func TestUndoingGoesOnWhenAPartThatWasDeclinedIsSentAnew(t *testing.T) {
+	r := newRig(t, oneStep(t, wonSteps+tellStep))
+	pay(r)
+	r.run(time.Minute)
+	refuse := true
+	r.answer = func(connection, action string) *http.Response {
+		if connection == "out" && refuse {
+			return says(422, `{"error":"no"}`)
+		}
+		return nil
+	}
+	r.act(string(r.onlyRun().ID), waybill.VerbUndo, "all wrong")
+	r.run(time.Minute)
+	first := r.newest("tell!undo1")
+	refuse = false
+	r.act(string(first.ID), waybill.VerbRetry, "they mended it")
+	r.run(24 * time.Hour)
+	if second := r.newest("won!undo1"); second.State != waybill.EffectConfirmed {
+		t.Errorf("the second undoing is %s (%s) though the first is %s; %d open problems", second.State, second.Reason, r.newest("tell!undo1").State, len(r.problems("open")))
+	}
+}
+
+// TestUndoingKeepsItsOrderWhenAPartIsSentAgain: the first of two undoings is unknown and sent again; the second must wait for it.
+func TestUndoingKeepsItsOrderWhenAPartIsSentAgain(t *testing.T) {
+	r := newRig(t, oneStep(t, wonSteps+tellStep))
+	pay(r)
+	r.run(time.Minute)
+	status := 502
+	r.answer = func(connection, _ string) *http.Response {
+		if connection == "out" {
+			return says(status, `{}`)
+		}
+		return nil
+	}
+	r.act(string(r.onlyRun().ID), waybill.VerbUndo, "all wrong")
+	r.run(time.Minute)
+	first := r.newest("tell!undo1")
+	status = 429
+	r.act(string(first.ID), waybill.VerbSendAgain, "once more")
+	r.run(10 * time.Minute)
+	if a, b := r.newest("tell!undo1"), r.newest("won!undo1"); !a.State.Settled() && b.State == waybill.EffectConfirmed {
+		t.Errorf("the second was put back while the first is %s", a.State)
+	}
+}

@@ -315,3 +315,95 @@ func TestAPressWaitsForItsTurnInTheLane(t *testing.T) {
 	r.wantRun(r.runs()[0], waybill.RunDone, "nobody paid")
 	r.wantRun(r.runs()[1], waybill.RunDone, "")
 }
+
+// TestAnEventThatAnOpenRunMayLookBackToIsNotForgotten: the event a run looks back to was forgotten by retention, its key was not.
+func TestAnEventThatAnOpenRunMayLookBackToIsNotForgotten(t *testing.T) {
+	flow := `flow: a
+title: A
+owner: ops
+on: payment.pending
+when: has(payment.order_id)
+steps:
+  - {id: pause, wait: 200d}
+  - id: paid
+    wait_for: payment.succeeded
+    match: {payment.order_id: payment.order_id}
+    timeout: 1d
+    on_timeout:
+      - {end: nobody paid}
+`
+	fs := files(map[string]string{"flows/a.yaml": flow})
+	fs["waybill.yaml"].Data = append(fs["waybill.yaml"].Data, "retention: {bodies: 30d, exchanges: 30d, journeys: 90d}\n"...)
+	r := newRig(t, load(t, fs))
+	r.kill()
+	r.sweep = 6 * time.Hour
+	r.start(r.ws)
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(24 * time.Hour)
+	r.pay("payment.succeeded", "pay_2", order("SO-1"))
+	for range 5 {
+		r.run(24 * time.Hour)
+		r.pay("payment.succeeded", "pay_x"+r.v.Now().Format("0102"), order("SO-X"))
+	}
+	r.run(210 * 24 * time.Hour)
+	run := r.runs()[0]
+	if !run.State.Ended() && len(r.problems("open")) == 0 {
+		t.Errorf("the run is %s (%s) for ever, and nobody was told", run.State, run.Reason)
+	}
+}
+
+// TestTheNewestFactOfAnObjectIsNotForgottenWhileARunMayAskForIt: the newest fact of the object is older than retention, the run is open.
+func TestTheNewestFactOfAnObjectIsNotForgottenWhileARunMayAskForIt(t *testing.T) {
+	flow := `flow: a
+title: A
+owner: ops
+on: payment.pending
+steps:
+  - {id: pause, wait: 200d, still: payment.status == "pending"}
+  - id: remind
+    do: crm.note.create
+    with: {body: "remind ${payment.id}"}
+`
+	fs := files(map[string]string{"flows/a.yaml": flow})
+	fs["waybill.yaml"].Data = append(fs["waybill.yaml"].Data, "retention: {bodies: 30d, exchanges: 30d, journeys: 90d}\n"...)
+	r := newRig(t, load(t, fs))
+	r.kill()
+	r.sweep = 12 * time.Hour
+	r.start(r.ws)
+	r.pay("payment.pending", "pay_1", nil)
+	r.run(24 * time.Hour)
+	r.pay("payment.succeeded", "pay_1", nil)
+	r.run(24 * time.Hour)
+	r.pay("payment.succeeded", "pay_other", nil) // the newest row of a table always stays
+	r.run(210 * 24 * time.Hour)
+	if n := r.called("crm.note.create"); n != 0 {
+		t.Errorf("it was reminded of a payment that succeeded the day after")
+	}
+}
+
+// TestAClockSetBackHidesNothingThatWasWaitedFor: the clock is set back by a minute between the trigger and what the run waits for later.
+func TestAClockSetBackHidesNothingThatWasWaitedFor(t *testing.T) {
+	flow := `flow: a
+title: A
+owner: ops
+on: payment.pending
+when: has(payment.order_id)
+steps:
+  - {id: pause, wait: 1h}
+  - id: paid
+    wait_for: payment.succeeded
+    match: {payment.order_id: payment.order_id}
+    timeout: 1d
+    on_timeout:
+      - {id: chase, do: crm.note.create, with: {body: "no payment for ${payment.id}"}}
+`
+	r := newRig(t, load(t, files(map[string]string{"flows/a.yaml": flow})))
+	r.pay("payment.pending", "pay_1", order("SO-1"))
+	r.run(10 * time.Second)
+	r.life.skew = -time.Minute
+	r.pay("payment.succeeded", "pay_2", order("SO-1"))
+	r.run(48 * time.Hour)
+	if r.called("crm.note.create") != 0 {
+		t.Errorf("the customer is chased for what was paid ten seconds after")
+	}
+}

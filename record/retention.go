@@ -14,9 +14,9 @@ const (
 	AgedBodies     Aged = "bodies"     // arrivals, whole: their bytes with their head
 	AgedExchanges  Aged = "exchanges"  // attempts, whole
 	AgedReads      Aged = "reads"      // fetches that are over, with what they brought
+	AgedTold       Aged = "told"       // by what events were found by runs that wait, once no run can look back to it
 	AgedEvents     Aged = "events"     // events with their runs, effects and messages
 	AgedItems      Aged = "items"      // items none of whose events is kept
-	AgedTold       Aged = "told"       // by what events were found by runs that wait, once no run can look back to it
 	AgedNewest     Aged = "newest"     // which event was the newest of an object, once that is forgotten
 	AgedJobs       Aged = "jobs"       // bulk work that has ended, with its members
 	AgedProblems   Aged = "problems"   // fixed ones
@@ -33,6 +33,7 @@ type Old struct {
 	Next   int64 // where the next look begins
 	Done   bool  // there is nothing older beyond Next
 	rows   []agedRow
+	oldest *int64 // when the oldest open run began, once that was asked
 }
 
 // Len is how many things Forget would take away.
@@ -165,6 +166,9 @@ func (tx *Tx) Forget(o *Old) (int, error) {
 
 func (tx *Tx) needed(o *Old, r agedRow) (bool, error) {
 	if o.Kind == AgedEvents {
+		if yes, err := tx.lookedBackTo(o, r.id); yes || err != nil {
+			return yes, err
+		}
 		return tx.eventNeeded(waybill.EventID(r.id), ms(o.Before))
 	}
 	if f := agings[o.Kind].needed; f != nil {
@@ -442,16 +446,42 @@ func (tx *Tx) dropJob(r agedRow) error {
 	return err
 }
 
-// oldTold finds what was told before a time to which no open run can look back. A run looks no further than to its own event.
-func (tx *Tx) oldTold(o *Old, limit int) error {
+// lookedBackTo reports whether a run may still come upon an event that is not its own: by what it waits for, of which what was told is
+// forgotten first, or as the newest fact of its object.
+func (tx *Tx) lookedBackTo(o *Old, event string) (bool, error) {
+	if yes, err := tx.is("SELECT 1 FROM told WHERE event = $1", event); yes || err != nil {
+		return yes, err
+	}
+	if yes, err := tx.is("SELECT 1 FROM newest WHERE event = $1", event); !yes || err != nil {
+		return false, err
+	}
+	oldest, err := tx.oldestRun(o)
+	return oldest < ms(o.Before), err
+}
+
+// oldestRun is when the oldest run began that is open, and o.Before when none was open then.
+func (tx *Tx) oldestRun(o *Old) (int64, error) {
+	if o.oldest != nil {
+		return *o.oldest, nil
+	}
 	oldest, found, err := one(tx, `SELECT created_at FROM runs WHERE `+openRun+`
 		AND (state = 'queued' OR state = 'running' OR state = 'waiting' OR state = 'blocked') ORDER BY created_at LIMIT 1`, num0)
+	if !found {
+		oldest = ms(o.Before)
+	}
+	oldest = min(oldest, ms(o.Before))
+	o.oldest = &oldest
+	return oldest, err
+}
+
+// oldTold finds what was told before a time to which no open run can look back. A run looks no further than to its own event.
+func (tx *Tx) oldTold(o *Old, limit int) error {
+	before, err := tx.oldestRun(o)
 	if err != nil {
 		return err
 	}
-	before := ms(o.Before)
-	if found {
-		before = min(before, oldest-hour)
+	if before < ms(o.Before) {
+		before -= backLook
 	}
 	o.rows, err = list(tx, "SELECT hash, accepted_at, event FROM told WHERE accepted_at < $1 LIMIT $2", func(r row) (agedRow, error) {
 		return agedRow{key: []any{r.bytes(0), r.num(1), r.text(2)}}, nil

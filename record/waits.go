@@ -67,9 +67,13 @@ func (tx *Tx) lockClass(class int64) error {
 	return err
 }
 
+// backLook is how much further back than to the run's own event is looked, as clocks may be set back: what was written after that
+// event came after it, whatever the clock said.
+const backLook = 24 * hour
+
 // Await registers that a run waits for events with a key, and looks back: events with it that were accepted at since or
-// later, except one (the run's own), become hits at once. It returns how many there are.
-func (tx *Tx) Await(run waybill.RunID, address string, k WaitKey, since time.Time, except waybill.EventID) (int, error) {
+// later, or were written after the run's own, become hits at once, but for that one. It returns how many there are.
+func (tx *Tx) Await(run waybill.RunID, address string, k WaitKey, since time.Time, own waybill.EventID) (int, error) {
 	address = indexed(address)
 	if err := tx.LockWait(k); err != nil {
 		return 0, err
@@ -80,7 +84,9 @@ func (tx *Tx) Await(run waybill.RunID, address string, k WaitKey, since time.Tim
 	}
 	return tx.exec(`INSERT INTO wait_hits (run, accepted_at, event, address)
 		SELECT CAST($2 AS TEXT), accepted_at, event, CAST($3 AS TEXT) FROM told
-		WHERE hash = $1 AND accepted_at >= $4 AND event <> $5 ON CONFLICT DO NOTHING`, k.hash(), run, address, since, except)
+		WHERE hash = $1 AND accepted_at >= $4 AND event <> $5 AND (accepted_at >= $6
+			OR (SELECT seq FROM events WHERE id = told.event) > (SELECT seq FROM events WHERE id = $5))
+		ON CONFLICT DO NOTHING`, k.hash(), run, address, ms(since)-backLook, own, since)
 }
 
 // mostWoken bounds the runs that Tell names; the others are due all the same.

@@ -193,7 +193,7 @@ var retentionCases = []testCase{
 		key := record.WaitKey{Type: "payment.succeeded", Shape: "order_id", Value: "SO-1"}
 		k.tell(k.later(-time.Hour), key)
 		open := k.waiting()
-		month, before := k.now.Add(30*24*time.Hour), k.later(-2*time.Hour)
+		month, before := k.now.Add(30*24*time.Hour), k.later(-26*time.Hour)
 		k.do(func(tx *record.Tx) error {
 			_, err := tx.Renew(before, key)
 			return err
@@ -201,7 +201,7 @@ var retentionCases = []testCase{
 		k.tell(before, key)
 		same(k, "only what no open run looks back to", k.forget(record.AgedTold, month, 7), 1)
 		k.moveRun(open.ID, waybill.RunDone)
-		same(k, "what is young", k.forget(record.AgedTold, k.now.Add(-24*time.Hour), 7), 0)
+		same(k, "what is young", k.forget(record.AgedTold, k.now.Add(-48*time.Hour), 7), 0)
 		same(k, "the rest", k.forget(record.AgedTold, month, 1), 1)
 		same(k, "the newest of an event that is gone", k.forget(record.AgedNewest, month, 7), 1)
 		kept := k.fact("kept")
@@ -211,6 +211,36 @@ var retentionCases = []testCase{
 			return err
 		})
 		same(k, "the newest of one that is kept", k.forget(record.AgedNewest, month, 7), 0)
+	}},
+	{"an event that an open run may come upon stays until it has ended", func(k *kit) {
+		key := record.WaitKey{Type: "payment.succeeded", Shape: "order_id", Value: "SO-1"}
+		waits := k.waiting()
+		found := k.live(k.now.Add(time.Minute), "found", waybill.EffectConfirmed, waybill.RunDone)
+		newest := k.live(k.now.Add(2*time.Minute), "newest", waybill.EffectConfirmed, waybill.RunDone)
+		other := k.live(k.now.Add(3*time.Minute), "other", waybill.EffectConfirmed, waybill.RunDone)
+		k.live(k.now.Add(40*24*time.Hour), "of today", waybill.EffectConfirmed, waybill.RunDone)
+		k.do(func(tx *record.Tx) error {
+			of := func(l lived) *waybill.Event {
+				ev, err := tx.Event(l.event)
+				if err != nil {
+					k.Fatal(err)
+				}
+				return ev
+			}
+			if _, err := tx.Tell(of(found), key); err != nil {
+				return err
+			}
+			_, err := tx.Renew(of(newest), key)
+			return err
+		})
+		old := func() []bool {
+			k.forget(record.AgedTold, k.now.Add(30*24*time.Hour), 7)
+			k.forget(record.AgedEvents, k.now.Add(30*24*time.Hour), 7)
+			return []bool{k.gone(string(found.event)), k.gone(string(newest.event)), k.gone(string(other.event))}
+		}
+		same(k, "while it waits", old(), []bool{false, false, true})
+		k.moveRun(waits.ID, waybill.RunDone)
+		same(k, "when it has ended", old(), []bool{true, true, true})
 	}},
 	{"questions and approvals go with their journey", func(k *kit) {
 		old := k.live(k.long(), "old", waybill.EffectConfirmed, waybill.RunDone)
