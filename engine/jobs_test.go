@@ -662,3 +662,53 @@ func TestAPlanCountsMoneyAndPeople(t *testing.T) {
 		t.Errorf("an id there is not: %v", err)
 	}
 }
+
+// TestWhatWasDoneUnderAFormerNameIsNotDoneAgain renames a step, one around it, or the flow, with and without saying so, and replays.
+func TestWhatWasDoneUnderAFormerNameIsNotDoneAgain(t *testing.T) {
+	send := "  - id: say\n    do: out.request.send\n    with: {path: /told, body: {payment: \"${payment.id}\", words: %q}}\n"
+	renamed := strings.Replace(send, "id: say", "id: tell", 1)
+	said := strings.Replace(send, "id: say", "id: tell\n    was: say", 1)
+	for name, c := range map[string]struct {
+		steps, words, from, to string
+		class                  waybill.JobClass
+	}{
+		"as it was":             {send, "thanks", "", "", waybill.ClassSame},
+		"a step, which is said": {said, "thanks", "", "", waybill.ClassBlocked},
+		"a step, which is said, with other words": {said, "many thanks", "", "", waybill.ClassBlocked},
+		"a step, which is not said":               {renamed, "thanks", "", "", waybill.ClassBlocked},
+		"another step":                            {renamed, "many thanks", "", "", waybill.ClassNew},
+		"a flow, which is said":                   {send, "thanks", "flow: one", "flow: two\nwas: one", waybill.ClassBlocked},
+		"a flow, which is not said":               {send, "thanks", "flow: one", "flow: two", waybill.ClassBlocked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			with := func(steps, words, from, to string) *workspace.Workspace {
+				text := "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n" + fmt.Sprintf(steps, words)
+				return load(t, files(map[string]string{"flows/one.yaml": strings.Replace(text, from, to, 1)}))
+			}
+			r := newRig(t, with(send, "thanks", "", ""))
+			pay(r)
+			r.run(time.Minute)
+			calls := r.called("out.request.send")
+			if err := r.engine.Reload(t.Context(), with(c.steps, c.words, c.from, c.to)); err != nil {
+				t.Fatal(err)
+			}
+			flow := "one"
+			if c.from != "" {
+				flow = "two"
+			}
+			j := r.plan(waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{Flow: flow, Type: "payment.succeeded"}})
+			wantClasses(t, j, map[waybill.JobClass]int{c.class: 1})
+			if c.class != waybill.ClassBlocked || calls != 1 {
+				return
+			}
+			if m := r.members(j.ID, waybill.JobMemberFilter{})[0]; !strings.Contains(m.Reason, "there no more") {
+				t.Errorf("it says %q", m.Reason)
+			}
+			r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo, Repeats: 1})
+			r.until(j.ID, waybill.JobDone, time.Minute)
+			if n := r.called("out.request.send"); n != 2 {
+				t.Errorf("%d calls after a person's counted word", n)
+			}
+		})
+	}
+}

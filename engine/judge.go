@@ -271,7 +271,13 @@ func (r *recorded) Write(p *flow.PlannedEffect) (waybill.JobWrite, *waybill.Effe
 			w.Old = last.Inputs
 		}
 	}
-	w.Class, w.Repeats, w.Words = flow.Again(last, p.Action.Kind, fingerprint, closing)
+	if last == nil {
+		if w.Class, w.Repeats, w.Words, err = r.e.firstOf(r.tx, &next); err != nil {
+			return w, nil, err
+		}
+	} else {
+		w.Class, w.Repeats, w.Words = flow.Again(last, p.Action.Kind, fingerprint, closing)
+	}
 	if w.Class == waybill.ClassNew || w.Class == waybill.ClassChanged {
 		if err := r.standsInTheWay(p, &next, &w); err != nil {
 			return w, nil, err

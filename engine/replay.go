@@ -79,13 +79,21 @@ func (e *Engine) planEffect(tx *record.Tx, eff *waybill.Effect, run *waybill.Run
 		return tx.PlanEffect(eff, false)
 	}
 	last, err := tx.EffectAt(eff.Event, eff.Flow, eff.Address)
-	if waybill.KindOf(err) == waybill.NotFound || err == nil && last.Run == run.ID {
+	if err == nil && last.Run == run.ID {
 		return tx.PlanEffect(eff, false)
+	}
+	var class waybill.JobClass
+	var repeats bool
+	var words string
+	switch {
+	case err == nil:
+		class, repeats, words = flow.Again(last, eff.Kind, fingerprintLike(last, eff), false)
+	case waybill.KindOf(err) == waybill.NotFound:
+		class, repeats, words, err = e.firstOf(tx, eff)
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	class, repeats, words := flow.Again(last, eff.Kind, fingerprintLike(last, eff), false)
 	if class == waybill.ClassSame {
 		return last, false, nil
 	}

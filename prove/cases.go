@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waybill"
+	"waybill/flow"
 	"waybill/simulator"
 )
 
@@ -84,7 +85,7 @@ func (w *world) play(s source, set func()) (*book, error) {
 func (w *world) touched(b *book) []touched {
 	var out []touched
 	add := func(t touched) {
-		t.address = static(t.address)
+		t.address = flow.Plain(t.address)
 		if !slices.Contains(out, t) {
 			out = append(out, t)
 		}
@@ -156,7 +157,7 @@ func (p *proof) outcome(t touched, fault string, w *world, b *book) {
 	question := ""
 	for i := range b.effects {
 		eff := &b.effects[i]
-		if eff.Flow == t.flow && static(eff.Address) == t.address && !eff.State.Settled() {
+		if eff.Flow == t.flow && flow.Plain(eff.Address) == t.address && !eff.State.Settled() {
 			question = cmp.Or(b.titleOf(eff.Problem), eff.Reason)
 		}
 	}

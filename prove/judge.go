@@ -9,6 +9,7 @@ import (
 
 	"waybill"
 	"waybill/deliver"
+	"waybill/flow"
 	"waybill/record"
 	"waybill/workspace"
 )
@@ -336,40 +337,17 @@ func (b *book) rests(now time.Time) (ok bool, next time.Time) {
 }
 
 // placeOf is where a step is written.
-func placeOf(ws *workspace.Workspace, flow, address string) (place, does string) {
-	f := ws.Flow(flow)
+func placeOf(ws *workspace.Workspace, name, address string) (place, does string) {
+	f := ws.Flow(name)
 	if f == nil {
 		return "", ""
 	}
 	for _, s := range f.Steps() {
-		if s.Address == static(address) {
+		if s.Address == flow.Plain(address) {
 			return fmt.Sprintf("%s:%d", s.File, s.Line), s.Does
 		}
 	}
 	return "", ""
-}
-
-// static is an address without the keys of loops' items.
-func static(address string) string {
-	out := make([]byte, 0, len(address))
-	depth := 0
-	for i := range len(address) {
-		switch address[i] {
-		case '[':
-			if depth++; depth == 1 {
-				out = append(out, '[')
-			}
-		case ']':
-			if depth--; depth == 0 {
-				out = append(out, ']')
-			}
-		default:
-			if depth == 0 {
-				out = append(out, address[i])
-			}
-		}
-	}
-	return string(out)
 }
 
 // longest is how far ahead a wait is followed.
