@@ -313,3 +313,26 @@ const (
 
 // Held is the due time of what does not go on by itself: a person decides.
 func Held() time.Time { return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// PlainAddress is a step's address without the keys of loops' items: items[].update.
+func PlainAddress(address string) string {
+	out := make([]byte, 0, len(address))
+	depth := 0
+	for i := range len(address) {
+		switch address[i] {
+		case '[':
+			if depth++; depth == 1 {
+				out = append(out, '[')
+			}
+		case ']':
+			if depth--; depth == 0 {
+				out = append(out, ']')
+			}
+		default:
+			if depth == 0 {
+				out = append(out, address[i])
+			}
+		}
+	}
+	return string(out)
+}

@@ -3,34 +3,13 @@ package flow
 import (
 	"cmp"
 	"strings"
-)
 
-// Plain is a step's address without the keys of loops' items.
-func Plain(address string) string {
-	out := make([]byte, 0, len(address))
-	depth := 0
-	for i := range len(address) {
-		switch address[i] {
-		case '[':
-			if depth++; depth == 1 {
-				out = append(out, '[')
-			}
-		case ']':
-			if depth--; depth == 0 {
-				out = append(out, ']')
-			}
-		default:
-			if depth == 0 {
-				out = append(out, address[i])
-			}
-		}
-	}
-	return string(out)
-}
+	"waybill"
+)
 
 // Has reports whether the flow has a step of an address, with or without the keys of loops' items.
 func (f *Flow) Has(address string) bool {
-	plain := Plain(address)
+	plain := waybill.PlainAddress(address)
 	found := false
 	walkSteps(f.steps, func(s *step) { found = found || s.address == plain })
 	return found
@@ -50,7 +29,7 @@ func (f *Flow) Former(address string) string {
 			depth--
 		case i == len(address) || address[i] == '.' && depth == 0:
 			id, key, loops := strings.Cut(address[from:i], "[")
-			plain := Plain(address[:from]) + id
+			plain := waybill.PlainAddress(address[:from]) + id
 			out.WriteString(cmp.Or(was[plain], id))
 			if loops {
 				out.WriteString("[" + key)

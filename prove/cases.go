@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"waybill"
-	"waybill/flow"
 	"waybill/simulator"
 )
 
@@ -85,7 +84,7 @@ func (w *world) play(s source, set func()) (*book, error) {
 func (w *world) touched(b *book) []touched {
 	var out []touched
 	add := func(t touched) {
-		t.address = flow.Plain(t.address)
+		t.address = waybill.PlainAddress(t.address)
 		if !slices.Contains(out, t) {
 			out = append(out, t)
 		}
@@ -157,7 +156,7 @@ func (p *proof) outcome(t touched, fault string, w *world, b *book) {
 	question := ""
 	for i := range b.effects {
 		eff := &b.effects[i]
-		if eff.Flow == t.flow && flow.Plain(eff.Address) == t.address && !eff.State.Settled() {
+		if eff.Flow == t.flow && waybill.PlainAddress(eff.Address) == t.address && !eff.State.Settled() {
 			question = cmp.Or(b.titleOf(eff.Problem), eff.Reason)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"waybill"
 	"waybill/deliver"
-	"waybill/flow"
 	"waybill/record"
 	"waybill/workspace"
 )
@@ -343,7 +342,7 @@ func placeOf(ws *workspace.Workspace, name, address string) (place, does string)
 		return "", ""
 	}
 	for _, s := range f.Steps() {
-		if s.Address == flow.Plain(address) {
+		if s.Address == waybill.PlainAddress(address) {
 			return fmt.Sprintf("%s:%d", s.File, s.Line), s.Does
 		}
 	}

@@ -272,11 +272,3 @@ func TestComingBackStaysOnThisHost(t *testing.T) {
 		}
 	}
 }
-
-func TestAnAddressKeepsNoItemKey(t *testing.T) {
-	for in, want := range map[string]string{"won": "won", "items[sku-1].update": "items.update", "a[x[y]].b[1]": "a.b"} {
-		if got := stripKeys(in); got != want {
-			t.Errorf("%q is %q, want %q", in, got, want)
-		}
-	}
-}

@@ -2,7 +2,6 @@ package show
 
 import (
 	"cmp"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +42,7 @@ type FlowCard struct {
 
 // StepCard is a step in words.
 type StepCard struct {
-	Address string // won, items.update (without the item's key)
+	Address string // won, items[].update
 	Title   string // Update a deal in HubSpot
 }
 
@@ -141,7 +140,7 @@ func (w words) action(connection, action string) ActionCard {
 // step says a step in words: its card's title, without the item's key in the address.
 func (w words) step(flow, address string) string {
 	f, _ := w.flow(flow)
-	plain := stripKeys(address)
+	plain := waybill.PlainAddress(address)
 	for _, s := range f.Steps {
 		if s.Address == address || s.Address == plain {
 			return s.Title
@@ -173,21 +172,4 @@ func (w words) owner(name string) string {
 		return "Nobody yet"
 	}
 	return w.Owner(name)
-}
-
-// stripKeys takes the item keys out of an address: items[sku-1].update is items.update.
-func stripKeys(address string) string {
-	var b strings.Builder
-	depth := 0
-	for _, r := range address {
-		switch {
-		case r == '[':
-			depth++
-		case r == ']' && depth > 0:
-			depth--
-		case depth == 0:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
