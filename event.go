@@ -25,6 +25,7 @@ type Event struct {
 	Mapping    []MappedField   // how each field came to be: made from Mapped when somebody asks, and not kept
 	Considered []Consideration // the flows that looked at it
 	Search     []SearchKey
+	Erased     bool // what it told of a person was taken out
 }
 
 // MappedBy names the mapping that made an event, from which its lines are told again whenever a page asks.

@@ -1,6 +1,12 @@
 package waybill
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Person is somebody whose data the book may hold, by the values that name them.
 type Person struct {
@@ -11,6 +17,80 @@ type Person struct {
 
 // Empty reports whether nothing names anybody.
 func (p Person) Empty() bool { return len(p.Emails)+len(p.Phones)+len(p.IDs) == 0 }
+
+// What is shorter stands in too much that is not the person's.
+const (
+	leastPhone = 7 // digits
+	mostPhone  = 15
+	leastID    = 3 // characters
+)
+
+// Checked is the person with its values trimmed. A value that is no e-mail address, no phone number or no id is refused: it
+// would meet other people, and what is erased does not come back.
+func (p Person) Checked() (Person, error) {
+	if p.Empty() {
+		return p, &Error{Kind: Invalid, Message: "nobody is named", Hint: "give an e-mail address, a phone number or an id"}
+	}
+	out := p.Usable()
+	refuse := func(given, usable []string, what, hint string) error {
+		if len(given) == len(usable) {
+			return nil
+		}
+		for i, v := range given {
+			if i >= len(usable) || strings.TrimSpace(v) != usable[i] {
+				return &Error{
+					Kind: Invalid, Message: fmt.Sprintf("%q is no %s: it could meet other people's data, so nothing was looked for and nothing was changed", v, what), Hint: hint,
+				}
+			}
+		}
+		return nil
+	}
+	if err := refuse(p.Emails, out.Emails, "e-mail address", "give the whole address, as asha@example.com"); err != nil {
+		return p, err
+	}
+	if err := refuse(p.Phones, out.Phones, "phone number", fmt.Sprintf("give the whole number with its country code, %d to %d digits, as +919876543210", leastPhone, mostPhone)); err != nil {
+		return p, err
+	}
+	return out, refuse(p.IDs, out.IDs, "id of a person", fmt.Sprintf("give the whole id as the other system writes it, %d characters or more; of a shorter one give the person's e-mail address or phone number", leastID))
+}
+
+// Usable is the person by those values only that name somebody for certain, trimmed.
+func (p Person) Usable() Person {
+	return Person{Emails: trimmed(p.Emails, isEmail), Phones: trimmed(p.Phones, isPhone), IDs: trimmed(p.IDs, isID)}
+}
+
+func trimmed(list []string, good func(string) bool) (out []string) {
+	for _, v := range list {
+		if v = strings.TrimSpace(v); good(v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func isEmail(v string) bool {
+	local, domain, _ := strings.Cut(v, "@")
+	last := domain[strings.LastIndex(domain, ".")+1:]
+	return local != "" && len(last) >= 2 && len(last) < len(domain)-1 && !strings.HasPrefix(domain, ".") &&
+		!strings.ContainsFunc(local, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`<>()[]\,;:"`, r) }) &&
+		!strings.ContainsFunc(domain, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '.' })
+}
+
+func isPhone(v string) bool {
+	n := 0
+	for _, r := range v {
+		switch {
+		case r == '0' && n == 0: // zeros before a number do not count
+		case r >= '0' && r <= '9':
+			n++
+		case !strings.ContainsRune("+-.()/ \u00a0", r):
+			return false
+		}
+	}
+	return n >= leastPhone && n <= mostPhone
+}
+
+func isID(v string) bool { return utf8.RuneCountInString(v) >= leastID }
 
 // PersonFound is where the book holds something of a person.
 type PersonFound struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,10 +106,12 @@ func (b *Book) eraseListed(ctx context.Context, list []waybill.Erasure, rest *wa
 	}
 	f := &waybill.PersonFound{}
 	if !all.Empty() || rest != nil {
-		if f, err = b.find(ctx, all, rest); err == nil {
-			err = b.eraseFound(ctx, f)
-		}
+		s, err := b.find(ctx, all, rest)
 		if err != nil {
+			return err
+		}
+		f = s.found
+		if err := b.eraseFound(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -242,6 +245,9 @@ func (m mentions) left(text string) string {
 	return text
 }
 
+// key is an id or a key, which stays, unless it is an address or a number of the person's.
+func (m mentions) key(text string) string { return m.contacts().left(text) }
+
 // eraseArrival takes the bytes away: they were signed as a whole, and cannot lose a part. Its items have been read.
 func (tx *Tx) eraseArrival(id waybill.ArrivalID, _ mentions) error {
 	a, err := tx.Arrival(id)
@@ -263,11 +269,11 @@ func (tx *Tx) eraseArrival(id waybill.ArrivalID, _ mentions) error {
 
 func (tx *Tx) eraseItem(id waybill.ItemID, m mentions) error {
 	it, err := tx.Item(id)
-	if err != nil || !m.any(it.Reason, it.Pointer, it.DeliveryKey) {
+	if err != nil || !m.any(it.Reason) && !m.contacts().any(it.Pointer, it.DeliveryKey) {
 		return err
 	}
 	_, err = tx.exec("UPDATE items SET reason = $2, pointer = $3, delivery_key = $4 WHERE id = $1",
-		id, m.left(it.Reason), m.left(it.Pointer), m.left(it.DeliveryKey))
+		id, m.left(it.Reason), m.key(it.Pointer), m.key(it.DeliveryKey))
 	return err
 }
 
@@ -280,7 +286,7 @@ func (tx *Tx) eraseEffect(id waybill.EffectID, m mentions) error {
 		return nil // it was opened meanwhile
 	}
 	e.Inputs, e.Answer, e.Before, e.Request = nil, nil, nil, waybill.Request{Method: e.Request.Method}
-	e.Reason, e.Proof, e.Object.Key, e.Object.ID = m.left(e.Reason), m.left(e.Proof), m.left(e.Object.Key), m.left(e.Object.ID)
+	e.Reason, e.Proof, e.Object.Key, e.Object.ID = m.left(e.Reason), m.left(e.Proof), m.key(e.Object.Key), m.key(e.Object.ID)
 	for i := range e.Gate {
 		e.Gate[i].Reason = m.left(e.Gate[i].Reason)
 	}
@@ -293,7 +299,7 @@ func (tx *Tx) eraseEffect(id waybill.EffectID, m mentions) error {
 		return err
 	}
 	address := e.Address
-	if m.any(address) { // of an item that is told apart by what names somebody
+	if m.contacts().any(address) { // of an item that is told apart by what names somebody
 		address = erasedText + " " + string(id)
 	}
 	if _, err := tx.exec("UPDATE effects SET frozen = $2, doc = $3, address = $4 WHERE id = $1", id, frozen, text, address); err != nil {
@@ -337,7 +343,7 @@ func (tx *Tx) eraseFetch(id waybill.FetchID, m mentions) error {
 		return err
 	}
 	f.Answer, f.Reason = nil, m.left(f.Reason)
-	frozen, err := doc(fetchFrozen{Address: m.left(f.Address), Request: waybill.Request{Method: f.Request.Method}})
+	frozen, err := doc(fetchFrozen{Address: m.key(f.Address), Request: waybill.Request{Method: f.Request.Method}})
 	if err != nil {
 		return err
 	}
@@ -356,7 +362,7 @@ func (tx *Tx) eraseRun(id waybill.RunID, m mentions) error {
 	if err != nil || !r.State.Ended() {
 		return err
 	}
-	_, err = tx.exec("UPDATE runs SET progress = $2, reason = $3, lane = $4 WHERE id = $1", id, []byte("{}"), m.left(r.Reason), m.left(r.Lane))
+	_, err = tx.exec("UPDATE runs SET progress = $2, reason = $3, lane = $4 WHERE id = $1", id, []byte("{}"), m.left(r.Reason), m.key(r.Lane))
 	return err
 }
 
@@ -367,9 +373,9 @@ func (tx *Tx) eraseAsk(id waybill.AskID, m mentions) error {
 		return err
 	}
 	a.Question, a.Show, a.Change, a.Values = erasedText, nil, nil, nil
-	a.Reason, a.Address = m.left(a.Reason), m.left(a.Address)
+	a.Reason, a.Address = m.left(a.Reason), m.key(a.Address)
 	for i := range a.For {
-		a.For[i].Inputs, a.For[i].Address = nil, m.left(a.For[i].Address)
+		a.For[i].Inputs, a.For[i].Address = nil, m.key(a.For[i].Address)
 	}
 	text, err := askText(a)
 	if err != nil {
@@ -394,16 +400,17 @@ func (tx *Tx) eraseEvent(id waybill.EventID, m mentions) error {
 	}
 	e.Subject = scrubSubject(e.Subject, m)
 	e.Search = slices.DeleteFunc(e.Search, func(k waybill.SearchKey) bool {
-		return k.Kind != "order" && k.Kind != "amount" && k.Kind != "id" || m.any(k.Value)
+		return k.Kind != "order" && k.Kind != "amount" && k.Kind != "id" || k.Kind != "amount" && m.contacts().value(k.Kind, k.Value)
 	})
 	text, err := doc(eventDoc{
 		Noun: e.Noun, Rank: e.Rank, Revision: e.Revision, Item: e.Item, Arrival: e.Arrival, Hops: e.Hops, Bundle: e.Bundle, Search: e.Search,
+		Erased: true,
 	})
 	if err != nil {
 		return err
 	}
 	if _, err := tx.exec("UPDATE events SET subject = $2, data = $3, considered = '', doc = $4, fact_key = $5 WHERE id = $1",
-		id, e.Subject, e.Data, text, m.left(e.FactKey)); err != nil {
+		id, e.Subject, e.Data, text, m.key(e.FactKey)); err != nil {
 		return err
 	}
 	kept := eventHashes(e)
@@ -464,11 +471,11 @@ func (tx *Tx) eraseNotes(m mentions) error {
 			return err
 		}
 		for _, n := range all {
-			text, changed := m.without(n.doc)
+			text, changed := m.without(t, n.doc)
 			if !changed {
 				continue
 			}
-			if t.gone {
+			if t.words == nil {
 				_, err = tx.exec("DELETE FROM "+t.name+" WHERE "+t.id+" = $1", n.id)
 			} else {
 				_, err = tx.exec("UPDATE "+t.name+" SET doc = $2 WHERE "+t.id+" = $1 AND doc = $3", n.id, text, n.doc)
@@ -485,70 +492,112 @@ func (tx *Tx) eraseNotes(m mentions) error {
 func (tx *Tx) eraseProblemKeys(m mentions) error {
 	keys, err := list(tx, "SELECT id, key FROM problems", func(r row) ([2]string, error) { return [2]string{r.text(0), r.text(1)}, nil })
 	for _, k := range keys {
-		if err == nil && m.any(k[1]) {
+		if err == nil && m.contacts().any(k[1]) {
 			_, err = tx.exec("UPDATE problems SET key = $2 WHERE id = $1", k[0], erasedText+" "+k[0])
 		}
 	}
 	return err
 }
 
-// without is a document without the texts that mention a person, also where these stand as bytes; false when none does.
-func (m mentions) without(text string) (string, bool) {
+// without is a document of a table without the words that mention a person, also where these stand as bytes; false when none
+// does. Numbers, times, ids, keys and states stay, and everything keeps its form: it is read again.
+func (m mentions) without(t noteTable, text string) (string, bool) {
+	if t.words == nil {
+		return "", m.inSample(text)
+	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return "{}", m.any(text) // what cannot be read cannot be kept in part
+		return text, false // it is not ours
 	}
-	changed := false
-	v = m.mentioned(v, &changed)
-	if !changed {
+	n := noted{m: m, words: t.words}
+	v = n.value(v, "")
+	if !n.changed {
 		return text, false
 	}
 	out, err := json.Marshal(v)
-	if err != nil {
-		return "{}", true
-	}
-	return string(out), true
+	return string(out), err == nil
 }
 
-// mentioned is a value without the texts that mention a person.
-func (m mentions) mentioned(v any, changed *bool) any {
+// inSample looks through what was turned away.
+func (m mentions) inSample(text string) bool {
+	var s waybill.RejectionSample
+	if err := undoc(text, &s); err != nil {
+		return true // what cannot be read cannot be kept
+	}
+	return m.any(s.URL) || m.inHeaders(s.Headers) || m.in(s.Body)
+}
+
+// noted takes a person out of the document of a note.
+type noted struct {
+	m       mentions
+	words   []string // the names of texts
+	changed bool
+}
+
+func (n *noted) value(v any, key string) any {
 	switch v := v.(type) {
 	case map[string]any:
-		for k, inner := range v {
-			inner = m.mentioned(inner, changed)
-			if m.any(k) {
-				delete(v, k)
-				k, *changed = erasedText, true
-			}
-			v[k] = inner
-		}
-		return v
+		return n.object(v, key)
 	case []any:
 		for i, inner := range v {
-			v[i] = m.mentioned(inner, changed)
+			v[i] = n.value(inner, key)
 		}
 		return v
 	case string:
-		if m.any(v) {
-			*changed = true
-			return erasedText
-		}
-		if b, err := base64.StdEncoding.DecodeString(v); err == nil && m.in(b) {
-			*changed = true
-			return ""
-		}
-		return v
-	case json.Number:
-		if m.any(v.String()) {
-			*changed = true
-			return json.Number("0")
-		}
-		return v
+		return n.text(v, key)
 	default:
 		return v
 	}
+}
+
+// object looks at names, too: reasons are counted under their words.
+func (n *noted) object(v map[string]any, key string) any {
+	for _, k := range slices.Sorted(maps.Keys(v)) {
+		inner := n.value(v[k], k)
+		if n.mentioned(k, key) {
+			delete(v, k)
+			k, n.changed = free(v, erasedText), true
+		}
+		v[k] = inner
+	}
+	return v
+}
+
+// free is a name that is not taken.
+func free[V any](v map[string]V, name string) string {
+	for i := 2; ; i++ {
+		if _, taken := v[name]; !taken {
+			return name
+		}
+		name = erasedText + " " + strconv.Itoa(i)
+	}
+}
+
+func (n *noted) mentioned(text, key string) bool {
+	if isTime(text) {
+		return false
+	}
+	if !slices.Contains(n.words, key) || slices.Contains(n.m.ids, text) { // a whole one is what was chosen, before or after
+		return n.m.contacts().any(text)
+	}
+	return n.m.any(text)
+}
+
+func (n *noted) text(v, key string) any {
+	if n.mentioned(v, key) {
+		n.changed = true
+		return erasedText
+	}
+	if !slices.Contains(n.words, key) {
+		return v
+	}
+	if b, err := base64.StdEncoding.DecodeString(v); err == nil && n.m.in(b) {
+		n.changed = true
+		return ""
+	}
+	return v
 }
 
 // personal are the parts of an event's data that describe a person; nothing of these stays.
@@ -558,15 +607,15 @@ var personal = []string{ // a list that nothing changes
 
 // scrubSubject keeps what an event is about unless that is a person.
 func scrubSubject(subject string, m mentions) string {
-	typ, _, named := strings.Cut(subject, " ")
-	if named && (slices.Contains(personal, strings.ToLower(typ)) || m.any(subject)) {
+	typ, name, named := strings.Cut(subject, " ")
+	if named && (slices.Contains(personal, strings.ToLower(typ)) || m.any(subject) && !slices.Contains(m.ids, name) || m.contacts().any(subject)) {
 		return typ + " " + erasedText
 	}
 	return subject
 }
 
 // scrubbed keeps of an event's data numbers, amounts, states, times and ids, which accounts have to be kept by, and no
-// free text.
+// free text. Everything keeps its form.
 func scrubbed(data []byte, m mentions) ([]byte, error) {
 	if len(data) == 0 {
 		return data, nil
@@ -577,30 +626,35 @@ func scrubbed(data []byte, m mentions) ([]byte, error) {
 	if err := d.Decode(&v); err != nil {
 		return []byte("{}"), nil //nolint:nilerr // what cannot be read cannot be kept in part
 	}
-	return json.Marshal(scrub(v, "", false, m))
+	return json.Marshal(scrub(v, "", false, m.contacts()))
 }
 
-func scrub(v any, key string, hidden bool, m mentions) any {
+func scrub(v any, key string, hidden bool, contacts mentions) any {
 	hidden = hidden || slices.Contains(personal, key)
 	switch v := v.(type) {
 	case map[string]any:
-		for k, inner := range v {
-			v[k] = scrub(inner, k, hidden, m)
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			inner := scrub(v[k], k, hidden, contacts)
+			if contacts.any(k) {
+				delete(v, k)
+				k = free(v, erasedText)
+			}
+			v[k] = inner
 		}
 		return v
 	case []any:
 		for i, inner := range v {
-			v[i] = scrub(inner, key, hidden, m)
+			v[i] = scrub(inner, key, hidden, contacts)
 		}
 		return v
 	case string:
-		if !hidden && !m.any(v) && harmlessText(key, v) {
+		if harmlessText(key, v, hidden) && !contacts.value(key, v) {
 			return v
 		}
 		return erasedText
 	case json.Number:
-		if m.any(v.String()) {
-			return erasedText
+		if contacts.number(key, v.String()) { // a phone number, kept as one
+			return json.Number("0")
 		}
 		return v
 	default:
@@ -608,14 +662,18 @@ func scrub(v any, key string, hidden bool, m mentions) any {
 	}
 }
 
-// harmlessText are ids, states and times.
-func harmlessText(key, text string) bool {
-	if _, err := time.Parse(time.RFC3339Nano, text); err == nil {
+// harmlessText are ids, states and times. Of what describes a person fewer are: a state there is where somebody lives.
+func harmlessText(key, text string, hidden bool) bool {
+	if isTime(text) {
 		return true
 	}
-	for _, end := range []string{"id", "currency", "status", "state", "type", "kind", "method", "number", "no", "_at", "date", "code"} {
+	ends := []string{"id", "currency", "status", "state", "type", "kind", "method", "number", "no", "_at", "date", "code"}
+	if hidden {
+		ends = []string{"id", "currency", "status"}
+	}
+	for _, end := range ends {
 		if key == end || strings.HasSuffix(key, "_"+strings.TrimPrefix(end, "_")) {
-			return true
+			return !hidden || !slices.Contains([]string{"tax_id", "national_id", "passport_id", "voter_id"}, key)
 		}
 	}
 	return false

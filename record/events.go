@@ -16,6 +16,7 @@ type eventDoc struct {
 	Mapped   waybill.MappedBy      `json:"mapped,omitzero"`
 	Mapping  []waybill.MappedField `json:"mapping,omitempty"` // in rows of before Mapped: its lines as they were told then
 	Search   []waybill.SearchKey   `json:"search,omitempty"`
+	Erased   bool                  `json:"erased,omitzero"`
 }
 
 // PutEvent writes a new event with its fact key and search keys. When the fact key (account, type, key) is known it writes
@@ -196,7 +197,7 @@ func scanEvent(r row) (waybill.Event, error) {
 		ID: waybill.EventID(r.text(0)), Type: r.text(1), Connection: r.text(2), Account: r.text(3), FactKey: r.text(4),
 		Subject: r.text(5), Parent: waybill.EventID(r.text(6)), OccurredAt: at(r.num(7)), AcceptedAt: at(r.num(8)),
 		Data: r.bytes(9), Noun: d.Noun, Rank: d.Rank, Revision: d.Revision, Item: d.Item, Arrival: d.Arrival, Hops: d.Hops,
-		Bundle: d.Bundle, Mapped: d.Mapped, Mapping: d.Mapping, Search: d.Search,
+		Bundle: d.Bundle, Mapped: d.Mapped, Mapping: d.Mapping, Search: d.Search, Erased: d.Erased,
 	}
 	return e, undoc(r.text(10), &e.Considered)
 }

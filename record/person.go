@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,50 +29,6 @@ const (
 	personErase = 8
 )
 
-// mentions finds a person's values in text.
-type mentions struct {
-	person waybill.Person
-	texts  [][]byte
-}
-
-func mentionsOf(p waybill.Person) mentions {
-	m := mentions{person: p}
-	add := func(text string) {
-		if text != "" {
-			m.texts = append(m.texts, []byte(strings.ToLower(text)))
-		}
-	}
-	for _, e := range p.Emails {
-		e = plain(e)
-		add(e)
-		add(url.QueryEscape(e))
-		add(strings.ReplaceAll(e, "@", `\u0040`))
-	}
-	for _, phone := range p.Phones {
-		d := digits(phone)
-		add(d)
-		if len(d) > 10 {
-			add(d[len(d)-10:]) // without the country's code
-		}
-	}
-	for _, id := range p.IDs {
-		add(id)
-	}
-	return m
-}
-
-func (m mentions) in(b []byte) bool {
-	if len(b) == 0 {
-		return false
-	}
-	lower := bytes.ToLower(b)
-	return slices.ContainsFunc(m.texts, func(t []byte) bool { return bytes.Contains(lower, t) })
-}
-
-func (m mentions) any(texts ...string) bool {
-	return slices.ContainsFunc(texts, func(t string) bool { return m.in([]byte(t)) })
-}
-
 func (m mentions) inRequest(r waybill.Request) bool {
 	return m.any(r.URL) || m.in(r.Body) || m.inHeaders(r.Headers)
 }
@@ -83,24 +38,45 @@ func (m mentions) inHeaders(list []waybill.Header) bool {
 }
 
 func (m mentions) inEffect(e *waybill.Effect) bool {
-	return m.in(e.Inputs) || m.in(e.Answer) || m.in(e.Before) || m.inRequest(e.Request) || m.any(e.Reason, e.Proof, e.Object.Key, e.Object.ID, e.Address)
+	keys := m // an id by which it was done stays, and tells of nobody once the rest has gone
+	if len(e.Inputs)+len(e.Answer)+len(e.Before)+len(e.Request.URL)+len(e.Request.Body) == 0 {
+		keys = m.contacts()
+	}
+	return m.in(e.Inputs) || m.in(e.Answer) || m.in(e.Before) || m.inRequest(e.Request) || m.any(e.Reason, e.Proof) ||
+		keys.any(e.Object.Key, e.Object.ID, e.Address)
 }
 
 func (m mentions) inFetch(f *waybill.Fetch) bool {
-	return m.in(f.Inputs) || m.in(f.Answer) || m.inRequest(f.Request) || m.any(f.Reason, f.Address)
+	return m.in(f.Inputs) || m.in(f.Answer) || m.inRequest(f.Request) || m.any(f.Reason) || m.contacts().any(f.Address)
 }
 
-// FindPerson reads the whole book for what it holds of a person, a step at a time. It keeps no writer.
+// FindPerson reads the whole book for what it holds of a person, a step at a time. It keeps no writer. Values that do not name
+// somebody for certain are refused.
 func (b *Book) FindPerson(ctx context.Context, p waybill.Person) (*waybill.PersonFound, error) {
-	if p.Empty() {
-		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "nobody is named", Hint: "give an e-mail address, a phone number or an id"}
+	p, err := p.Checked()
+	if err != nil {
+		return nil, err
 	}
-	return b.find(ctx, p, nil)
+	s, err := b.find(ctx, p, nil)
+	if err != nil {
+		return nil, err
+	}
+	for number, codes := range s.codes {
+		if len(codes) > 1 {
+			slices.Sort(codes)
+			return nil, &waybill.Error{
+				Kind:    waybill.Invalid,
+				Message: "the number " + number + " stands in the book with the country codes " + strings.Join(codes, " and ") + ": these are different people, so nothing was changed",
+				Hint:    "give the number with its country code, as " + codes[0] + number,
+			}
+		}
+	}
+	return s.found, nil
 }
 
 // find is FindPerson; with a rest it finds of the person only what an earlier erasure left.
-func (b *Book) find(ctx context.Context, p waybill.Person, rest *waybill.ErasureOpen) (*waybill.PersonFound, error) {
-	s := &search{book: b, rest: rest, found: &waybill.PersonFound{Person: p}, owners: map[string]bool{}, events: map[waybill.EventID]bool{}, arrivals: map[waybill.ArrivalID]bool{}}
+func (b *Book) find(ctx context.Context, p waybill.Person, rest *waybill.ErasureOpen) (*search, error) {
+	s := &search{book: b, rest: rest, found: &waybill.PersonFound{Person: p.Usable()}, codes: map[string][]string{}, owners: map[string]bool{}, events: map[waybill.EventID]bool{}, arrivals: map[waybill.ArrivalID]bool{}}
 	for _, part := range []func(context.Context) error{s.subjects, s.readEvents, s.readArrivals, s.readEffects, s.readFetches, s.readAttempts, s.readAsks, s.notes} {
 		if err := part(ctx); err != nil {
 			return nil, err
@@ -109,13 +85,20 @@ func (b *Book) find(ctx context.Context, p waybill.Person, rest *waybill.Erasure
 	slices.Sort(s.found.Effects)
 	slices.Sort(s.found.Fetches)
 	s.found.Effects, s.found.Fetches = slices.Compact(s.found.Effects), slices.Compact(s.found.Fetches)
-	return s.found, nil
+	return s, nil
+}
+
+// looksFor makes the search look for all that the person is known by until now.
+func (s *search) looksFor() {
+	s.m = mentionsOf(s.found.Person)
+	s.m.codes = s.codes
 }
 
 type search struct {
 	book     *Book
 	rest     *waybill.ErasureOpen // nil for everything
 	m        mentions
+	codes    map[string][]string // as in mentions
 	found    *waybill.PersonFound
 	events   map[waybill.EventID]bool
 	arrivals map[waybill.ArrivalID]bool
@@ -158,38 +141,58 @@ func walk[T any](ctx context.Context, b *Book, text string, scan func(row) (T, e
 func (s *search) subjects(ctx context.Context) error {
 	for range 3 { // a subject may give a number by which another one is found
 		before := len(s.found.Person.Emails) + len(s.found.Person.Phones)
-		s.m = mentionsOf(s.found.Person)
+		s.looksFor()
 		s.found.Subjects = nil
 		err := s.walkSubjects(ctx, func(sub waybill.Subject) {
 			named := named(s.found.Person, sub.Aliases)
-			if !s.late(sub.FactTime) && (named || s.m.in(sub.Fields) || s.m.any(sub.Name)) { // an order of the person's, say
+			if !s.late(sub.FactTime) && (named || s.m.tellsOf(&sub)) {
 				s.found.Subjects = append(s.found.Subjects, sub.ID)
 			}
-			if !named {
-				return
-			}
-			for _, a := range sub.Aliases {
-				switch a.Kind {
-				case "email":
-					s.found.Person.Emails = addText(s.found.Person.Emails, a.Value)
-				case "phone":
-					s.found.Person.Phones = addText(s.found.Person.Phones, a.Value)
-				}
+			if named {
+				s.takeOver(sub.Aliases)
 			}
 		})
 		if err != nil || len(s.found.Person.Emails)+len(s.found.Person.Phones) == before {
 			return err
 		}
 	}
-	s.m = mentionsOf(s.found.Person)
+	s.looksFor()
 	return nil
+}
+
+// takeOver looks from now on for the addresses and numbers of a subject that is the person, too.
+func (s *search) takeOver(aliases []waybill.Alias) {
+	p := &s.found.Person
+	for _, a := range aliases {
+		switch {
+		case a.Kind == "email" && !(waybill.Person{Emails: []string{a.Value}}).Usable().Empty():
+			p.Emails = addText(p.Emails, a.Value)
+		case a.Kind == "phone" && !(waybill.Person{Phones: []string{a.Value}}).Usable().Empty():
+			s.m.numbered(a.Value) // with which country code
+			if !slices.ContainsFunc(p.Phones, func(v string) bool { return samePhone(v, a.Value) && len(digits(v)) >= len(digits(a.Value)) }) {
+				p.Phones = addText(p.Phones, a.Value)
+			}
+		}
+	}
+}
+
+// tellsOf reports whether a subject that is another's, an order say, tells of the person what an erasure takes out.
+func (m mentions) tellsOf(sub *waybill.Subject) bool {
+	if m.any(sub.Name) {
+		return true
+	}
+	if !m.in(sub.Fields) {
+		return false
+	}
+	left, err := scrubbed(sub.Fields, m)
+	return err != nil || !bytes.Equal(left, sub.Fields)
 }
 
 // named reports whether one of a subject's aliases is one of a person's values: it is the person's own.
 func named(p waybill.Person, aliases []waybill.Alias) bool {
 	return slices.ContainsFunc(aliases, func(a waybill.Alias) bool {
 		return a.Kind == "email" && slices.ContainsFunc(p.Emails, func(v string) bool { return plain(v) == plain(a.Value) }) ||
-			a.Kind == "phone" && slices.ContainsFunc(p.Phones, func(v string) bool { return digits(v) == digits(a.Value) }) ||
+			a.Kind == "phone" && slices.ContainsFunc(p.Phones, func(v string) bool { return samePhone(v, a.Value) }) ||
 			slices.Contains(p.IDs, a.Value)
 	})
 }
@@ -223,10 +226,11 @@ func (s *search) walkSubjects(ctx context.Context, each func(waybill.Subject)) e
 
 func (s *search) readEvents(ctx context.Context) error {
 	return walk(ctx, s.book, "SELECT seq, "+eventColumns+" FROM events", scanEvent, func(tx *Tx, e waybill.Event) error {
-		hit := s.m.in(e.Data) || s.m.any(e.Subject, e.FactKey) ||
-			slices.ContainsFunc(e.Search, func(k waybill.SearchKey) bool { return s.m.any(k.Value) }) ||
-			slices.ContainsFunc(e.Mapping, func(f waybill.MappedField) bool { return s.m.any(f.Value, f.From) }) ||
-			s.rest != nil && slices.Contains(s.rest.Events, e.ID)
+		m := s.m
+		if e.Erased { // the ids that stayed tell of nobody any more
+			m = m.contacts()
+		}
+		hit := m.inEvent(&e) || s.rest != nil && slices.Contains(s.rest.Events, e.ID)
 		if !hit || s.late(e.AcceptedAt) {
 			return nil
 		}
@@ -250,6 +254,12 @@ func (s *search) readEvents(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+func (m mentions) inEvent(e *waybill.Event) bool {
+	return m.in(e.Data) || m.any(e.Subject, e.FactKey) ||
+		slices.ContainsFunc(e.Search, func(k waybill.SearchKey) bool { return m.value(k.Kind, k.Value) }) ||
+		slices.ContainsFunc(e.Mapping, func(f waybill.MappedField) bool { return m.any(f.Value, f.From) })
 }
 
 // personNeeds says why an event cannot be erased now; empty when it can.
@@ -347,17 +357,20 @@ func (s *search) readAttempts(ctx context.Context) error {
 	})
 }
 
-// noteTables are those whose words may mention a person beside everything else. Of some the whole row goes.
-var noteTables = []struct { // a table that nothing changes
+// noteTables are those whose words may mention a person beside everything else, with the names under which people's and
+// providers' words stand in their documents. Under other names stand ids, keys, states, times, numbers. Of some the whole row goes.
+var noteTables = []noteTable{ // a table that nothing changes
+	{"problems", "id", []string{"title", "detail"}},
+	{"audit", "id", []string{"reason", "before", "after"}},
+	{"jobs", "id", []string{"name", "reason", "why", "query", "cause", "causes"}},
+	{"job_members", "object", []string{"reason", "cause", "words", "old", "new"}},
+	{"connection_states", "connection", []string{"Reason"}},
+	{"rejection_samples", "seq", nil},
+}
+
+type noteTable struct {
 	name, id string
-	gone     bool
-}{
-	{"problems", "id", false},
-	{"audit", "id", false},
-	{"jobs", "id", false},
-	{"job_members", "object", false},
-	{"connection_states", "connection", false},
-	{"rejection_samples", "seq", true},
+	words    []string // nil: the whole row goes
 }
 
 func (s *search) notes(ctx context.Context) error {
@@ -383,7 +396,7 @@ func (b *Book) personNotes(ctx context.Context, m mentions) (found []waybill.Per
 				return err
 			}
 			for _, n := range rows {
-				if _, hit := m.without(string(n.Doc)); hit {
+				if _, hit := m.without(t, string(n.Doc)); hit {
 					found = append(found, n)
 				}
 			}
@@ -444,8 +457,8 @@ func (s *search) readAsks(ctx context.Context) error {
 }
 
 func (m mentions) inAsk(a *waybill.Question) bool {
-	return m.in(a.Show) || m.in(a.Change) || m.in(a.Values) || m.any(a.Question, a.Reason, a.Address) ||
-		slices.ContainsFunc(a.For, func(f waybill.AskFor) bool { return m.in(f.Inputs) || m.any(f.Address) })
+	return m.in(a.Show) || m.in(a.Change) || m.in(a.Values) || m.any(a.Question, a.Reason) || m.contacts().any(a.Address) ||
+		slices.ContainsFunc(a.For, func(f waybill.AskFor) bool { return m.in(f.Inputs) || m.contacts().any(f.Address) })
 }
 
 // --- the list of who was erased ---

@@ -27,7 +27,7 @@ type Persons interface {
 type apiPerson struct {
 	Emails []string `json:"emails,omitempty" maxItems:"50"`
 	Phones []string `json:"phones,omitempty" maxItems:"50" doc:"with the country code"`
-	IDs    []string `json:"ids,omitempty" maxItems:"50" doc:"at an outside system"`
+	IDs    []string `json:"ids,omitempty" maxItems:"50" doc:"at an outside system, 3 characters or more"`
 }
 
 func (p apiPerson) person() waybill.Person {
@@ -40,7 +40,7 @@ type eraseInput struct {
 	Body struct {
 		Emails  []string `json:"emails,omitempty" maxItems:"50"`
 		Phones  []string `json:"phones,omitempty" maxItems:"50" doc:"with the country code"`
-		IDs     []string `json:"ids,omitempty" maxItems:"50" doc:"at an outside system"`
+		IDs     []string `json:"ids,omitempty" maxItems:"50" doc:"at an outside system, 3 characters or more"`
 		Confirm bool     `json:"confirm" doc:"true: it cannot be undone"`
 	}
 }

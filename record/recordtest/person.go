@@ -1,11 +1,14 @@
 package recordtest
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"waybill"
 	"waybill/record"
@@ -71,7 +74,144 @@ func (k *kit) erase(p waybill.Person) *waybill.PersonFound {
 	return f
 }
 
+// bystander writes a lead of somebody whose address ends like Ann's, and a payment.
+func (k *kit) bystander(mail string, minor int) waybill.EventID {
+	k.Helper()
+	ev := k.fact(k.ids.New("fact"))
+	ev.Data = []byte(fmt.Sprintf(`{"lead":{"id":"lead_%d","status":"open","email":"%s","created_at":"2026-11-26T09:49:12.781Z","value":{"minor":%d,"currency":"INR"}},"payment":{"id":"pay_%d","amount":{"minor":%d,"currency":"INR"}}}`, minor, mail, minor, minor, minor))
+	ev.Search = []waybill.SearchKey{{Kind: "email", Value: mail}, {Kind: "amount", Value: fmt.Sprint(minor)}}
+	return k.put(ev)
+}
+
+// everyKind fills the tables whose documents are read again, with times, states and numbers that look like ids.
+func (k *kit) everyKind() (lived, waybill.ProblemID) {
+	k.Helper()
+	l := k.ashas("pay_1", waybill.EffectConfirmed, waybill.RunDone)
+	at := time.Date(2026, 11, 26, 9, 49, 12, 781_202_600, time.UTC)
+	var problem waybill.ProblemID
+	k.do(func(tx *record.Tx) error {
+		err := tx.SetConnectionState(&waybill.ConnectionState{Connection: "payments", Health: waybill.HealthPaused, Reason: "open 781", Since: at, LastIn: at, LastOut: at, Failures: 781, Learnt: 2026})
+		if err != nil {
+			return err
+		}
+		if err := tx.Audit(&waybill.Audited{Who: "ops", Action: "edit", Object: "eff_781", Reason: "it is open since 2026-11-26T09:49:12.781Z", Before: "open", After: "781"}); err != nil {
+			return err
+		}
+		return tx.CountRejections([]waybill.Rejection{{Connection: "payments", Reason: "bad signature", Status: 401, Sample: &waybill.RejectionSample{At: at, Method: "POST", URL: "/in/payments", Body: []byte(`{"at":"2026-11-26T09:49:12.781Z"}`)}}})
+	})
+	j := k.job(waybill.JobRetry, waybill.ClassNew)
+	k.do(func(tx *record.Tx) error {
+		now, err := tx.Job(j.ID)
+		if err != nil {
+			return err
+		}
+		now.Filter.Since, now.Plan.Causes, now.Plan.Members = at, map[string]int{"it is open": 781, "781": 2026}, 2026
+		return tx.MoveJob(now, now.State)
+	})
+	problem = k.raise("open 781", waybill.Member{Effect: l.effect})
+	return l, problem
+}
+
+// readsBack reads all that everyKind wrote.
+func (k *kit) readsBack(l lived, problem waybill.ProblemID) []any {
+	k.Helper()
+	j := must[*waybill.Journey](k)(k.book.Journey(k.Context(), string(l.event)))
+	var state *waybill.ConnectionState
+	k.read(func(tx *record.Tx) (err error) { state, err = tx.ConnectionState("payments"); return err })
+	audit, _, err := k.book.AuditLog(k.Context(), waybill.ListFilter{})
+	must[[]waybill.Audited](k)(audit, err)
+	jobs, _, err := k.book.Jobs(k.Context(), waybill.ListFilter{})
+	must[[]waybill.Job](k)(jobs, err)
+	turned, _, err := k.book.Rejections(k.Context(), waybill.ListFilter{})
+	must[[]waybill.Rejection](k)(turned, err)
+	for i := range audit {
+		if audit[i].Action == "erase a person" {
+			audit[i] = waybill.Audited{}
+		}
+	}
+	audit = slices.DeleteFunc(audit, func(a waybill.Audited) bool { return a.ID == "" })
+	p := k.problem(problem)
+	return []any{j.Event.Data, j.Runs[0].Run.State, j.Runs[0].Effects[0].Effect, j.Item, state, audit, jobs, turned, p.Problem}
+}
+
 var personCases = []testCase{
+	{"a person is met by whole values, and nobody whose values only look alike", func(k *kit) {
+		ann, joann := k.bystander("ann@example.com", 781), k.bystander("joann@example.com", 50000)
+		who := waybill.Person{Emails: []string{"ann@example.com"}}
+		same(k, "found", k.findPerson(who).Events, []waybill.EventID{ann})
+		x := must[*waybill.PersonExport](k)(k.book.ExportPerson(k.Context(), who, "dpo"))
+		same(k, "exported", x.Found.Events, []waybill.EventID{ann})
+		k.erase(who)
+		k.read(func(tx *record.Tx) error {
+			e, err := tx.Event(joann)
+			same(k, "the other's address stays", strings.Contains(string(e.Data), `"email":"joann@example.com"`), true)
+			return err
+		})
+		same(k, "the other is found", k.findPerson(waybill.Person{Emails: []string{"joann@example.com"}}).Events, []waybill.EventID{joann})
+	}},
+	{"what names nobody for certain is refused with words, and changes nothing", func(k *kit) {
+		k.bystander("ann@example.com", 1)
+		for _, p := range []waybill.Person{
+			{},
+			{Emails: []string{"e"}}, {Emails: []string{"@example.com"}}, {Emails: []string{"ann@"}}, {Emails: []string{"ann@example.com", ""}}, {Phones: []string{"1"}}, {Phones: []string{"5678"}},
+			{Phones: []string{"n/a"}}, {Phones: []string{"0000000"}}, {IDs: []string{" "}}, {IDs: []string{""}}, {IDs: []string{"7"}}, {IDs: []string{"78"}}, {IDs: []string{" 78 "}},
+		} {
+			_, err := k.book.FindPerson(k.Context(), p)
+			var said *waybill.Error
+			if !errors.As(err, &said) || said.Kind != waybill.Invalid || said.Hint == "" {
+				k.Errorf("%q: %v", p, err)
+			}
+			if _, err := k.book.ExportPerson(k.Context(), p, "dpo"); waybill.KindOf(err) != waybill.Invalid {
+				k.Errorf("export of %q: %v", p, err)
+			}
+		}
+	}},
+	{"a number without its country code that stands there with two is refused", func(k *kit) {
+		for _, number := range []string{"+919876543210", "+19876543210"} {
+			k.touch("Customer "+number, `{}`, 0, 0, waybill.Alias{Kind: "phone", Value: number})
+		}
+		_, err := k.book.FindPerson(k.Context(), waybill.Person{Phones: []string{"9876543210"}})
+		if waybill.KindOf(err) != waybill.Invalid || !strings.Contains(err.Error(), "+1 and +91") {
+			k.Errorf("found: %v", err)
+		}
+		same(k, "with it", len(k.findPerson(waybill.Person{Phones: []string{"+919876543210"}}).Subjects), 1)
+	}},
+	{"ids, keys, states, times and amounts stay whatever is erased", func(k *kit) {
+		id := k.bystander("ann@example.com", 9876543210)
+		k.erase(waybill.Person{Emails: []string{"ann@example.com"}, Phones: []string{"9876543210"}, IDs: []string{"lead_9876543210", "pay_9876543210", "open", "INR"}})
+		k.read(func(tx *record.Tx) error {
+			e, err := tx.Event(id)
+			same(k, "what is left", string(e.Data), `{"lead":{"created_at":"2026-11-26T09:49:12.781Z","email":"(erased)","id":"lead_9876543210","status":"open","value":{"currency":"INR","minor":9876543210}},"payment":{"amount":{"currency":"INR","minor":9876543210},"id":"pay_9876543210"}}`)
+			same(k, "search keys", e.Search, []waybill.SearchKey{{Kind: "amount", Value: "9876543210"}})
+			return err
+		})
+		same(k, "found again", len(k.findPerson(waybill.Person{IDs: []string{"lead_9876543210"}}).Events), 0)
+	}},
+	{"whatever is erased, everything can be read afterwards, and stays as it was where it tells of nobody", func(k *kit) {
+		l, problem := k.everyKind()
+		before := k.readsBack(l, problem)
+		for _, p := range []waybill.Person{
+			{IDs: []string{"202600"}}, {IDs: []string{"2026"}}, {IDs: []string{"open"}}, {IDs: []string{"paused"}}, {IDs: []string{"true"}}, {IDs: []string{"POST"}}, {IDs: []string{"null"}},
+			{Phones: []string{"20261126"}}, {Phones: []string{"9007199254740993"[:15]}}, {IDs: []string{"done"}}, {IDs: []string{"confirmed"}}, {IDs: []string{"retry"}},
+		} {
+			k.erase(p)
+			if diff := cmp.Diff(before, k.readsBack(l, problem)); diff != "" {
+				k.Fatalf("%q changed (-before +after):\n%s", p, diff)
+			}
+		}
+		k.erase(waybill.Person{IDs: []string{"781"}}) // which somebody wrote of the connection, and counts are kept by
+		k.readsBack(l, problem)
+		k.read(func(tx *record.Tx) error {
+			s, err := tx.ConnectionState("payments")
+			same(k, "the connection", []any{s.Reason, s.Failures, s.LastIn.Nanosecond(), s.Health}, []any{"(erased)", 781, 781_202_600, waybill.HealthPaused})
+			return err
+		})
+		k.erase(waybill.Person{Emails: []string{ashasMail}})
+		k.readsBack(l, problem)
+		if _, err := k.book.Overview(k.Context(), k.now); err != nil {
+			k.Error(err)
+		}
+	}},
 	{"one person is found by an e-mail, wherever the book tells of them", func(k *kit) {
 		asha := k.ashas("pay_1", waybill.EffectConfirmed, waybill.RunDone)
 		k.live(k.now, "somebody else", waybill.EffectConfirmed, waybill.RunDone)
