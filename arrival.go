@@ -1,7 +1,11 @@
 package waybill
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -84,6 +88,49 @@ type Item struct {
 	Events      []EventID // what it became or joined
 	Problem     ProblemID
 	DueAt       time.Time // when it is to be worked on; zero for now
+}
+
+// Parts are what RFC 6901 pointers name of a JSON body, each on its own: nil where one names nothing that is there, the whole
+// body where it is empty.
+func Parts(body []byte, pointers ...string) [][]byte {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // as they were written
+	var all any
+	err := d.Decode(&all)
+	out := make([][]byte, len(pointers))
+	for i, p := range pointers {
+		if p == "" {
+			out[i] = body
+			continue
+		}
+		if v, found := named(all, p); found && err == nil {
+			out[i], _ = json.Marshal(v) // of what was decoded it cannot fail
+		}
+	}
+	return out
+}
+
+func named(v any, pointer string) (any, bool) {
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+		switch in := v.(type) {
+		case map[string]any:
+			inner, found := in[name]
+			if !found {
+				return nil, false
+			}
+			v = inner
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(in) {
+				return nil, false
+			}
+			v = in[i]
+		default:
+			return nil, false
+		}
+	}
+	return v, true
 }
 
 // PastRetention stands for the first item of a delivery whose item is no longer kept.

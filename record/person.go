@@ -292,12 +292,43 @@ func (s *search) readArrivals(ctx context.Context) error {
 			}
 		}
 		s.found.Arrivals = append(s.found.Arrivals, k.a.ID)
-		for _, it := range k.a.Items {
-			s.found.Items = append(s.found.Items, it.ID)
-			s.owners[string(it.ID)] = true
+		own, err := s.ownItems(tx, &k.a, k.body)
+		for _, id := range own {
+			s.found.Items = append(s.found.Items, id)
+			s.owners[string(id)] = true
 		}
-		return nil
+		return err
 	})
+}
+
+// ownItems are those of an arrival that tell of the person: several people come in one, and the others' are theirs.
+func (s *search) ownItems(tx *Tx, a *waybill.Arrival, body []byte) ([]waybill.ItemID, error) {
+	if len(a.Items) == 1 {
+		return []waybill.ItemID{a.Items[0].ID}, nil
+	}
+	var items []*waybill.Item
+	var pointers []string
+	for _, it := range a.Items {
+		item, err := tx.Item(it.ID)
+		if waybill.KindOf(err) == waybill.NotFound {
+			continue // past retention
+		}
+		if err != nil {
+			return nil, err
+		}
+		items, pointers = append(items, item), append(pointers, item.Pointer)
+	}
+	var own []waybill.ItemID
+	for i, part := range waybill.Parts(body, pointers...) {
+		if part == nil {
+			part = body // nobody can tell whose it is
+		}
+		if slices.ContainsFunc(items[i].Events, func(id waybill.EventID) bool { return s.events[id] }) || s.m.in(part) ||
+			s.m.any(items[i].Reason) || s.m.contacts().any(items[i].Pointer, items[i].DeliveryKey) {
+			own = append(own, items[i].ID)
+		}
+	}
+	return own, nil
 }
 
 // late reports whether something is of after what is looked for.

@@ -178,9 +178,26 @@ func (a *api) journeysOf(ctx context.Context, f *waybill.PersonFound, into map[s
 		if j.Item != nil {
 			seen[string(j.Item.ID)] = true
 		}
-		seen[id], into[id] = true, apiJourneyOf(j)
+		seen[id], into[id] = true, apiJourneyOf(ownJourney(j, f))
 	}
 	return nil
+}
+
+// ownJourney is a journey without what came in the same arrival for others, and without rows of events that were not found.
+func ownJourney(j *waybill.Journey, f *waybill.PersonFound) *waybill.Journey {
+	own := *j
+	if a := j.Arrival; a != nil && j.Item != nil && len(a.Items) > 1 {
+		cut := *a
+		if cut.Body = waybill.Parts(a.Body, j.Item.Pointer)[0]; j.Item.Pointer == "" {
+			cut.Body = nil // nobody can tell whose it is
+		}
+		own.Arrival = &cut
+	}
+	others := func(r waybill.EventRow) bool {
+		return !slices.Contains(f.Events, r.ID) && !slices.ContainsFunc(f.Kept, func(k waybill.PersonKept) bool { return k.Event == r.ID })
+	}
+	own.Related, own.Children = slices.DeleteFunc(slices.Clone(j.Related), others), slices.DeleteFunc(slices.Clone(j.Children), others)
+	return &own
 }
 
 func (a *api) erasures(ctx context.Context, _ *nothing) (*listOf[apiErasure], error) {

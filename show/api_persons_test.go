@@ -2,6 +2,7 @@ package show_test
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -99,5 +100,54 @@ func TestAnAdminFindsExportsAndErasesOnePerson(t *testing.T) {
 	}
 	if spec := text(t, p.ask(t, http.MethodGet, "/api/v1/openapi.json", "")); !strings.Contains(spec, "/api/v1/persons/erase") {
 		t.Error("OpenAPI does not tell of it")
+	}
+}
+
+func TestAnExportHoldsNothingOfOthersInTheSameArrival(t *testing.T) {
+	book, err := record.Open(t.Context(), "sqlite::memory:", record.Options{Now: time.Now, Inline: true, Environment: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = book.Close() })
+	err = book.Do(t.Context(), func(tx *record.Tx) error {
+		a := &waybill.Arrival{
+			ID: "arr_1", Connection: "forms", Account: "a", Via: waybill.ViaWebhook, Method: "POST", URL: "/in/forms", ReceivedAt: time.Now(), BodyHash: "h",
+			Body: []byte(`{"leads":[{"email":"ann@example.com","town":"Pune"},{"email":"joann@example.com"}]}`),
+			Items: []waybill.Item{
+				{ID: "itm_1", Type: "lead", DeliveryKey: "1", Pointer: "/leads/0"},
+				{ID: "itm_2", Type: "lead", DeliveryKey: "2", Pointer: "/leads/1"},
+			},
+		}
+		r, err := tx.TakeIn(a)
+		if err != nil {
+			return err
+		}
+		for i, mail := range []string{"ann@example.com", "joann@example.com"} {
+			it := r.Fresh[i]
+			ev := &waybill.Event{
+				ID: waybill.EventID("evt_" + it.ID[4:]), Type: "lead.created", Noun: "lead", Connection: "forms", Account: "a", FactKey: it.DeliveryKey, Subject: "Lead " + mail, Item: it.ID, Arrival: a.ID,
+				Data: []byte(`{"lead":{"id":"` + it.DeliveryKey + `","email":"` + mail + `"}}`), AcceptedAt: time.Now(),
+			}
+			if _, _, err := tx.PutEvent(ev); err != nil {
+				return err
+			}
+			it.State, it.Events = waybill.ItemTranslated, []waybill.EventID{ev.ID}
+			if err := tx.MoveItem(&it, waybill.ItemKept); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := open(t, showtest.Empty(), func(o *show.Options) { o.Reader, o.Lists, o.Persons = book, book, people{book} })
+	got := text(t, p.ask(t, http.MethodPost, "/api/v1/persons/export", `{"emails":["ann@example.com"]}`, p.token(t, show.Admin), func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }))
+	body := base64.StdEncoding.EncodeToString([]byte(`"email":"joann`))[:8]
+	if !strings.Contains(got, "Lead ann@example.com") || !strings.Contains(got, "Pune") && !strings.Contains(got, base64.StdEncoding.EncodeToString([]byte(`{"email":"ann@example.com","town":"Pune"}`))) {
+		t.Errorf("hers is not in it: %s", got)
+	}
+	if strings.Contains(got, "joann") || strings.Contains(got, body) || strings.Contains(got, "evt_2") {
+		t.Errorf("another's is in it: %s", got)
 	}
 }

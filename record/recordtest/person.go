@@ -149,12 +149,56 @@ var personCases = []testCase{
 		})
 		same(k, "the other is found", k.findPerson(waybill.Person{Emails: []string{"joann@example.com"}}).Events, []waybill.EventID{joann})
 	}},
+	{"of an arrival of several people only the person's own items are found, and the others' reads stay", func(k *kit) {
+		a := k.arrival(`[{"email":"ann@example.com"},{"email":"joann@example.com"},{"about":"the lead of ann@example.com"}]`, "one", "two", "three")
+		for i := range a.Items {
+			a.Items[i].Pointer = fmt.Sprintf("/%d", i)
+		}
+		items := k.takeIn(a).Fresh
+		var reads []waybill.FetchID
+		for _, it := range items {
+			f := k.fetch()
+			f.Item, f.Inputs = it.ID, []byte(`{"id":"`+it.ID+`"}`)
+			reads = append(reads, f.ID)
+			k.do(func(tx *record.Tx) error {
+				if err := tx.PlanFetch(f); err != nil {
+					return err
+				}
+				done := *f
+				done.State, done.Answer = waybill.FetchDone, []byte(`{"answer":1}`)
+				if err := tx.MoveFetch(&done, waybill.FetchPlanned); err != nil {
+					return err
+				}
+				it.State = waybill.ItemNotUsed
+				return tx.MoveItem(&it, waybill.ItemKept)
+			})
+		}
+		f := k.erase(waybill.Person{Emails: []string{"ann@example.com"}})
+		same(k, "items", f.Items, []waybill.ItemID{items[0].ID, items[2].ID})
+		same(k, "reads", f.Fetches, []waybill.FetchID{reads[0], reads[2]})
+		k.read(func(tx *record.Tx) error {
+			left, err := tx.Fetch(reads[1])
+			same(k, "the other's read", string(left.Answer), `{"answer":1}`)
+			return err
+		})
+	}},
 	{"what names nobody for certain is refused with words, and changes nothing", func(k *kit) {
 		k.bystander("ann@example.com", 1)
 		for _, p := range []waybill.Person{
 			{},
-			{Emails: []string{"e"}}, {Emails: []string{"@example.com"}}, {Emails: []string{"ann@"}}, {Emails: []string{"ann@example.com", ""}}, {Phones: []string{"1"}}, {Phones: []string{"5678"}},
-			{Phones: []string{"n/a"}}, {Phones: []string{"0000000"}}, {IDs: []string{" "}}, {IDs: []string{""}}, {IDs: []string{"7"}}, {IDs: []string{"78"}}, {IDs: []string{" 78 "}},
+			{Emails: []string{"e"}},
+			{Emails: []string{"@example.com"}},
+			{Emails: []string{"ann@"}},
+			{Emails: []string{"ann@example.com", ""}},
+			{Phones: []string{"1"}},
+			{Phones: []string{"5678"}},
+			{Phones: []string{"n/a"}},
+			{Phones: []string{"0000000"}},
+			{IDs: []string{" "}},
+			{IDs: []string{""}},
+			{IDs: []string{"7"}},
+			{IDs: []string{"78"}},
+			{IDs: []string{" 78 "}},
 		} {
 			_, err := k.book.FindPerson(k.Context(), p)
 			var said *waybill.Error
@@ -191,8 +235,18 @@ var personCases = []testCase{
 		l, problem := k.everyKind()
 		before := k.readsBack(l, problem)
 		for _, p := range []waybill.Person{
-			{IDs: []string{"202600"}}, {IDs: []string{"2026"}}, {IDs: []string{"open"}}, {IDs: []string{"paused"}}, {IDs: []string{"true"}}, {IDs: []string{"POST"}}, {IDs: []string{"null"}},
-			{Phones: []string{"20261126"}}, {Phones: []string{"9007199254740993"[:15]}}, {IDs: []string{"done"}}, {IDs: []string{"confirmed"}}, {IDs: []string{"retry"}},
+			{IDs: []string{"202600"}},
+			{IDs: []string{"2026"}},
+			{IDs: []string{"open"}},
+			{IDs: []string{"paused"}},
+			{IDs: []string{"true"}},
+			{IDs: []string{"POST"}},
+			{IDs: []string{"null"}},
+			{Phones: []string{"20261126"}},
+			{Phones: []string{"9007199254740993"[:15]}},
+			{IDs: []string{"done"}},
+			{IDs: []string{"confirmed"}},
+			{IDs: []string{"retry"}},
 		} {
 			k.erase(p)
 			if diff := cmp.Diff(before, k.readsBack(l, problem)); diff != "" {
