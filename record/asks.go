@@ -129,7 +129,7 @@ func approvalHash(e *waybill.Effect) []byte {
 
 // Asks lists questions, newest first, by state, flow and event.
 func (b *Book) Asks(ctx context.Context, f waybill.ListFilter) ([]waybill.Question, string, error) {
-	all := listing[waybill.Question]{table: "asks", columns: askColumns, scan: scanAsk, id: func(a *waybill.Question) string { return string(a.ID) }}
+	all := listing[waybill.Question]{prefix: "ask", table: "asks", columns: askColumns, scan: scanAsk, id: func(a *waybill.Question) string { return string(a.ID) }}
 	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"state": f.State, "flow": f.Flow, "event": string(f.Event)})
 		return nil

@@ -120,7 +120,7 @@ func (tx *Tx) eventConditions(f waybill.EventFilter, w *where) error {
 			return err
 		}
 		if !found {
-			return notFound("event", f.Before)
+			return noCursor(f.Before)
 		}
 		w.and("e.seq < %s", seq)
 	}
@@ -368,6 +368,7 @@ func (tx *Tx) inEra(era int64, hashes []int64) ([]int64, error) {
 
 // listing is a table as a list that people page through, in the order of ids, which is that of time.
 type listing[T any] struct {
+	prefix         string // of its ids, which are its cursors
 	table, columns string
 	scan           func(row) (T, error)
 	id             func(*T) string
@@ -383,6 +384,9 @@ func (l listing[T]) read(ctx context.Context, b *Book, f waybill.ListFilter, con
 			return err
 		}
 		if f.Before != "" {
+			if !strings.HasPrefix(f.Before, l.prefix+"_") || strings.ContainsFunc(f.Before[len(l.prefix)+1:], noDigit) {
+				return noCursor(f.Before)
+			}
 			w.and("id < %s", f.Before)
 		}
 		text := "SELECT " + l.columns + " FROM " + l.table + w.text() + " ORDER BY id DESC" + w.limit(limit+1)
@@ -400,6 +404,17 @@ func (l listing[T]) read(ctx context.Context, b *Book, f waybill.ListFilter, con
 	return rows, next, err
 }
 
+// noDigit reports what is in no id behind its prefix.
+func noDigit(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') }
+
+// noCursor refuses what is no place in a list: the page would read as if nothing followed.
+func noCursor(cursor string) error {
+	return &waybill.Error{
+		Kind: waybill.Invalid, Message: fmt.Sprintf("%q is no place in this list", cursor),
+		Hint: "give the cursor that came with the page before, or none to begin with the newest",
+	}
+}
+
 // equal narrows a list by columns that have a value asked for.
 func (w *where) equal(columns map[string]string) {
 	for _, column := range slices.Sorted(maps.Keys(columns)) {
@@ -411,7 +426,7 @@ func (w *where) equal(columns map[string]string) {
 
 // Items lists items, newest first, by state and connection; by event those that told it again.
 func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item, string, error) {
-	all := listing[waybill.Item]{table: "items", columns: itemColumns, scan: scanItem, id: func(it *waybill.Item) string { return string(it.ID) }}
+	all := listing[waybill.Item]{prefix: "itm", table: "items", columns: itemColumns, scan: scanItem, id: func(it *waybill.Item) string { return string(it.ID) }}
 	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"connection": f.Connection})
 		if f.Event != "" {
@@ -430,7 +445,7 @@ func (b *Book) Items(ctx context.Context, f waybill.ListFilter) ([]waybill.Item,
 // Runs lists runs, newest first, by state, flow, event and the connection their event came from. Of a queued one it says
 // behind whom.
 func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, string, error) {
-	all := listing[waybill.Run]{table: "runs", columns: runColumns, scan: scanRun, id: func(r *waybill.Run) string { return string(r.ID) }}
+	all := listing[waybill.Run]{prefix: "run", table: "runs", columns: runColumns, scan: scanRun, id: func(r *waybill.Run) string { return string(r.ID) }}
 	all.more = func(tx *Tx, r *waybill.Run) (err error) {
 		if r.State == waybill.RunQueued && r.Lane != "" {
 			r.Behind, err = tx.behindNow(r.ID)
@@ -452,7 +467,7 @@ func (b *Book) Runs(ctx context.Context, f waybill.ListFilter) ([]waybill.Run, s
 
 // Effects lists effects, newest first, by state, flow, connection and event.
 func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Effect, string, error) {
-	all := listing[waybill.Effect]{table: "effects", columns: effectColumns, scan: scanEffect, id: func(e *waybill.Effect) string { return string(e.ID) }}
+	all := listing[waybill.Effect]{prefix: "eff", table: "effects", columns: effectColumns, scan: scanEffect, id: func(e *waybill.Effect) string { return string(e.ID) }}
 	return all.read(ctx, b, f, func(tx *Tx, w *where) error {
 		w.equal(map[string]string{"flow": f.Flow, "event": string(f.Event), "connection": f.Connection})
 		if state := waybill.EffectState(f.State); state.Open() {
@@ -465,7 +480,7 @@ func (b *Book) Effects(ctx context.Context, f waybill.ListFilter) ([]waybill.Eff
 
 // Problems lists problems, newest first: those of a state; "open" for all that are not fixed.
 func (b *Book) Problems(ctx context.Context, f waybill.ListFilter) ([]waybill.Problem, string, error) {
-	all := listing[waybill.Problem]{table: "problems", columns: problemColumns, scan: scanProblem, id: func(p *waybill.Problem) string { return string(p.ID) }}
+	all := listing[waybill.Problem]{prefix: "prb", table: "problems", columns: problemColumns, scan: scanProblem, id: func(p *waybill.Problem) string { return string(p.ID) }}
 	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"connection": f.Connection})
 		if f.Flow != "" {
@@ -496,7 +511,7 @@ func (b *Book) Problem(ctx context.Context, id waybill.ProblemID) (v *waybill.Pr
 
 // AuditLog lists what people did, newest first. State narrows it to one kind of act.
 func (b *Book) AuditLog(ctx context.Context, f waybill.ListFilter) ([]waybill.Audited, string, error) {
-	all := listing[waybill.Audited]{table: "audit", columns: auditColumns, scan: scanAudit, id: func(a *waybill.Audited) string { return a.ID }}
+	all := listing[waybill.Audited]{prefix: "aud", table: "audit", columns: auditColumns, scan: scanAudit, id: func(a *waybill.Audited) string { return a.ID }}
 	return all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		w.equal(map[string]string{"action": f.State})
 		return nil

@@ -281,7 +281,7 @@ func (tx *Tx) CountJobPeople(id waybill.JobID, people []string) (int, error) {
 
 // Jobs lists jobs, newest first, by state; "open" for all that have not ended.
 func (b *Book) Jobs(ctx context.Context, f waybill.ListFilter) ([]waybill.Job, string, error) {
-	all := listing[waybill.Job]{table: "jobs", columns: jobColumns, scan: scanJob, id: func(j *waybill.Job) string { return string(j.ID) }}
+	all := listing[waybill.Job]{prefix: "job", table: "jobs", columns: jobColumns, scan: scanJob, id: func(j *waybill.Job) string { return string(j.ID) }}
 	rows, next, err := all.read(ctx, b, f, func(_ *Tx, w *where) error {
 		if f.State == "open" {
 			w.and("state <> 'done' AND state <> 'stopped'")

@@ -97,6 +97,9 @@ func (b *Book) Rejections(ctx context.Context, f waybill.ListFilter) ([]waybill.
 	err := b.View(ctx, func(tx *Tx) error {
 		limit := limitOf(f.Limit)
 		before, name, reason := cutCursor(f.Before)
+		if f.Before != "" && before == 0 {
+			return noCursor(f.Before)
+		}
 		var err error
 		out, err = list(tx, `SELECT connection, reason, max(status), sum(n), min(first_at), max(last_at) FROM rejections
 			WHERE ($1 = '' OR connection = $1) GROUP BY connection, reason

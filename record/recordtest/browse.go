@@ -197,7 +197,24 @@ var browseCases = []testCase{
 	}},
 	{"a cursor that names nothing is refused", func(k *kit) {
 		_, _, err := k.book.Events(k.Context(), waybill.EventFilter{Before: "evt_none"})
-		same(k, "kind", waybill.KindOf(err), waybill.NotFound)
+		same(k, "events: kind", waybill.KindOf(err), waybill.Invalid)
+		for _, before := range []string{"garbage", "zzz_0", "run_0'x", "5", "5|99|x"} {
+			f := waybill.ListFilter{Before: before}
+			for list, read := range map[string]func() error{
+				"items":      func() error { _, _, err := k.book.Items(k.Context(), f); return err },
+				"runs":       func() error { _, _, err := k.book.Runs(k.Context(), f); return err },
+				"effects":    func() error { _, _, err := k.book.Effects(k.Context(), f); return err },
+				"problems":   func() error { _, _, err := k.book.Problems(k.Context(), f); return err },
+				"asks":       func() error { _, _, err := k.book.Asks(k.Context(), f); return err },
+				"jobs":       func() error { _, _, err := k.book.Jobs(k.Context(), f); return err },
+				"rejections": func() error { _, _, err := k.book.Rejections(k.Context(), f); return err },
+				"audit":      func() error { _, _, err := k.book.AuditLog(k.Context(), f); return err },
+			} {
+				if err := read(); waybill.KindOf(err) != waybill.Invalid || waybill.HintOf(err) == "" {
+					k.Errorf("%s before %q: %v", list, before, err)
+				}
+			}
+		}
 	}},
 	{"the other lists are chosen and paged alike", func(k *kit) {
 		blocked := map[string]bool{}
