@@ -45,9 +45,14 @@ func (s *Server) newAPI() *api {
 		},
 		OpenAPIPath: "/api/v1/openapi", Formats: formats, DefaultFormat: "application/json",
 		RejectUnknownQueryParameters: true, // one misspelt would be as none: all of a list, where a part was asked for
+		Transformers:                 []huma.Transformer{refusalOf},
 	})
+	h.UseMiddleware(plainly)
 	a := &api{s: s, mux: mux, huma: h}
-	mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
+		if refuseMethod(mux, w, r) {
+			return
+		}
 		problem(w, http.StatusNotFound, "there is nothing at this address", "see /api/v1/openapi.json")
 	})
 	a.reads()
@@ -58,6 +63,7 @@ func (s *Server) newAPI() *api {
 		OperationID: "act", Method: http.MethodPost, Path: "/api/v1/acts", Summary: "Press a button",
 		Description: "Does what a button on a page does. Ask for the choices of an object first: only these are possible.", Tags: []string{"desk"},
 	}, a.act)
+	a.describeRefusals()
 	return a
 }
 

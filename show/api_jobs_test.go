@@ -63,7 +63,7 @@ func TestAJobIsPlannedAndLetGoByTheOneWhoAsks(t *testing.T) {
 	if res := post("", `{"kind":"replay","reason":"x","filter":{}}`, operator); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("an empty filter: %d", res.StatusCode)
 	}
-	if res := post("", `{"kind":"sing","filter":{"flow":"one"}}`, operator); res.StatusCode != http.StatusUnprocessableEntity {
+	if res := post("", `{"kind":"sing","filter":{"flow":"one"}}`, operator); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("a kind there is not: %d", res.StatusCode)
 	}
 	if res := post("", plan, operator); res.StatusCode != http.StatusCreated {

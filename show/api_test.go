@@ -54,8 +54,8 @@ func TestTheAPIGivesTheWholeJourneyWithExactNumbers(t *testing.T) {
 func TestTheAPIRefusesInProblemDocuments(t *testing.T) {
 	p := open(t, showtest.Rich(now))
 	viewer, operator := p.token(t, show.Viewer), p.token(t, show.Operator)
-	post := func(who func(*http.Request), body string) *http.Response {
-		return p.ask(t, http.MethodPost, "/api/v1/acts", body, who, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
+	post := func(who func(*http.Request), body string, also ...func(*http.Request)) *http.Response {
+		return p.ask(t, http.MethodPost, "/api/v1/acts", body, append(also, who, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })...)
 	}
 	rows := []struct {
 		name   string
@@ -67,17 +67,29 @@ func TestTheAPIRefusesInProblemDocuments(t *testing.T) {
 		{"a viewer who acts", post(viewer, `{"verb":"resume","object":"team"}`), 403},
 		{"an id that is not there", p.ask(t, http.MethodGet, "/api/v1/events/evt_no", "", viewer), 404},
 		{"a place that is not there", p.ask(t, http.MethodGet, "/api/v1/none", "", viewer), 404},
-		{"a limit too high", p.ask(t, http.MethodGet, "/api/v1/events?limit=5000", "", viewer), 422},
+		{"a limit too high", p.ask(t, http.MethodGet, "/api/v1/events?limit=5000", "", viewer), 400},
+		{"a limit that is no number", p.ask(t, http.MethodGet, "/api/v1/runs?limit=many", "", viewer), 400},
+		{"a parameter that is not known", p.ask(t, http.MethodGet, "/api/v1/events?stat=open", "", viewer), 400},
+		{"a body that is too large", post(operator, `{"verb":"`+strings.Repeat("x", 2<<20)+`"}`), 413},
+		{"a body that lacks something", post(operator, `{"verb":"stop"}`), 400},
+		{"a page of another site", post(operator, `{}`, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }), 403},
+		{"a method that is not for it", p.ask(t, http.MethodDelete, "/api/v1/events", "", viewer), 405},
+		{"a post to what is read", p.ask(t, http.MethodPost, "/api/v1/events", "{}", operator), 405},
+		{"a method that is for nothing", p.ask(t, http.MethodDelete, "/api/v1/none", "", viewer), 404},
+		{"a page that is only read", p.ask(t, http.MethodPost, "/events", "", operator), 405},
 		{"an act that cannot be done", post(operator, `{"verb":"stop","object":"team"}`), 409},
 		{"no JSON", post(operator, `{`), 400},
 	}
 	for _, row := range rows {
 		raw := text(t, row.res)
 		var doc struct {
-			Title, Detail string
-			Status        int
+			Type, Title, Detail, Hint string
+			Status                    int
 		}
-		if err := json.Unmarshal([]byte(raw), &doc); err != nil || row.res.StatusCode != row.status || doc.Status != row.status || doc.Detail == "" ||
+		if (row.res.StatusCode == http.StatusMethodNotAllowed) != (row.res.Header.Get("Allow") != "") {
+			t.Errorf("%s: it allows %q", row.name, row.res.Header.Get("Allow"))
+		}
+		if err := json.Unmarshal([]byte(raw), &doc); err != nil || row.res.StatusCode != row.status || doc.Status != row.status || doc.Detail == "" || doc.Type == "" || doc.Hint == "" ||
 			row.res.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %d %s %s", row.name, row.res.StatusCode, row.res.Header.Get("Content-Type"), raw)
 		}

@@ -51,6 +51,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/openapi.json", public, s.api.serve},
 		{"GET /api/v1/", Viewer, s.api.serve},
 		{"POST /api/v1/", Operator, s.api.serve},
+		{"/api/v1/", Viewer, s.api.serve}, // any other method is refused
 		{"GET /api/v1/persons/", Admin, s.api.serve},
 		{"POST /api/v1/persons/", Admin, s.api.serve},
 		{"GET /metrics", public, s.serveMetrics}, // guarded by itself: a scraper on this machine needs no token
@@ -59,7 +60,7 @@ func (s *Server) routes() []route {
 		{"GET /static/{file}", public, s.files.serve},
 		{"GET /favicon.ico", public, s.files.favicon},
 
-		{"/", Viewer, s.nothingHere},
+		{"/", Viewer, nil}, // nothingHere
 	}
 }
 
@@ -68,9 +69,19 @@ func (s *Server) routes() []route {
 func (s *Server) serve() http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range s.routes() {
+		if rt.pattern == "/" {
+			rt.serve = func(w http.ResponseWriter, r *http.Request) error { return nothingHere(mux, w, r) }
+		}
 		mux.Handle(rt.pattern, s.guard(rt))
 	}
-	return s.secure(http.NewCrossOriginProtection().Handler(mux))
+	own := http.NewCrossOriginProtection()
+	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &waybill.Error{
+			Kind: waybill.Forbidden, Message: "this was sent by a page of another site; nothing was changed",
+			Hint: "press the button on a page that is open at this very address; a program sends a token and no Origin",
+		})
+	}))
+	return s.secure(own.Handler(mux))
 }
 
 // guard lets in who may and answers everybody else.
@@ -116,6 +127,10 @@ func person(r *http.Request) Person {
 	return p
 }
 
-func (s *Server) nothingHere(http.ResponseWriter, *http.Request) error {
+// nothingHere answers where the site map has nothing, at least for this method.
+func nothingHere(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) error {
+	if refuseMethod(mux, w, r) {
+		return nil
+	}
 	return &waybill.Error{Kind: waybill.NotFound, Message: "there is no such page", Hint: "go to the overview, or search for an order number or e-mail"}
 }
