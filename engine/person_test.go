@@ -486,3 +486,79 @@ func TestWhatWasOpenOfWhoWasErasedIsErasedOnceItHasEnded(t *testing.T) {
 		t.Errorf("still to be erased: %+v", open)
 	}
 }
+
+// TestABookIsServedAgainWhateverWasErased: digits of its times, its states' words and its counts are given as ids and numbers.
+func TestABookIsServedAgainWhateverWasErased(t *testing.T) {
+	r, path := newFileRig(t, everywhere)
+	r.livesEverywhere()
+	var state *waybill.ConnectionState
+	if err := r.book.Do(t.Context(), func(tx *record.Tx) (err error) {
+		if state, err = tx.ConnectionState("pay"); err != nil {
+			return err
+		}
+		state.LastIn = state.LastIn.Truncate(time.Second).Add(781_202_600)
+		return tx.SetConnectionState(state)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	date := state.LastIn.UTC().Format("20060102")
+	for _, p := range []waybill.Person{
+		{IDs: []string{"781"}}, {IDs: []string{"202600"}}, {IDs: []string{state.LastIn.UTC().Format("2006")}}, {Phones: []string{date}}, {IDs: []string{date}},
+		{IDs: []string{"open"}}, {IDs: []string{"working"}}, {IDs: []string{"done"}}, {IDs: []string{"charge.succeeded"}}, {IDs: []string{"pay"}}, {IDs: []string{"null"}},
+	} {
+		f, err := r.book.FindPerson(t.Context(), p)
+		if err == nil {
+			_, err = r.book.ErasePerson(t.Context(), f, "dpo")
+		}
+		if err != nil {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+	r.kill()
+	if err := r.book.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.openBook("sqlite:" + path)
+	r.start(r.ws)
+	if err := r.book.View(t.Context(), func(tx *record.Tx) error {
+		after, err := tx.ConnectionState("pay")
+		if err == nil && (!after.LastIn.Equal(state.LastIn) || after.Health != state.Health) {
+			t.Errorf("the connection: %+v, before %+v", after, state)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	for _, run := range r.runs() {
+		if _, err := r.book.Journey(t.Context(), string(run.ID)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, err := range r.lists() {
+		t.Error(err)
+	}
+	n := r.events()["payment.succeeded"]
+	r.herPayment("SO-3")
+	r.run(time.Minute)
+	if got := r.events()["payment.succeeded"]; got != n+1 {
+		t.Errorf("%d payments, %d before", got, n)
+	}
+}
+
+// lists reads what stands beside journeys, and returns what cannot be read.
+func (r *rig) lists() (faults []error) {
+	ctx := r.t.Context()
+	for _, read := range []func() error{
+		func() error { _, err := r.book.Overview(ctx, r.v.Now()); return err },
+		func() error { _, _, err := r.book.AuditLog(ctx, waybill.ListFilter{}); return err },
+		func() error { _, _, err := r.book.Jobs(ctx, waybill.ListFilter{}); return err },
+		func() error { _, _, err := r.book.Rejections(ctx, waybill.ListFilter{}); return err },
+		func() error { _, _, err := r.book.Events(ctx, waybill.EventFilter{}); return err },
+		func() error { _, _, err := r.book.Problems(ctx, waybill.ListFilter{}); return err },
+	} {
+		if err := read(); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
+}

@@ -248,6 +248,14 @@ func (m mentions) left(text string) string {
 // key is an id or a key, which stays, unless it is an address or a number of the person's.
 func (m mentions) key(text string) string { return m.contacts().left(text) }
 
+// name is what an object is called, by its number, say, which stays: "Order 781".
+func (m mentions) name(text string) string {
+	if slices.ContainsFunc(m.ids, func(id string) bool { return strings.HasSuffix(text, " "+id) || text == id }) {
+		return m.key(text)
+	}
+	return m.left(text)
+}
+
 // eraseArrival takes the bytes away: they were signed as a whole, and cannot lose a part. Its items have been read.
 func (tx *Tx) eraseArrival(id waybill.ArrivalID, _ mentions) error {
 	a, err := tx.Arrival(id)
@@ -432,12 +440,12 @@ func (tx *Tx) eraseSubject(id waybill.SubjectID, m mentions) error {
 	if err != nil {
 		return err
 	}
-	if !named(m.person, s.Aliases) {
+	if !named(m.person, s) {
 		fields, err := scrubbed(s.Fields, m)
 		if err != nil {
 			return err
 		}
-		_, err = tx.exec("UPDATE subjects SET name = $2, fields = $3 WHERE id = $1", s.ID, m.left(s.Name), fields)
+		_, err = tx.exec("UPDATE subjects SET name = $2, fields = $3 WHERE id = $1", s.ID, m.name(s.Name), fields)
 		return err
 	}
 	for _, a := range s.Aliases {

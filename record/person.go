@@ -144,7 +144,7 @@ func (s *search) subjects(ctx context.Context) error {
 		s.looksFor()
 		s.found.Subjects = nil
 		err := s.walkSubjects(ctx, func(sub waybill.Subject) {
-			named := named(s.found.Person, sub.Aliases)
+			named := named(s.found.Person, &sub)
 			if !s.late(sub.FactTime) && (named || s.m.tellsOf(&sub)) {
 				s.found.Subjects = append(s.found.Subjects, sub.ID)
 			}
@@ -178,7 +178,7 @@ func (s *search) takeOver(aliases []waybill.Alias) {
 
 // tellsOf reports whether a subject that is another's, an order say, tells of the person what an erasure takes out.
 func (m mentions) tellsOf(sub *waybill.Subject) bool {
-	if m.any(sub.Name) {
+	if m.name(sub.Name) != sub.Name {
 		return true
 	}
 	if !m.in(sub.Fields) {
@@ -188,12 +188,14 @@ func (m mentions) tellsOf(sub *waybill.Subject) bool {
 	return err != nil || !bytes.Equal(left, sub.Fields)
 }
 
-// named reports whether one of a subject's aliases is one of a person's values: it is the person's own.
-func named(p waybill.Person, aliases []waybill.Alias) bool {
-	return slices.ContainsFunc(aliases, func(a waybill.Alias) bool {
+// named reports whether one of a subject's aliases is one of a person's values: it is the person's own. An id may be an order's,
+// too, which is nobody.
+func named(p waybill.Person, sub *waybill.Subject) bool {
+	somebody := slices.Contains(personal, sub.Type) || slices.ContainsFunc(sub.Aliases, func(a waybill.Alias) bool { return a.Kind == "email" || a.Kind == "phone" })
+	return slices.ContainsFunc(sub.Aliases, func(a waybill.Alias) bool {
 		return a.Kind == "email" && slices.ContainsFunc(p.Emails, func(v string) bool { return plain(v) == plain(a.Value) }) ||
 			a.Kind == "phone" && slices.ContainsFunc(p.Phones, func(v string) bool { return samePhone(v, a.Value) }) ||
-			slices.Contains(p.IDs, a.Value)
+			somebody && slices.Contains(p.IDs, a.Value)
 	})
 }
 

@@ -149,6 +149,22 @@ var personCases = []testCase{
 		})
 		same(k, "the other is found", k.findPerson(waybill.Person{Emails: []string{"joann@example.com"}}).Events, []waybill.EventID{joann})
 	}},
+	{"an order with the number that is somebody's id stays an order", func(k *kit) {
+		var order, customer waybill.SubjectID
+		k.do(func(tx *record.Tx) (err error) {
+			order, err = tx.TouchSubject(&waybill.Subject{Type: "order", Name: "Order 781", FactTime: k.now, Fields: []byte(`{"due":{"minor":100},"id":"781"}`), Aliases: []waybill.Alias{{Kind: "order", Value: "781"}}})
+			if err != nil {
+				return err
+			}
+			customer, err = tx.TouchSubject(&waybill.Subject{Type: "customer", Name: "Asha Rao", FactTime: k.now, Fields: []byte(`{"name":"Asha Rao"}`), Aliases: []waybill.Alias{{Kind: "crm", Value: "781"}}})
+			return err
+		})
+		k.erase(waybill.Person{IDs: []string{"781"}})
+		left := k.subject(order)
+		same(k, "the order", []any{left.Name, string(left.Fields), len(left.Aliases)}, []any{"Order 781", `{"due":{"minor":100},"id":"781"}`, 1})
+		gone := k.subject(customer)
+		same(k, "the customer", []any{gone.Name, string(gone.Fields), len(gone.Aliases)}, []any{"(erased)", "{}", 0})
+	}},
 	{"of an arrival of several people only the person's own items are found, and the others' reads stay", func(k *kit) {
 		a := k.arrival(`[{"email":"ann@example.com"},{"email":"joann@example.com"},{"about":"the lead of ann@example.com"}]`, "one", "two", "three")
 		for i := range a.Items {
