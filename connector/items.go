@@ -3,12 +3,11 @@ package connector
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
-	"waybill"
 	"waybill/expr"
 )
 
@@ -251,21 +250,13 @@ func hasPrefix(value string, beginnings []string) bool {
 	return false
 }
 
-// CheckSettings says what is wrong with a connection's settings, in words; empty when nothing is.
-func (m *Manifest) CheckSettings(settings map[string]string) []error {
-	var out []error
+// Unset lists the settings that a connection must give and does not, sorted.
+func (m *Manifest) Unset(settings map[string]string) []string {
 	full := m.Defaults(settings)
-	for name, s := range m.Settings {
-		value, given := full[name]
-		if s.Required && !given {
-			out = append(out, &waybill.Error{
-				Kind: waybill.Invalid, Message: fmt.Sprintf("%s needs the setting %q (%s)", m.Title, name, s.Title), Hint: s.Help,
-			})
-		}
-		if given && len(s.OneOf) > 0 && !slices.Contains(s.OneOf, value) {
-			out = append(out, &waybill.Error{
-				Kind: waybill.Invalid, Message: fmt.Sprintf("%q is no value for the setting %q of %s: %v", value, name, m.Title, s.OneOf),
-			})
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
+		if _, given := full[name]; m.Settings[name].Required && !given {
+			out = append(out, name)
 		}
 	}
 	return out

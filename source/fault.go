@@ -28,6 +28,7 @@ type Fault struct {
 	Title    string   `json:"title"`          // unknown field
 	Message  string   `json:"message"`        // plain words, one or two sentences
 	Hint     string   `json:"hint,omitempty"` // what to write instead: Did you mean "email"?
+	Hidden   bool     `json:"-"`              // what stands at Span is never shown: it may be a secret
 }
 
 // String is the fault in one line: flows/lead.yaml:27:34 E104 unknown field: The message.
@@ -53,6 +54,13 @@ func (fs *Faults) Add(codes map[string]Explanation, code string, span Span, mess
 func (fs *Faults) Warn(codes map[string]Explanation, code string, span Span, message, hint string) {
 	*fs = append(*fs, Fault{
 		Code: code, Severity: Warning, Span: span, Title: codes[code].Title, Message: message, Hint: hint,
+	})
+}
+
+// Conceal appends an error as Add does, of what must never be shown.
+func (fs *Faults) Conceal(codes map[string]Explanation, code string, span Span, message, hint string) {
+	*fs = append(*fs, Fault{
+		Code: code, Severity: Error, Span: span, Title: codes[code].Title, Message: message, Hint: hint, Hidden: true,
 	})
 }
 
@@ -106,6 +114,27 @@ func (fs Faults) Sorted() Faults {
 	})
 }
 
+// covering gives the texts of files with stars in place of what is never shown.
+func (fs Faults) covering(texts func(file string) []byte) func(file string) []byte {
+	if texts == nil {
+		return nil
+	}
+	return func(file string) []byte {
+		lines := strings.Split(string(texts(file)), "\n")
+		for _, f := range fs {
+			if !f.Hidden || f.Span.File != file || f.Span.Line < 1 || f.Span.Line > len(lines) {
+				continue
+			}
+			line := []rune(lines[f.Span.Line-1])
+			for i := max(0, f.Span.Col-1); i < min(len(line), f.Span.Col-1+f.Span.Len); i++ {
+				line[i] = '*'
+			}
+			lines[f.Span.Line-1] = string(line)
+		}
+		return []byte(strings.Join(lines, "\n"))
+	}
+}
+
 // contextLines is how many lines are drawn above the faulty one.
 const contextLines = 2
 
@@ -120,7 +149,7 @@ func Render(w io.Writer, faults Faults, texts func(file string) []byte) error {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		f.draw(&out, texts)
+		f.draw(&out, faults.covering(texts))
 	}
 	_, err := io.WriteString(w, out.String())
 	return err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"waybill/connector"
@@ -38,10 +39,11 @@ type rawBlock struct {
 }
 
 type rawLimits struct {
-	Concurrency int     `yaml:"concurrency"`
-	PerSecond   float64 `yaml:"per_second"`
-	Burst       int     `yaml:"burst"`
-	CatchUp     float64 `yaml:"catch_up"`
+	Concurrency *int         `yaml:"concurrency"`
+	PerSecond   *float64     `yaml:"per_second"`
+	Burst       *int         `yaml:"burst"`
+	CatchUp     *float64     `yaml:"catch_up"`
+	Node        *source.Node `yaml:",node"`
 }
 
 // connection reads one connection for the environment the workspace is loaded for. All blocks are checked, so that a
@@ -130,18 +132,59 @@ func (b rawBlock) merged(over rawBlock) rawBlock {
 func (l *loader) block(m *connector.Manifest, b rawBlock, n *source.Node) {
 	l.names(m, "setting", sortedKeys(m.Settings), b.Settings, n.Get("settings"))
 	l.names(m, "secret", sortedKeys(m.Secrets), b.Secrets, n.Get("secrets"))
+	for _, name := range sortedKeys(b.Settings) {
+		l.oneOf(m, name, b.Settings[name])
+	}
 	for _, secret := range sortedKeys(b.Secrets) {
 		t := b.Secrets[secret]
 		if !sealedName.MatchString(t.Value) {
-			l.fault("E360", t.Span, "This must be the name under which the secret is sealed, not the secret itself.",
-				fmt.Sprintf("Leave it out: its name is then CONNECTION.%s. Give its value with: waybill secret set CONNECTION.%s", secret, secret))
+			l.faults.Conceal(Codes, "E360", t.Span, "This must be the name under which the secret is sealed, not the secret itself.",
+				fmt.Sprintf("Leave it out: its name is then CONNECTION.%s. Give its value with: waybill secret set CONNECTION.%s; "+
+					"and change it at its provider if this file was ever shared.", secret, secret))
 		}
 	}
 	for _, host := range b.Private {
-		if _, port, err := net.SplitHostPort(host.Value); err != nil || port == "" {
-			l.fault("E362", host.Span, fmt.Sprintf("%q is no host and port.", host.Value), "Write for example 10.0.0.5:8443.")
+		name, port, err := net.SplitHostPort(host.Value)
+		number, bad := strconv.ParseUint(port, 10, 16)
+		if err != nil || bad != nil || number == 0 || name == "" || strings.ContainsAny(name, " /@") {
+			l.fault("E362", host.Span, fmt.Sprintf("%q is no host and port, so nothing could ever be reached there.", host.Value),
+				"Write for example 10.0.0.5:8443; a port is a number from 1 to 65535.")
 		}
 	}
+	l.limits(b.Limits)
+}
+
+// oneOf checks the value of a setting that takes one of a few.
+func (l *loader) oneOf(m *connector.Manifest, name string, t source.Text) {
+	setting := m.Settings[name]
+	if t.Value == "" || len(setting.OneOf) == 0 || slices.Contains(setting.OneOf, t.Value) {
+		return
+	}
+	l.fault("E356", t.Span, fmt.Sprintf("%q is no value of the setting %q of %s (%s). It takes one of: %s.",
+		t.Value, name, m.Title, setting.Title, source.Listed(setting.OneOf)), source.DidYouMean(t.Value, setting.OneOf))
+}
+
+// limits checks that each limit lets calls through.
+func (l *loader) limits(raw *rawLimits) {
+	if raw == nil {
+		return
+	}
+	for name, given := range map[string]*float64{
+		"concurrency": asFloat(raw.Concurrency), "per_second": raw.PerSecond, "burst": asFloat(raw.Burst), "catch_up": raw.CatchUp,
+	} {
+		if n := raw.Node.Get(name); given != nil && !(*given > 0) {
+			l.fault("E377", n.Span, fmt.Sprintf("%q must be more than 0, but this is %s: no call would ever be made.", name, n.Text),
+				"Leave it out to keep the connector's own limit; to stop calls for a while, a person pauses the connection.")
+		}
+	}
+}
+
+func asFloat(n *int) *float64 {
+	if n == nil {
+		return nil
+	}
+	f := float64(*n)
+	return &f
 }
 
 func (l *loader) names(m *connector.Manifest, what string, known []string, given map[string]source.Text, n *source.Node) {
@@ -197,8 +240,10 @@ func (l *loader) resolve(c *Connection, m *connector.Manifest, b rawBlock, span 
 	}
 	c.Settings = m.Defaults(settings)
 	if l.options.Environment != Offline { // the simulator brings its own account
-		for _, err := range m.CheckSettings(settings) {
-			l.fault("E356", span, capital(err.Error())+".", "Add it under `settings`.")
+		for _, name := range m.Unset(settings) {
+			setting := m.Settings[name]
+			l.fault("E356", span, fmt.Sprintf("%s needs the setting %q (%s). %s", m.Title, name, setting.Title, setting.Help),
+				fmt.Sprintf("Add it under `settings`: %s: ...", name))
 		}
 	}
 	c.Secrets = make(map[string]string, len(m.Secrets))
@@ -214,20 +259,19 @@ func (l *loader) resolve(c *Connection, m *connector.Manifest, b rawBlock, span 
 	}
 	c.Limits = m.Limits
 	if b.Limits != nil {
-		if b.Limits.Concurrency > 0 {
-			c.Limits.Concurrency = b.Limits.Concurrency
-		}
-		if b.Limits.PerSecond > 0 {
-			c.Limits.PerSecond = b.Limits.PerSecond
-		}
-		if b.Limits.Burst > 0 {
-			c.Limits.Burst = b.Limits.Burst
-		}
-		if b.Limits.CatchUp > 0 {
-			c.Limits.CatchUp = b.Limits.CatchUp
-		}
+		set(&c.Limits.Concurrency, b.Limits.Concurrency)
+		set(&c.Limits.PerSecond, b.Limits.PerSecond)
+		set(&c.Limits.Burst, b.Limits.Burst)
+		set(&c.Limits.CatchUp, b.Limits.CatchUp)
 	}
 	l.translator(c)
+}
+
+// set takes a value that is given.
+func set[V any](to, given *V) {
+	if given != nil {
+		*to = *given
+	}
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -10,8 +10,8 @@ import (
 	"waybill/source"
 )
 
-// sealedName is the form of a name under which a secret is sealed. Credentials have capitals, or are longer.
-var sealedName = regexp.MustCompile(`^[a-z][a-z0-9]*([._-][a-z0-9]+)*$`)
+// sealedName is the form of a name under which a secret is sealed: crm.access_token. Credentials have capitals, or no dot.
+var sealedName = regexp.MustCompile(`^[a-z][a-z0-9]*([_-][a-z0-9]+)*(\.[a-z0-9]+([_-][a-z0-9]+)*)+$`)
 
 // credentials are the forms of credentials that are known by their beginning, with where they come from.
 var credentials = []struct {
@@ -49,7 +49,7 @@ func (l *loader) secrets() {
 				}
 				col := utf8.RuneCount(line[:found[0]]) + 1
 				span := source.Span{Pos: source.Pos{File: name, Line: i + 1, Col: col}, Len: utf8.RuneCount(line[found[0]:found[1]])}
-				l.fault("E360", span, "This looks like "+c.what+". A workspace is kept in git and shown on pages.",
+				l.faults.Conceal(Codes, "E360", span, "This looks like "+c.what+". A workspace is kept in git and shown on pages.",
 					"Take it out, and change it at its provider if the file was ever shared. Give it with: waybill secret set NAME")
 				break
 			}

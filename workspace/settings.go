@@ -8,6 +8,9 @@ import (
 	"time"
 	_ "time/tzdata" // a workspace's zone is known on every machine
 
+	"golang.org/x/text/currency"
+	"golang.org/x/text/language"
+
 	"waybill"
 	"waybill/flow"
 	"waybill/source"
@@ -113,12 +116,8 @@ func (l *loader) settings() {
 			w.Zone = zone
 		}
 	}
-	if w.Currency != "" && !currencyPattern.MatchString(w.Currency) {
-		l.fault("E351", raw.Currency.Span, fmt.Sprintf("%q is no currency code.", w.Currency), "Write three capital letters: INR.")
-	}
-	if w.Region != "" && !regionPattern.MatchString(w.Region) {
-		l.fault("E351", raw.Region.Span, fmt.Sprintf("%q is no region code.", w.Region), "Write two capital letters: IN.")
-	}
+	l.money(raw.Currency)
+	l.land(raw.Region)
 	for _, day := range raw.Holidays {
 		if _, err := time.Parse(time.DateOnly, day.Value); err != nil {
 			l.fault("E369", day.Span, fmt.Sprintf("%q is no date.", day.Value), "Write year-month-day: 2027-01-26.")
@@ -133,6 +132,30 @@ func (l *loader) settings() {
 			continue
 		}
 		w.Approve = append(w.Approve, waybill.ActionKind(t.Value))
+	}
+}
+
+// money checks the workspace's currency: three letters of ISO 4217.
+func (l *loader) money(t source.Text) {
+	if t.Value == "" {
+		return
+	}
+	if _, err := currency.ParseISO(t.Value); err != nil || !currencyPattern.MatchString(t.Value) {
+		l.fault("E351", t.Span, fmt.Sprintf("%q is no currency of ISO 4217.", t.Value), "Write its three capital letters: INR.")
+	}
+}
+
+// land checks the workspace's region: two letters of ISO 3166, by which phone numbers are read.
+func (l *loader) land(t source.Text) {
+	if t.Value == "" {
+		return
+	}
+	region, err := language.ParseRegion(t.Value)
+	switch {
+	case err != nil || !regionPattern.MatchString(t.Value) || !region.IsCountry():
+		l.fault("E351", t.Span, fmt.Sprintf("%q is no country of ISO 3166.", t.Value), "Write its two capital letters: IN.")
+	case region.Canonicalize().String() != t.Value:
+		l.fault("E351", t.Span, fmt.Sprintf("%q is not how ISO 3166 calls that country.", t.Value), fmt.Sprintf("Write %s.", region.Canonicalize()))
 	}
 }
 

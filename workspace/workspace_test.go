@@ -165,7 +165,7 @@ settings: {currency: INR}
 limits: {per_second: 3}
 test:
   account: "111"
-  secrets: {access_token: crm-test}
+  secrets: {access_token: crm-test.access_token}
   allow_only: [asha@example.com]
 production:
   account: "222"
@@ -173,7 +173,7 @@ production:
 `})
 	for env, want := range map[string]struct{ account, currency, secret string }{
 		workspace.Offline:    {"", "INR", "crm.access_token"},
-		workspace.Test:       {"111", "INR", "crm-test"},
+		workspace.Test:       {"111", "INR", "crm-test.access_token"},
 		workspace.Production: {"222", "EUR", "crm.access_token"},
 	} {
 		w, faults := workspace.Load(files, workspace.Options{Environment: env, Built: connectors.All()})

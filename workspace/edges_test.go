@@ -1,0 +1,100 @@
+package workspace_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"waybill/connectors"
+	"waybill/source"
+	"waybill/workspace"
+)
+
+// wantFault checks that there is a fault of a place and code with these words.
+func wantFault(t *testing.T, faults source.Faults, place, words string) {
+	t.Helper()
+	for _, f := range faults {
+		if fmt.Sprintf("%s:%d:%d %s", f.Span.File, f.Span.Line, f.Span.Col, f.Code) != place {
+			continue
+		}
+		if all := f.Message + " " + f.Hint; !strings.Contains(all, words) {
+			t.Errorf("%s does not say %q: %s", place, words, all)
+		}
+		return
+	}
+	t.Errorf("want %s saying %q, got:\n%s", place, words, listed(faults))
+}
+
+// door is a connection by which anything comes in.
+const door = "connection: door\nconnector: http\n"
+
+func TestWhatCanDoNothingInAConnectionIsRefusedWhereItStands(t *testing.T) {
+	for name, test := range map[string]struct{ text, place, words string }{
+		"a value that the setting does not take": {"settings: {verify: rsa}\n", "3:20 E356", "It takes one of: basic, hmac, none, token."},
+		"a misspelt value":                       {"settings: {verify: hmax}\n", "3:20 E356", `Did you mean "hmac"?`},
+		"one for production alone":               {"production: {settings: {verify: rsa}}\n", "3:33 E356", "How a request is proven"},
+		"a concurrency below nothing":            {"limits: {concurrency: -1}\n", "3:23 E377", "no call would ever be made"},
+		"no calls a second":                      {"limits: {per_second: 0}\n", "3:22 E377", `"per_second" must be more than 0, but this is 0`},
+		"no burst":                               {"limits: {burst: 0}\n", "3:17 E377", "Leave it out"},
+		"a backlog that grows":                   {"test: {limits: {catch_up: -3}}\n", "3:27 E377", `"catch_up" must be more than 0, but this is -3`},
+		"a port that there is not":               {"private: [\"1.2.3.4:99999\"]\n", "3:11 E362", "from 1 to 65535"},
+		"a port by name":                         {"private: [\"1.2.3.4:https\"]\n", "3:11 E362", "from 1 to 65535"},
+		"a port without a host":                  {"private: [\":8443\"]\n", "3:11 E362", "10.0.0.5:8443"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, faults := load(t, with(t, map[string]string{"connections/door.yaml": door + test.text}))
+			wantFault(t, faults, "connections/door.yaml:"+test.place, test.words)
+		})
+	}
+}
+
+func TestASettingIsCheckedAlikeInEveryEnvironment(t *testing.T) {
+	files := with(t, map[string]string{"connections/door.yaml": door + "settings: {verify: rsa}\ntest: {}\n"})
+	for _, env := range []string{workspace.Offline, workspace.Test} {
+		_, faults := workspace.Load(files, workspace.Options{Environment: env, Built: connectors.All(), Manifests: &manifests})
+		var said []string
+		for _, f := range faults {
+			if f.Code == "E356" {
+				said = append(said, f.String())
+			}
+		}
+		if len(said) != 1 || !strings.HasPrefix(said[0], "connections/door.yaml:3:20 ") {
+			t.Errorf("%s: want one fault, of the setting: %v", env, said)
+		}
+	}
+}
+
+func TestACurrencyAndARegionAreOnesThatThereAre(t *testing.T) {
+	sound := string(sound(t)["waybill.yaml"].Data)
+	for name, test := range map[string]struct{ old, text, place, words string }{
+		"a currency of nobody":     {"INR", "XXZ", "3:11 E351", `"XXZ" is no currency of ISO 4217`},
+		"a region of nobody":       {"region: IN", "region: ZZ", "4:9 E351", `"ZZ" is no country of ISO 3166`},
+		"a region that is none":    {"region: IN", "region: EU", "4:9 E351", `"EU" is no country of ISO 3166`},
+		"a name that is not ISO's": {"region: IN", "region: UK", "4:9 E351", "Write GB."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, faults := load(t, with(t, map[string]string{"waybill.yaml": strings.Replace(sound, test.old, test.text, 1)}))
+			wantFault(t, faults, "waybill.yaml:"+test.place, test.words)
+		})
+	}
+	for _, good := range []string{"AE", "DE", "GB", "US", "XK", "HK", "TW"} {
+		if _, faults := load(t, with(t, map[string]string{"waybill.yaml": strings.Replace(sound, "region: IN", "region: "+good, 1)})); faults.Bad() {
+			t.Errorf("%s is refused:\n%s", good, listed(faults))
+		}
+	}
+}
+
+func TestASecretInAConnectionIsRefusedAndNeverShown(t *testing.T) {
+	for _, secret := range []string{"sk_live_abc123", "sk_live_51H8sJk2eZvKYlo2C", "hunter2", "a1b2c3d4e5f6a7b8c9d0"} {
+		files := with(t, map[string]string{"connections/door.yaml": door + "secrets: {api_key: " + secret + "}\n"})
+		_, faults := load(t, files)
+		wantFault(t, faults, "connections/door.yaml:3:20 E360", "waybill secret set CONNECTION.api_key")
+		var out strings.Builder
+		if err := source.Render(&out, faults, func(file string) []byte { return files[file].Data }); err != nil {
+			t.Fatal(err)
+		}
+		if text := out.String() + listed(faults); strings.Contains(text, secret) || !strings.Contains(text, "api_key: ****") {
+			t.Errorf("the secret is shown, or its place is not:\n%s", text)
+		}
+	}
+}
