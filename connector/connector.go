@@ -188,6 +188,7 @@ type Mapping struct {
 	Settles   *Settles      // the effect this webhook proves
 	Leaves    []Leaf        // each part of Data as written, for the journey's mapping view
 	Span      FileLine
+	EventAt   source.Span // of Event
 
 	node *source.Node // Data as written
 	env  *expr.Env    // what it was compiled with
@@ -198,7 +199,15 @@ type Leaf struct {
 	Path   string // customer.email
 	Source string // ${object.?receipt_email}
 	Line   int
+	from   source.Pos
+	to     source.Pos
 	names  []string
+}
+
+// Holds reports whether a place in the mapping's file is within this part.
+func (l Leaf) Holds(at source.Pos) bool {
+	before := func(a, b source.Pos) bool { return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col }
+	return !before(at, l.from) && !before(l.to, at)
 }
 
 // Names is the path's names.

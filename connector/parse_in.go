@@ -157,7 +157,7 @@ func (p *parser) mappingVars() []expr.Var {
 func (p *parser) mapping(raw *rawMapping) *Mapping {
 	env := p.env.With(p.mappingVars()...)
 	m := &Mapping{
-		Event: raw.Event.Value, Otherwise: raw.Otherwise, Span: p.line(raw.Node),
+		Event: raw.Event.Value, EventAt: raw.Event.Span, Otherwise: raw.Otherwise, Span: p.line(raw.Node),
 		When: p.condition(raw.When, env), FactKey: p.program(raw.Key, env), Subject: p.program(raw.Subject, env),
 		Revision: p.program(raw.Revision, env), Time: p.program(raw.Time, env),
 		Data: p.object(raw.Data, env, expr.Target{Lenient: true}), Leaves: leaves(nil, raw.Data, nil), node: raw.Data, env: env,
@@ -219,7 +219,9 @@ func leaves(out []Leaf, n *source.Node, path []string) []Leaf {
 			out = leaves(out, item, append(slices.Clip(path), strconv.Itoa(i)))
 		}
 	case n.Kind == source.Scalar:
-		out = append(out, Leaf{Path: strings.Join(path, "."), Source: n.Text, Line: n.Span.Line, names: path})
+		out = append(out, Leaf{
+			Path: strings.Join(path, "."), Source: n.Text, Line: n.Span.Line, from: n.Span.Pos, to: n.PosAt(len(n.Text)).Pos, names: path,
+		})
 	}
 	return out
 }

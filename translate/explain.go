@@ -193,7 +193,7 @@ func (w *work) block(m *connector.Mapping, err error) {
 	}
 	code, words := "", f.Words
 	for _, leaf := range m.Leaves {
-		if leaf.Line == f.Span.Line {
+		if leaf.Holds(f.Span.Pos) {
 			code, words = leaf.Path, leaf.Path+": "+f.Words
 		}
 	}

@@ -68,8 +68,7 @@ func (t *Translator) add(m *connector.Mapping) source.Faults {
 	var faults source.Faults
 	d := t.catalogue.Type(m.Event)
 	if d == nil {
-		span := source.Span{Pos: source.Pos{File: m.Span.File, Line: m.Span.Line, Col: 1}, Len: 1}
-		faults.Add(Codes, "E431", span, fmt.Sprintf("The catalogue has no event %q.", m.Event),
+		faults.Add(Codes, "E431", m.EventAt, fmt.Sprintf("The catalogue has no event %q.", m.Event),
 			source.DidYouMean(m.Event, t.catalogue.Names()))
 		return faults
 	}

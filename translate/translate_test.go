@@ -235,6 +235,30 @@ func TestAWorkspacesMappingTakesThePlaceOfOurs(t *testing.T) {
 	}
 }
 
+func TestTheFieldThatFailedIsNamedHoweverTheMappingIsWritten(t *testing.T) {
+	m := shopManifest(t)
+	env, err := expr.NewEnv(expr.Config{Region: "IN"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ mapping, body, field, words string }{
+		"on one line":      {`data: {id: "${string(body.id)}", name: "${string(body.who)}", email: "${body.?mail}"}`, `{"id":"1"}`, "name", "name: "},
+		"the first of all": {`data: {id: "${string(body.id)}", name: "${string(body.who)}", email: "${body.?mail}"}`, `{"who":"Asha"}`, "id", "id: "},
+		"on several lines": {"data:\n    id: ${string(body.id)}\n    name: >-\n      ${string(\n      body.who)}\n    email: ${body.?mail}", `{"id":"1"}`, "name", "name: "},
+		"behind the data":  {"data: {id: \"${string(body.id)}\"}\n  revision: string(body.version)", `{"id":"1"}`, "", "version"},
+	} {
+		node, _ := source.Parse("events/shop.yaml", []byte("- on: signup\n  event: contact.created\n  key: string(body.id)\n  "+test.mapping+"\n"))
+		own, faults := connector.ParseMappings(m, node, env)
+		if faults.Bad() {
+			t.Fatal(faults)
+		}
+		b := do(t, translator(t, m, translate.Options{Overrides: own}), m, "signup", test.body, nil).Blocked
+		if b == nil || b.Cause != waybill.MissingValue || b.Code != test.field || !strings.Contains(b.Words, "but "+test.words) && test.field != "" || !strings.Contains(b.Words, test.words) {
+			t.Errorf("%s: want the field %q, got %+v", name, test.field, b)
+		}
+	}
+}
+
 func TestAMappingToAnUnknownEventIsRefused(t *testing.T) {
 	m := shopManifest(t)
 	m.Mappings[0].Event = "lead.create"
@@ -245,6 +269,9 @@ func TestAMappingToAnUnknownEventIsRefused(t *testing.T) {
 	tr, faults := translate.New(m, c, translate.Options{})
 	if tr != nil || len(faults) != 1 || faults[0].Code != "E431" || faults[0].Hint != `Did you mean "lead.created"?` {
 		t.Errorf("faults %v", faults)
+	}
+	if at := faults[0].Span; at.Line != 20 || at.Col != 12 || at.Len != len("lead.created") {
+		t.Errorf("the fault is at %+v, not at the event", at)
 	}
 }
 
