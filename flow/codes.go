@@ -68,6 +68,9 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"it says no more than `when`."},
 	"E336": {Title: "unusable schedule", Text: "A flow that starts by itself has `schedule` in place of `on`: {cron: \"0 9 * * mon-fri\", zone: " +
 		"Asia/Kolkata, missed: once}. The five fields are minute, hour, day of the month, month and day of the week."},
+	"E339": {Title: "step that is always too late", Text: "`good_for` says until when a write makes sense, counted from when the event was accepted. " +
+		"The waits before this step last longer, so it is skipped whenever it is reached, unless a person ends the wait early. " +
+		"Count the waits in: after `wait: 2d`, `good_for: 49h` leaves an hour."},
 	"E338": {Title: "hold without a lane", Text: "Only in a lane is a run behind another: `behind_blocked: hold` keeps those behind a blocked one " +
 		"waiting, and needs `lane`."},
 	"E337": {Title: "unusable time", Text: "A wait takes a time span (2h, 3d), or {until: a time, plus or minus a span, at: a time of day}. " +

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"waybill/catalogue"
 	"waybill/connector"
@@ -51,7 +52,8 @@ type compiler struct {
 type scope struct {
 	env    *expr.Env
 	known  []string
-	waited bool // a step before it waits
+	waited bool          // a step before it waits
+	after  time.Duration // so long the waits before it last, unless a person ends one
 }
 
 func (s scope) proving(p *expr.Program) scope {

@@ -24,6 +24,9 @@ func (c *compiler) list(nodes []*source.Node, prefix string, at scope) []*step {
 		s, at = c.step(n, prefix, at)
 		if s != nil {
 			at.waited = at.waited || pauses(s)
+			if s.kind == kindWait && s.when == nil {
+				at.after += s.timer.least()
+			}
 			out = append(out, s)
 			ended = ended || s.ends()
 		}
@@ -200,6 +203,7 @@ func (c *compiler) call(def *stepDef, s *step, inside, at scope) scope {
 		c.fault("E307", t.Span, t.Value+" does not say whether making it again is harmless.",
 			"Add `repeat: key`, `natural`, `lookup` or `never` to the action in its manifest.")
 	}
+	c.tooLate(def, s, inside)
 	s.input, s.inputAt = c.inputs(def, *t, s.action.Input, inside)
 	if s.kind == kindGet {
 		c.gets[s.id] = s

@@ -112,6 +112,7 @@ func (c *compiler) waitForStep(def *stepDef, s *step, inside, at scope) scope {
 	}
 	late := inside
 	late.waited = true
+	late.after += s.timer.least()
 	steps := c.list(def.Waits.OnTimeout, s.address+".", late)
 	s.branches = []*branch{{name: timedOut, title: "if it does not come", steps: steps, span: def.Node.KeySpan("on_timeout")}}
 	s.inner = idsIn(steps)
@@ -122,6 +123,29 @@ func (c *compiler) waitForStep(def *stepDef, s *step, inside, at scope) scope {
 		at = at.with(expr.Var{Name: orWord(inner.id), Schema: schema, Optional: true})
 	})
 	return at.with(expr.Var{Name: orWord(s.id), Schema: s.output, Optional: s.when != nil || !endsAlways(steps)})
+}
+
+// least is how long a wait lasts at least; nothing for one until a time that is not known before.
+func (t *timer) least() time.Duration {
+	switch {
+	case t == nil || t.until != nil:
+		return 0
+	case t.at >= 0: // at that time of the day it comes to, which may be earlier
+		return max(0, t.span-24*time.Hour)
+	default:
+		return t.span
+	}
+}
+
+// tooLate warns of a write that has to be made before it can be reached.
+func (c *compiler) tooLate(def *stepDef, s *step, at scope) {
+	if s.goodFor == 0 || at.after < s.goodFor {
+		return
+	}
+	n := def.Node.Get("good_for")
+	c.faults.Warn(Codes, "E339", n.Span, fmt.Sprintf("This step is reached %s or more after the event was accepted, and is then always skipped as too late.",
+		sayDuration(at.after)), fmt.Sprintf("good_for counts from when the event was accepted, waits included: write more than %s, or remove it.",
+		sayDuration(at.after)))
 }
 
 // timedOut is the name of the branch that is taken when what was waited for did not come.

@@ -98,3 +98,36 @@ func TestASecretInAConnectionIsRefusedAndNeverShown(t *testing.T) {
 		}
 	}
 }
+
+func TestAWriteThatIsAlwaysTooLateIsWarnedOf(t *testing.T) {
+	flow := func(steps string) map[string]string {
+		return map[string]string{"flows/late.yaml": "flow: late\ntitle: Late\nowner: sales\non: payment.succeeded\nsteps:\n" + steps}
+	}
+	const note = "do: crm.note.create, with: {body: Thanks}"
+	late := map[string]struct{ steps, place, words string }{
+		"behind a wait":           {"  - {id: rest, wait: 2d}\n  - {id: thanks, " + note + ", good_for: 1h}\n", "7:71 E339", "write more than 2d"},
+		"behind two":              {"  - {id: rest, wait: 2h}\n  - {id: more, wait: 90m}\n  - {id: thanks, " + note + ", good_for: 3h}\n", "8:71 E339", "write more than 3h30m"},
+		"in a case":               {"  - {id: rest, wait: {for: 2d, at: \"09:00\"}}\n  - id: which\n    choose:\n      large:\n        when: payment.amount.minor > 0\n        steps:\n          - {id: thanks, " + note + ", good_for: 24h}\n      otherwise: {steps: []}\n", "12:79 E339", "reached 1d or more"},
+		"when nobody has replied": {"  - id: reply\n    wait_for: payment.failed\n    match: {payment.id: payment.id}\n    timeout: 3h\n    on_timeout:\n      - {id: thanks, " + note + ", good_for: 2h}\n", "11:75 E339", "write more than 3h"},
+	}
+	for name, test := range late {
+		t.Run(name, func(t *testing.T) {
+			w, faults := load(t, with(t, flow(test.steps)))
+			t.Log(listed(faults))
+			if w == nil {
+				t.Fatalf("it is refused:\n%s", listed(faults))
+			}
+			wantFault(t, faults, "flows/late.yaml:"+test.place, test.words)
+		})
+	}
+	for name, steps := range map[string]string{
+		"with time left":         "  - {id: rest, wait: 2d}\n  - {id: thanks, " + note + ", good_for: 49h}\n",
+		"before the wait":        "  - {id: thanks, " + note + ", good_for: 1h}\n  - {id: rest, wait: 2d}\n",
+		"a wait that may not be": "  - {id: rest, wait: 2d, when: payment.amount.minor > 5}\n  - {id: thanks, " + note + ", good_for: 1h}\n",
+		"until a time":           "  - {id: rest, wait: {until: \"2030-01-01T00:00:00Z\"}}\n  - {id: thanks, " + note + ", good_for: 1h}\n",
+	} {
+		if _, faults := load(t, with(t, flow(steps))); len(faults) > 0 {
+			t.Errorf("%s:\n%s", name, listed(faults))
+		}
+	}
+}
