@@ -36,6 +36,7 @@ type Definition struct {
 	Time    string   // the path of the object's own time; empty: the event's
 	Own     bool     // the workspace's, not ours
 	Span    source.Span
+	NounAt  source.Span // where its noun is written
 
 	computed []string // required fields that Derive works out
 	subject  []template
@@ -179,17 +180,23 @@ func (d *Definition) MappingSchema() *expr.Schema {
 // Codes are the faults of event definitions.
 var Codes = map[string]source.Explanation{ // a table that nothing changes
 	"E421": {Title: "unusable event", Text: "An event definition names its noun, its schema and its events: noun: order."},
-	"E422": {Title: "path without a field", Text: "A path named in subject, search, about or time leads to no field of the schema."},
+	"E422": {Title: "path without a field", Text: "A path named in subject, search, about, time or computed leads to no field of the schema."},
+	"E423": {Title: "unusable schema", Text: "A field's type is object, array, string, integer, number or boolean; without one it may be anything. " +
+		"Its format, where it has one, is money, email, phone, date, date-time or uri. The schema of a noun is an object with properties."},
+	"E424": {Title: "required field that there is not", Text: "`required` lists fields that stand under `properties` beside it. One that does not " +
+		"could never be given, so nothing would ever fit the schema."},
+	"E425": {Title: "unusable noun", Text: "Expressions call an event's data by its noun, so nouns and the names of events are lower-case letters, digits and " +
+		"underscores, beginning with a letter, at most 64 characters."},
 }
 
 type rawNoun struct {
 	Noun     source.Text              `yaml:"noun,required"`
 	Title    string                   `yaml:"title,required"`
-	Subject  []string                 `yaml:"subject,one_or_more"`
+	Subject  []source.Text            `yaml:"subject,one_or_more"`
 	Time     source.Text              `yaml:"time"`
 	Search   map[string][]source.Text `yaml:"search"`
 	About    []rawAbout               `yaml:"about"`
-	Computed []string                 `yaml:"computed"`
+	Computed []source.Text            `yaml:"computed"`
 	Schema   *expr.Schema             `yaml:"schema,required"`
 	Events   *source.Node             `yaml:"events,required"`
 	Node     *source.Node             `yaml:",node"`
@@ -199,15 +206,15 @@ type rawAbout struct {
 	Type string                 `yaml:"type,required"`
 	At   source.Text            `yaml:"at"`
 	When source.Text            `yaml:"when"`
-	Name []string               `yaml:"name,one_or_more"`
+	Name []source.Text          `yaml:"name,one_or_more"`
 	IDs  map[string]source.Text `yaml:"ids,required"`
 }
 
 type rawEvent struct {
-	Title   string   `yaml:"title,required"`
-	Rank    int      `yaml:"rank"`
-	Fact    string   `yaml:"fact,required"`
-	Becomes []string `yaml:"becomes"`
+	Title   string        `yaml:"title,required"`
+	Rank    int           `yaml:"rank"`
+	Fact    string        `yaml:"fact,required"`
+	Becomes []source.Text `yaml:"becomes"`
 }
 
 // Parse reads one noun and its events.
@@ -219,10 +226,16 @@ func Parse(node *source.Node) ([]*Definition, source.Faults) {
 	}
 	complete(raw.Schema)
 	p.schema = raw.Schema
-	base := Definition{Noun: raw.Noun.Value, Schema: raw.Schema, Time: raw.Time.Value, computed: raw.Computed}
+	p.whole(raw.Schema, raw.Node.Get("schema"))
+	p.name(raw.Noun.Value, raw.Noun.Span, "a noun")
+	base := Definition{Noun: raw.Noun.Value, Schema: raw.Schema, Time: raw.Time.Value, NounAt: raw.Noun.Span}
 	p.path(raw.Time, nil)
+	for _, field := range raw.Computed {
+		p.path(field, nil)
+		base.computed = append(base.computed, field.Value)
+	}
 	for _, text := range raw.Subject {
-		base.subject = append(base.subject, parseTemplate(text))
+		base.subject = append(base.subject, p.template(text))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(raw.Search)) {
 		for _, path := range raw.Search[kind] {
@@ -232,22 +245,31 @@ func Parse(node *source.Node) ([]*Definition, source.Faults) {
 	for _, a := range raw.About {
 		base.about = append(base.about, p.about(a))
 	}
-	if raw.Events.Kind != source.Map || len(raw.Events.Entries) == 0 {
-		p.faults.Add(Codes, "E421", raw.Events.Span, "Events are a group of names: created, updated.", "")
+	return p.events(raw.Events, base), p.faults
+}
+
+// events reads the events of a noun.
+func (p *parser) events(n *source.Node, base Definition) []*Definition {
+	if n.Kind != source.Map || len(n.Entries) == 0 {
+		p.faults.Add(Codes, "E421", n.Span, "Events are a group of names: created, updated.", "")
 	}
 	var defs []*Definition
-	for _, e := range raw.Events.Entries {
+	for _, e := range n.Entries {
 		var ev rawEvent
 		p.faults = append(p.faults, source.Decode(e.Value, &ev)...)
+		p.name(e.Key, e.KeySpan, "the name of an event")
 		d := base
 		d.Name, d.Type, d.Title, d.Rank, d.Fact = e.Key, base.Noun+"."+e.Key, ev.Title, ev.Rank, ev.Fact
 		d.Span = e.KeySpan
-		for _, name := range ev.Becomes {
-			d.Becomes = append(d.Becomes, base.Noun+"."+name)
+		for _, told := range ev.Becomes {
+			if n.Get(told.Value) == nil {
+				p.faults.Add(Codes, "E421", told.Span, fmt.Sprintf("%s has no event %q, so %s could not be told as that.", base.Noun, told.Value, d.Type), "")
+			}
+			d.Becomes = append(d.Becomes, base.Noun+"."+told.Value)
 		}
 		defs = append(defs, &d)
 	}
-	return defs, p.faults
+	return defs
 }
 
 type parser struct {
@@ -279,7 +301,12 @@ func (p *parser) path(t source.Text, prefix []string) []string {
 	at := p.schema
 	for _, name := range slices.Concat(prefix, path) {
 		if at == nil || at.Properties[name] == nil {
-			p.faults.Add(Codes, "E422", t.Span, fmt.Sprintf("The schema has no field %q.", t.Value), "")
+			var known []string
+			if at != nil {
+				known = slices.Collect(maps.Keys(at.Properties))
+			}
+			p.faults.Add(Codes, "E422", t.Span, fmt.Sprintf("The schema has no field %q.", strings.Join(slices.Concat(prefix, path), ".")),
+				source.DidYouMean(name, known))
 			break
 		}
 		at = at.Properties[name]
@@ -290,7 +317,7 @@ func (p *parser) path(t source.Text, prefix []string) []string {
 func (p *parser) about(raw rawAbout) about {
 	a := about{typ: raw.Type, at: p.path(raw.At, nil), when: p.path(raw.When, nil)}
 	for _, name := range raw.Name {
-		a.name = append(a.name, strings.Split(name, "."))
+		a.name = append(a.name, p.path(name, a.at))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(raw.IDs)) {
 		a.ids = append(a.ids, idPath{kind: kind, path: p.path(raw.IDs[kind], a.at)})

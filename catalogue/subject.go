@@ -9,6 +9,7 @@ import (
 
 	"waybill"
 	"waybill/expr"
+	"waybill/source"
 )
 
 // template is a text with ${path} parts; it gives nothing unless every path has a value.
@@ -17,16 +18,28 @@ type template struct {
 	paths [][]string // dotted paths
 }
 
-func parseTemplate(text string) template {
+// template reads a text with ${path} parts, whose fields the schema must have.
+func (p *parser) template(text source.Text) template {
 	var t template
+	rest, at := text.Value, 0
 	for {
-		before, rest, found := strings.Cut(text, "${")
-		path, after, closed := strings.Cut(rest, "}")
-		if !found || !closed {
-			t.texts = append(t.texts, text)
+		before, behind, found := strings.Cut(rest, "${")
+		t.texts = append(t.texts, before)
+		if !found {
 			return t
 		}
-		t.texts, t.paths, text = append(t.texts, before), append(t.paths, strings.Split(path, ".")), after
+		from := at + len(before) + len("${")
+		path, after, closed := strings.Cut(behind, "}")
+		if !closed {
+			p.faults.Add(Codes, "E421", text.Slice(from-len("${"), len(text.Value)).Span, "This ${ is not closed.", "Write for example: Visit ${id}")
+			return t
+		}
+		field := text.Slice(from, from+len(path))
+		if path == "" {
+			p.faults.Add(Codes, "E422", field.Span, "This names no field.", "Write for example: Visit ${id}")
+		}
+		t.paths = append(t.paths, p.path(field, nil))
+		rest, at = after, from+len(path)+len("}")
 	}
 }
 

@@ -27,6 +27,11 @@ var reserved = []string{ // a table that nothing changes
 	"optional", "cel", "int", "uint", "double", "bool", "string", "bytes", "list", "type", "dyn", "duration", "timestamp",
 }
 
+// Reserved reports whether a name is a word of the expression language or one of its functions, so that nothing can be called so.
+func Reserved(env *expr.Env, name string) bool {
+	return slices.Contains(reserved, name) || slices.Contains(env.Functions(), name)
+}
+
 // Compile checks one file's flow and compiles it; every fault at once. The flow is nil when any of them is an error.
 func Compile(n *source.Node, d Deps) (*Flow, source.Faults) {
 	c := &compiler{deps: d, flow: &Flow{uses: map[string]bool{}}, ids: map[string]source.Span{}, words: map[string]bool{}, gets: map[string]*step{}}

@@ -145,7 +145,7 @@ func (c *compiler) claim(name string, span source.Span, what string) {
 		c.fault("E309", span, fmt.Sprintf("The id %q is taken by the %s in line %d.", name, what, first.Line), "Choose another one.")
 	case name == c.flow.Noun:
 		c.fault("E309", span, fmt.Sprintf("%q is how this flow calls its event.", name), "Choose another id.")
-	case slices.Contains(reserved, name) || slices.Contains(c.deps.Env.Functions(), name):
+	case Reserved(c.deps.Env, name):
 		c.fault("E309", span, fmt.Sprintf("%q is a word of the expression language.", name), "Choose another id.")
 	default:
 		c.ids[name] = span

@@ -131,3 +131,59 @@ func TestAWriteThatIsAlwaysTooLateIsWarnedOf(t *testing.T) {
 		}
 	}
 }
+
+// visit is an own noun.
+const visit = `noun: visit
+title: Visit
+subject: ["Visit ${id}"]
+schema:
+  type: object
+  required: [id]
+  properties:
+    id: {type: string}
+    guest: {type: object, required: [name], properties: {name: {type: string}}}
+    stays: {type: array, items: {type: object, properties: {night: {type: string, format: date}}}}
+events:
+  booked: {title: A guest has booked, fact: the visit}
+`
+
+func TestAnOwnNounThatCouldNeverBeToldIsRefusedWhereItIsWrong(t *testing.T) {
+	for name, test := range map[string]struct{ old, text, place, words string }{
+		"a misspelt type":                        {"id: {type: string}", "id: {type: strng}", "8:16 E423", `Did you mean "string"?`},
+		"a misspelt type of all":                 {"type: object\n", "type: objct\n", "5:9 E423", `Did you mean "object"?`},
+		"a misspelt type in a group":             {"{name: {type: string}", "{name: {type: integr}", "9:71 E423", `Did you mean "integer"?`},
+		"a misspelt type in a list":              {"night: {type: string", "night: {type: strng", "10:75 E423", `Did you mean "string"?`},
+		"a format that there is not":             {"format: date", "format: dat", "10:91 E423", `Did you mean "date"?`},
+		"a required field that there is not":     {"required: [id]", "required: [id, ghost]", "6:18 E424", "nothing would ever fit"},
+		"a misspelt required field":              {"required: [id]", "required: [id, gest]", "6:18 E424", `Did you mean "guest"?`},
+		"a required field of a group":            {"required: [name]", "required: [nam]", "9:38 E424", `Did you mean "name"?`},
+		"a subject of a field that there is not": {"Visit ${id}", "V ${idd}", "3:16 E422", `Did you mean "id"?`},
+		"a subject of a field of a group":        {"Visit ${id}", "V ${id} ${guest.nam}", "3:22 E422", `The schema has no field "guest.nam"`},
+		"a subject that is not closed":           {"Visit ${id}", "V ${id", "3:14 E421", "not closed"},
+		"a noun of two words":                    {"noun: visit", "noun: \"Bad Noun\"", "1:7 E425", `"Bad Noun" cannot be a noun`},
+		"a noun with a dash":                     {"noun: visit", "noun: bad-noun", "1:7 E425", "lower-case letters, digits and underscores"},
+		"an event of two words":                  {"  booked:", "  Booked up:", "12:3 E425", "cannot be the name of an event"},
+		"a noun that is a function":              {"noun: visit", "noun: money", "1:7 E425", "a word of the expression language"},
+		"a noun that is a word":                  {"noun: visit", "noun: list", "1:7 E425", "a word of the expression language"},
+		"the catalogue's":                        {"noun: visit", "noun: payment", "1:7 E353", `The catalogue has the noun "payment" already`},
+		"a schema that is no group of fields":    {"  type: object\n", "  type: string\n", "5:3 E423", "a group of fields"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, faults := load(t, with(t, map[string]string{"events/visit.yaml": strings.Replace(visit, test.old, test.text, 1)}))
+			wantFault(t, faults, "events/visit.yaml:"+test.place, test.words)
+		})
+	}
+	if _, faults := load(t, with(t, map[string]string{"events/visit.yaml": visit})); len(faults) > 0 {
+		t.Errorf("a sound one:\n%s", listed(faults))
+	}
+}
+
+func TestANounIsDefinedOnce(t *testing.T) {
+	_, faults := load(t, with(t, map[string]string{
+		"events/visit.yaml":  visit,
+		"events/visits.yaml": strings.Replace(visit, "booked", "cancelled", 1),
+	}))
+	if wantFault(t, faults, "events/visits.yaml:1:7 E353", "is defined in events/visit.yaml:1 already"); len(faults) != 1 {
+		t.Errorf("want one fault, got:\n%s", listed(faults))
+	}
+}

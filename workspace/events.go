@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"fmt"
+	"slices"
 
 	"waybill/catalogue"
 	"waybill/connector"
@@ -31,7 +32,9 @@ func (l *loader) events() {
 		if n.Get("noun") != nil || n.Get("mappings") == nil {
 			own, faults := catalogue.Parse(n)
 			l.add(faults)
-			defs = append(defs, own...)
+			if l.noun(own, built, defs) {
+				defs = append(defs, own...)
+			}
 			continue
 		}
 		var raw rawOverride
@@ -46,6 +49,31 @@ func (l *loader) events() {
 		d.Own = true
 	}
 	l.w.Catalogue = built.With(defs).In(l.w.Region)
+}
+
+// noun reports whether a noun is new: what the catalogue has, connectors tell, and one of the workspace's is defined once.
+func (l *loader) noun(own []*catalogue.Definition, built *catalogue.Catalogue, before []*catalogue.Definition) bool {
+	if len(own) == 0 {
+		return false
+	}
+	name, at := own[0].Noun, own[0].NounAt
+	if slices.Contains(built.Nouns(), name) {
+		l.fault("E353", at, fmt.Sprintf("The catalogue has the noun %q already: connectors tell it, so its fields stay as they are.", name),
+			"Choose another noun for what is your own; what a connection sends becomes one of the catalogue's events by a mapping.")
+		return false
+	}
+	if l.w.Env != nil && flow.Reserved(l.w.Env, name) {
+		l.faults.Add(catalogue.Codes, "E425", at, fmt.Sprintf("%q is a word of the expression language.", name), "Choose another noun.")
+		return false
+	}
+	for _, d := range before {
+		if d.Noun == name {
+			l.fault("E353", at, fmt.Sprintf("The noun %q is defined in %s:%d already.", name, d.NounAt.File, d.NounAt.Line),
+				"Write all its events there, or choose another noun.")
+			return false
+		}
+	}
+	return true
 }
 
 // mappings returns the workspace's own mappings for a connection: they take the place of every mapping of the manifest

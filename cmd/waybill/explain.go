@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill"
+	"waybill/catalogue"
 	"waybill/connector"
 	"waybill/expr"
 	"waybill/flow"
@@ -39,7 +40,7 @@ func (m *Main) explain() *cobra.Command {
 // codes are the faults of every package, by code.
 func codes() map[string]source.Explanation {
 	all := map[string]source.Explanation{}
-	for _, table := range []map[string]source.Explanation{source.Codes, expr.Codes, connector.Codes, translate.Codes, flow.Codes, workspace.Codes} {
+	for _, table := range []map[string]source.Explanation{source.Codes, expr.Codes, connector.Codes, catalogue.Codes, translate.Codes, flow.Codes, workspace.Codes} {
 		maps.Copy(all, table)
 	}
 	return all
