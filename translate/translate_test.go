@@ -259,6 +259,28 @@ func TestTheFieldThatFailedIsNamedHoweverTheMappingIsWritten(t *testing.T) {
 	}
 }
 
+func TestABodyIsMadeToTellOfAnotherObject(t *testing.T) {
+	m := shopManifest(t)
+	tr := translator(t, m, translate.Options{})
+	key := func(body []byte) string {
+		r := do(t, tr, m, "signup", string(body), nil)
+		if len(r.Events) != 1 {
+			t.Fatalf("%s: %+v", body, r)
+		}
+		return r.Events[0].FactKey
+	}
+	body := []byte(`{"id":"7","name":"Asha"}`)
+	others := tr.Others(body)
+	if len(others) != 1 || key(others[0]) == key(body) || !strings.Contains(string(others[0]), `"name":"Asha"`) {
+		t.Errorf("others: %s", others)
+	}
+	for _, body := range []string{"no JSON", `[]`, `{"id":null}`, `{"name":"Asha"}`} {
+		if others := tr.Others([]byte(body)); len(others) > 0 {
+			t.Errorf("%s: %s", body, others)
+		}
+	}
+}
+
 func TestAMappingToAnUnknownEventIsRefused(t *testing.T) {
 	m := shopManifest(t)
 	m.Mappings[0].Event = "lead.create"
