@@ -299,8 +299,14 @@ func TestInABrowserThePageFollowsWhatHappens(t *testing.T) {
 	b := showtest.Rich(now)
 	srv := serve(t, b)
 	size(t, ctx, 1280)
-	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/problems"), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {
-		t.Fatal(err)
+	soon, stop := context.WithTimeout(ctx, 2*time.Minute)
+	defer stop()
+	if err := chromedp.Do(soon, chromedp.Navigate(srv.URL+"/problems")); err != nil {
+		t.Fatalf("the page does not load: %v", err)
+	}
+	if err := chromedp.Do(soon, chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {
+		is, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState + ", " + document.visibilityState + ", " + document.querySelector("#live")?.outerHTML`))
+		t.Fatalf("the page does not become live: %v; it is %s", err, is)
 	}
 	// Somebody opens the keys' help and the list changes: the page is drawn anew around it.
 	b.SetTitle(0, "A new title of the first problem")
