@@ -503,8 +503,17 @@ func TestABookIsServedAgainWhateverWasErased(t *testing.T) {
 	}
 	date := state.LastIn.UTC().Format("20060102")
 	for _, p := range []waybill.Person{
-		{IDs: []string{"781"}}, {IDs: []string{"202600"}}, {IDs: []string{state.LastIn.UTC().Format("2006")}}, {Phones: []string{date}}, {IDs: []string{date}},
-		{IDs: []string{"open"}}, {IDs: []string{"working"}}, {IDs: []string{"done"}}, {IDs: []string{"charge.succeeded"}}, {IDs: []string{"pay"}}, {IDs: []string{"null"}},
+		{IDs: []string{"781"}},
+		{IDs: []string{"202600"}},
+		{IDs: []string{state.LastIn.UTC().Format("2006")}},
+		{Phones: []string{date}},
+		{IDs: []string{date}},
+		{IDs: []string{"open"}},
+		{IDs: []string{"working"}},
+		{IDs: []string{"done"}},
+		{IDs: []string{"charge.succeeded"}},
+		{IDs: []string{"pay"}},
+		{IDs: []string{"null"}},
 	} {
 		f, err := r.book.FindPerson(t.Context(), p)
 		if err == nil {
