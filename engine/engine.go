@@ -20,7 +20,7 @@
 //	steps.go       the labelled steps, at which a proof ends the process
 //	jobs.go        bulk work with a name: planned, tried, let go, held
 //	judge.go       what it would do with each member
-//	jobwork.go     how it is worked off behind the live work; replay.go runs flows again
+//	jobwork.go     how it is worked off behind the live work; replay.go runs flows again; renamed.go knows former names
 //	restored.go    what a restored book does not know, and what is held until a person has looked
 //	housekeep.go   what is past its time is forgotten
 //

@@ -245,13 +245,9 @@ func (r *rig) attempts(id waybill.EffectID) (list []waybill.Attempt) {
 	return list
 }
 
-// TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot: what is written as sent and waits for a slot goes out after good_for is over.
-func TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot(t *testing.T) {
-	more := onePath("put", 1)
-	more["flows/a.yaml"] = strings.Replace(more["flows/a.yaml"], "    with:", "    good_for: 30s\n    with:", 1)
-	ws := load(t, files(more))
-	r := newWorld(t, ws, "offline", 1)
-	r.start(ws)
+// thenHangs has the connection answer one call at once, so that more is written as sent ahead of its slot, and each later one after 25 s.
+// It returns when calls began.
+func (r *rig) thenHangs() *[]time.Time {
 	slow := false
 	var began []time.Time
 	r.answer = func(_, _ string) *http.Response {
@@ -266,35 +262,33 @@ func TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot(t *testing.T) {
 	r.pings(0, 1)
 	r.run(50 * time.Millisecond)
 	slow = true
+	return &began
+}
+
+// TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot has six calls come to one slot of a connection that hangs.
+func TestGoodForHoldsForWhatIsWrittenAsSentAndWaitsForItsSlot(t *testing.T) {
+	more := onePath("put", 1)
+	more["flows/a.yaml"] = strings.Replace(more["flows/a.yaml"], "    with:", "    good_for: 30s\n    with:", 1)
+	ws := load(t, files(more))
+	r := newWorld(t, ws, "offline", 1)
+	r.start(ws)
+	began := r.thenHangs()
 	at := r.v.Now()
 	r.pings(1, 6)
 	r.run(10 * time.Minute)
-	for _, b := range began[1:] {
+	for _, b := range (*began)[1:] {
 		if b.After(at.Add(30 * time.Second)) {
 			t.Errorf("a call began %v after its event, good for 30s", b.Sub(at))
 		}
 	}
 }
 
-// TestWhatIsWrittenAsSentDoesNotGoOnceItsRunIsStopped: a person stops a run whose effect did not go yet.
+// TestWhatIsWrittenAsSentDoesNotGoOnceItsRunIsStopped has a person stop runs whose calls wait for the slot.
 func TestWhatIsWrittenAsSentDoesNotGoOnceItsRunIsStopped(t *testing.T) {
 	ws := load(t, files(onePath("put", 1)))
 	r := newWorld(t, ws, "offline", 1)
 	r.start(ws)
-	slow := false
-	calls := 0
-	r.answer = func(_, _ string) *http.Response {
-		calls++
-		if slow {
-			r.v.Sleep(25 * time.Second)
-		} else {
-			r.v.Sleep(10 * time.Millisecond)
-		}
-		return says(200, `{}`)
-	}
-	r.pings(0, 1)
-	r.run(50 * time.Millisecond)
-	slow = true
+	began := r.thenHangs()
 	r.pings(1, 4)
 	r.run(5 * time.Second)
 	for _, run := range r.runs() {
@@ -302,9 +296,9 @@ func TestWhatIsWrittenAsSentDoesNotGoOnceItsRunIsStopped(t *testing.T) {
 			r.act(string(run.ID), waybill.VerbStop, "wrong data")
 		}
 	}
-	before := calls
+	before := len(*began)
 	r.run(10 * time.Minute)
-	if calls != before {
-		t.Errorf("%d calls began after everything was stopped", calls-before)
+	if n := len(*began); n != before {
+		t.Errorf("%d calls began after everything was stopped", n-before)
 	}
 }

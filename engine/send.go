@@ -172,7 +172,8 @@ func (e *Engine) goOut(j *job) {
 	}
 }
 
-// putBack writes as planned again what was written as sent and did not go: its connection, or the engine, has come to a stop meanwhile.
+// putBack writes as planned again what was written as sent and did not go: its connection, or the engine, has come to a
+// stop meanwhile, or it has waited too long for the gate's answer to be as good as new.
 func (e *Engine) putBack(j *job) {
 	giveUp := func() {
 		e.unbusy(j.effect)

@@ -316,7 +316,19 @@ func TestAPressWaitsForItsTurnInTheLane(t *testing.T) {
 	r.wantRun(r.runs()[1], waybill.RunDone, "")
 }
 
-// TestAnEventThatAnOpenRunMayLookBackToIsNotForgotten: the event a run looks back to was forgotten by retention, its key was not.
+// forgetful is a rig of one flow that keeps journeys for 90 days.
+func forgetful(t *testing.T, flow string) *rig {
+	t.Helper()
+	fs := files(map[string]string{"flows/a.yaml": flow})
+	fs["waybill.yaml"].Data = append(fs["waybill.yaml"].Data, "retention: {bodies: 30d, exchanges: 30d, journeys: 90d}\n"...)
+	r := newRig(t, load(t, fs))
+	r.kill()
+	r.sweep = 12 * time.Hour
+	r.start(r.ws)
+	return r
+}
+
+// TestAnEventThatAnOpenRunMayLookBackToIsNotForgotten has a run wait longer than journeys are kept for what came on its second day.
 func TestAnEventThatAnOpenRunMayLookBackToIsNotForgotten(t *testing.T) {
 	flow := `flow: a
 title: A
@@ -332,12 +344,7 @@ steps:
     on_timeout:
       - {end: nobody paid}
 `
-	fs := files(map[string]string{"flows/a.yaml": flow})
-	fs["waybill.yaml"].Data = append(fs["waybill.yaml"].Data, "retention: {bodies: 30d, exchanges: 30d, journeys: 90d}\n"...)
-	r := newRig(t, load(t, fs))
-	r.kill()
-	r.sweep = 6 * time.Hour
-	r.start(r.ws)
+	r := forgetful(t, flow)
 	r.pay("payment.pending", "pay_1", order("SO-1"))
 	r.run(24 * time.Hour)
 	r.pay("payment.succeeded", "pay_2", order("SO-1"))
@@ -352,7 +359,7 @@ steps:
 	}
 }
 
-// TestTheNewestFactOfAnObjectIsNotForgottenWhileARunMayAskForIt: the newest fact of the object is older than retention, the run is open.
+// TestTheNewestFactOfAnObjectIsNotForgottenWhileARunMayAskForIt has that fact be older than journeys are kept.
 func TestTheNewestFactOfAnObjectIsNotForgottenWhileARunMayAskForIt(t *testing.T) {
 	flow := `flow: a
 title: A
@@ -364,12 +371,7 @@ steps:
     do: crm.note.create
     with: {body: "remind ${payment.id}"}
 `
-	fs := files(map[string]string{"flows/a.yaml": flow})
-	fs["waybill.yaml"].Data = append(fs["waybill.yaml"].Data, "retention: {bodies: 30d, exchanges: 30d, journeys: 90d}\n"...)
-	r := newRig(t, load(t, fs))
-	r.kill()
-	r.sweep = 12 * time.Hour
-	r.start(r.ws)
+	r := forgetful(t, flow)
 	r.pay("payment.pending", "pay_1", nil)
 	r.run(24 * time.Hour)
 	r.pay("payment.succeeded", "pay_1", nil)
@@ -381,7 +383,7 @@ steps:
 	}
 }
 
-// TestAClockSetBackHidesNothingThatWasWaitedFor: the clock is set back by a minute between the trigger and what the run waits for later.
+// TestAClockSetBackHidesNothingThatWasWaitedFor sets it back by a minute between the trigger and what the run waits for later.
 func TestAClockSetBackHidesNothingThatWasWaitedFor(t *testing.T) {
 	flow := `flow: a
 title: A
