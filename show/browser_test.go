@@ -3,6 +3,7 @@ package show_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -292,6 +293,33 @@ func TestInABrowserEveryTextCanBeReadInBothThemes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestInABrowserThePageIsLiveHoweverItsScriptsArrive holds each script back in turn: the library starts by itself, and a
+// stream that it did not know of when it started would never be opened.
+func TestInABrowserThePageIsLiveHoweverItsScriptsArrive(t *testing.T) {
+	ctx := browser(t)
+	o := showtest.Rich(now).Options(now)
+	o.Auto = true
+	s, err := show.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, late := range []string{"htmx", "hx-sse", "app"} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/static/"+late+".") {
+				time.Sleep(700 * time.Millisecond)
+			}
+			s.ServeHTTP(w, r)
+		}))
+		t.Cleanup(srv.Close)
+		soon, stop := context.WithTimeout(ctx, 30*time.Second)
+		if err := chromedp.Do(soon, chromedp.Navigate(srv.URL+"/problems"), chromedp.WaitVisible(chromedp.CSS("#pause[data-state=live]"))); err != nil {
+			t.Errorf("with %s late the page does not become live: %v", late, err)
+		}
+		stop()
+	}
+	t.Cleanup(s.Stop)
 }
 
 func TestInABrowserThePageFollowsWhatHappens(t *testing.T) {
