@@ -15,15 +15,18 @@ import (
 // time.
 type Manifests struct {
 	mu   sync.Mutex
-	kept map[[sha256.Size]byte]compiled
+	kept map[[sha256.Size]byte]*compiled
+	uses uint64 // so far
 }
 
-// mostKept bounds what is kept: more than a workspace has connectors, so that one and its next version fit.
+// mostKept bounds what is kept: more than a workspace has connectors, so that one and its next version fit. What has not
+// been used for longest gives way.
 const mostKept = 64
 
 type compiled struct {
 	manifest *connector.Manifest
 	warnings source.Faults
+	used     uint64 // which use was its last
 }
 
 // get returns the manifest of a connector as compile makes it, from what is kept if its files and the language of its
@@ -42,9 +45,13 @@ func (k *Manifests) get(fsys fs.FS, name string, own bool, language string,
 	}
 	key := [sha256.Size]byte(h.Sum(nil))
 	k.mu.Lock()
-	found, ok := k.kept[key]
+	found := k.kept[key]
+	if found != nil {
+		k.uses++
+		found.used = k.uses
+	}
 	k.mu.Unlock()
-	if ok {
+	if found != nil {
 		return found.manifest, found.warnings
 	}
 	m, faults := compile()
@@ -54,14 +61,18 @@ func (k *Manifests) get(fsys fs.FS, name string, own bool, language string,
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.kept == nil {
-		k.kept = map[[sha256.Size]byte]compiled{}
+		k.kept = map[[sha256.Size]byte]*compiled{}
 	}
-	for old := range k.kept {
-		if len(k.kept) < mostKept {
-			break
+	k.uses++
+	k.kept[key] = &compiled{m, faults, k.uses}
+	for len(k.kept) > mostKept {
+		oldest := key
+		for other, c := range k.kept {
+			if c.used < k.kept[oldest].used {
+				oldest = other
+			}
 		}
-		delete(k.kept, old)
+		delete(k.kept, oldest)
 	}
-	k.kept[key] = compiled{m, faults}
 	return m, faults
 }

@@ -340,10 +340,11 @@ func TestAManifestIsCompiledOnceAndAnewWhenAnythingOfItChanges(t *testing.T) {
 		"connections/team.yaml": "connection: team\nconnector: slack\n",
 		"flows/tell.yaml":       "flow: tell\ntitle: Tell\non: payment.succeeded\nsteps:\n  - {id: a, do: team.message.post, with: {channel: C1, text: x}}\n",
 	}
+	var kept workspace.Manifests
 	slack := func(more map[string]string) *connector.Manifest {
 		files := maps.Clone(base)
 		maps.Copy(files, more)
-		w, faults := load(t, with(t, files))
+		w, faults := workspace.Load(with(t, files), workspace.Options{Environment: workspace.Offline, Built: connectors.All(), Manifests: &kept})
 		if w == nil {
 			t.Fatalf("faults:\n%s", listed(faults))
 		}
@@ -363,6 +364,14 @@ func TestAManifestIsCompiledOnceAndAnewWhenAnythingOfItChanges(t *testing.T) {
 	}
 	if slack(map[string]string{"tables/more.csv": "# otherwise: refuse\nkey,value\na,b\n"}) == first {
 		t.Error("compiled in a language without the new table")
+	}
+	// A process that runs for long sees any number of versions, and keeps what it goes on using.
+	for i := range 100 {
+		title := fmt.Sprintf("title: Slack %d", i)
+		slack(map[string]string{"connectors/slack/manifest.yaml": strings.Replace(string(manifest), "title: Slack", title, 1)})
+		if slack(nil) != first {
+			t.Fatalf("what every load uses is compiled anew after %d versions of another", i+1)
+		}
 	}
 }
 
