@@ -124,7 +124,7 @@ func (e *Engine) actOnStep(tx *record.Tx, w *deskWork, run *waybill.Run, a waybi
 
 // answerAgain is the answer a blocked run has heard already, when what it could not do came after it; else nil.
 func (e *Engine) answerAgain(tx *record.Tx, b *begun, address string) (*flow.Answer, error) {
-	eff, err := tx.EffectAt(b.run.Event, b.run.Flow, address)
+	eff, err := stepDone(tx, b, address)
 	if err == nil && !bytes.Equal(eff.Inputs, encode(b.progress.Inputs)) {
 		return nil, nil // it was done with other values
 	}

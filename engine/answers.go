@@ -43,9 +43,13 @@ func (e *Engine) answerInBook(tx *record.Tx, b *begun, address string) (*flow.An
 	if b.flow.Asks(b.progress) {
 		return e.askAnswer(tx, b)
 	}
-	eff, err := tx.EffectAt(b.run.Event, b.run.Flow, address)
+	eff, err := stepDone(tx, b, address)
 	if err == nil {
-		return answerOf(eff), nil
+		a := answerOf(eff)
+		if a != nil {
+			a.Address = address // it may have been done under another one
+		}
+		return a, nil
 	}
 	if waybill.KindOf(err) != waybill.NotFound {
 		return nil, err

@@ -32,16 +32,16 @@ func (e *Engine) redoOf(tx *record.Tx, run *waybill.Run) (*redo, error) {
 	if err != nil || p.Awaits() == "" {
 		return nil, nil //nolint:nilerr // a run that cannot be read can still be stopped
 	}
-	last, err := tx.EffectAt(run.Event, run.Flow, p.Awaits())
+	b, err := e.load(tx, run)
+	if err != nil {
+		return nil, nil //nolint:nilerr // as above
+	}
+	last, err := stepDone(tx, b, p.Awaits())
 	if waybill.KindOf(err) == waybill.NotFound {
 		return nil, nil
 	}
 	if err != nil || !last.State.Settled() {
 		return nil, err // what is open comes first
-	}
-	b, err := e.load(tx, run)
-	if err != nil {
-		return nil, nil //nolint:nilerr // as above
 	}
 	b.progress = b.flow.Edit(p, p.Awaits(), p.Inputs)
 	a := e.machine(b, nil, readsOf(tx, b))
@@ -183,8 +183,8 @@ func (e *Engine) sendRedo(tx *record.Tx, w *deskWork, run *waybill.Run, act wayb
 
 // redoing marks an effect as one that a person has made again: a repeat with the same values is asked about anew where the
 // flow asks.
-func (e *Engine) redoing(tx *record.Tx, eff *waybill.Effect, act *waybill.Act) (*waybill.Effect, bool, error) {
-	last, err := tx.EffectAt(eff.Event, eff.Flow, eff.Address)
+func (e *Engine) redoing(tx *record.Tx, eff *waybill.Effect, b *begun, act *waybill.Act) (*waybill.Effect, bool, error) {
+	last, err := stepDone(tx, b, eff.Address)
 	if err != nil {
 		return nil, false, err
 	}

@@ -131,7 +131,7 @@ func (e *Engine) checkJob(j *waybill.Job) error {
 		return refuse("name a flow, connection, type, time, state, problem, search or ids", "an empty filter would mean everything there is")
 	case len(f.IDs) > mostIDs:
 		return refuse("choose them by a flow, a time or a problem", "a filter names at most %d ids", mostIDs)
-	case f.Flow != "" && e.today().flows[f.Flow] == nil && j.Kind == waybill.JobReplay:
+	case f.Flow != "" && e.today().flow(f.Flow) == nil && j.Kind == waybill.JobReplay:
 		return refuse("a replay runs on the version of today; see: waybill check", "the workspace has no flow %q", f.Flow)
 	case f.Connection != "" && ws.Connections[f.Connection] == nil && j.Kind == waybill.JobRemap:
 		return refuse("see: waybill check", "the workspace has no connection %q", f.Connection)
@@ -232,7 +232,7 @@ func (e *Engine) planPage(id waybill.JobID) (more bool, err error) {
 
 // typesOf are the types of event that a replay of one flow is about.
 func (e *Engine) typesOf(j *waybill.Job) []string {
-	if f := e.today().flows[j.Filter.Flow]; f != nil && j.Kind == waybill.JobReplay {
+	if f := e.today().flow(j.Filter.Flow); f != nil && j.Kind == waybill.JobReplay {
 		return f.On
 	}
 	return nil

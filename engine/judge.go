@@ -43,10 +43,10 @@ func (e *Engine) objectsOf(tx *record.Tx, job *waybill.Job, c record.JobCandidat
 	}
 	var out []string
 	for _, f := range e.today().byOn[ev.Type] {
-		if job.Filter.Flow != "" && job.Filter.Flow != f.Name {
+		if job.Filter.Flow != "" && !f.WasCalled(job.Filter.Flow) {
 			continue
 		}
-		run := repeated(runs, f.Name)
+		run := repeated(runs, f)
 		switch {
 		case run == nil && (job.Filter.Flow == "" || job.Filter.State != ""):
 			continue // it never ran for this event, and nobody named it
@@ -58,10 +58,10 @@ func (e *Engine) objectsOf(tx *record.Tx, job *waybill.Job, c record.JobCandidat
 	return out, nil
 }
 
-// repeated is the run that a replay repeats: the newest that was meant for the outside world; nil when there is none.
-func repeated(runs []waybill.Run, flowName string) *waybill.Run {
+// repeated is the run that a replay of a flow repeats: the newest that was meant for the outside world; nil when there is none.
+func repeated(runs []waybill.Run, f *flow.Flow) *waybill.Run {
 	for i := len(runs) - 1; i >= 0; i-- {
-		if r := &runs[i]; r.Flow == flowName && (r.Mode == waybill.ModeLive || r.Mode == waybill.ModeReplay) {
+		if r := &runs[i]; f.WasCalled(r.Flow) && (r.Mode == waybill.ModeLive || r.Mode == waybill.ModeReplay) {
 			return r
 		}
 	}
@@ -150,7 +150,7 @@ func (e *Engine) judgeReplay(tx *record.Tx, m *judged) error {
 		return err
 	}
 	v := e.today()
-	f := v.flows[name]
+	f := v.flow(name)
 	if f == nil {
 		m.comesTo(waybill.ClassFails, fmt.Sprintf("the workspace has no flow %q any more", name))
 		return nil
@@ -160,7 +160,7 @@ func (e *Engine) judgeReplay(tx *record.Tx, m *judged) error {
 		return err
 	}
 	rec := &recorded{e: e, tx: tx, ev: ev, flow: f, m: m}
-	if run := repeated(runs, name); run != nil {
+	if run := repeated(runs, f); run != nil {
 		m.Repeats, rec.run = run.ID, run
 		if !run.State.Ended() && run.State != waybill.RunBlocked {
 			m.comesTo(waybill.ClassBlocked, "its run is still under way: "+orElse(run.Reason, string(run.State)))
@@ -225,20 +225,31 @@ func (r *recorded) Read(address string) (*flow.Answer, error) {
 	if r.run == nil {
 		return nil, nil
 	}
-	f, err := r.tx.FetchAt(r.run.ID, address)
-	if waybill.KindOf(err) == waybill.NotFound || err == nil && f.State != waybill.FetchDone {
-		return nil, nil
-	}
+	all, err := r.tx.FetchesOfRun(r.run.ID)
 	if err != nil {
 		return nil, err
 	}
-	return fetchAnswer(f)
+	for i := len(all) - 1; i >= 0; i-- {
+		if f := &all[i]; f.Effect == "" && r.flow.Did(address, r.run.Flow, f.Address) {
+			if f.State != waybill.FetchDone {
+				return nil, nil
+			}
+			a, err := fetchAnswer(f)
+			if a != nil {
+				a.Address = address
+			}
+			return a, err
+		}
+	}
+	return nil, nil
 }
 
 // Told looks for the fact that a step would emit.
 func (r *recorded) Told(m *flow.Emitted) (bool, error) {
-	known, err := r.tx.EventOfFact(&waybill.Event{Account: r.ev.Account, Connection: r.ev.Connection, Type: m.Type, FactKey: emittedFact(r.ev, r.flow, m)})
-	return known != nil, err
+	told, err := toldBefore(r.tx, r.ev, r.flow, &waybill.Event{
+		Account: r.ev.Account, Connection: r.ev.Connection, Type: m.Type, FactKey: emittedFact(r.ev, r.flow, m),
+	})
+	return told != nil, err
 }
 
 // Write judges a write as it would be planned now.
@@ -255,7 +266,7 @@ func (r *recorded) Write(p *flow.PlannedEffect) (waybill.JobWrite, *waybill.Effe
 	if err := r.e.render(target, p.Action, p.Inputs, &next); err != nil {
 		return w, nil, err
 	}
-	last, err := r.tx.EffectAt(r.ev.ID, r.flow.Name, p.Address)
+	last, err := doneBefore(r.tx, r.ev.ID, r.flow, p.Address)
 	if waybill.KindOf(err) == waybill.NotFound {
 		last, err = nil, nil
 	}

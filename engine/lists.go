@@ -106,7 +106,7 @@ func (e *Engine) listPart(tx *record.Tx, a *advance, run *waybill.Run) error {
 		why.words = "it did not work: " + string(why.cause)
 	}
 	member := waybill.Member{Event: run.Event, At: e.d.Now()}
-	eff, err := tx.EffectAt(run.Event, run.Flow, f.Address)
+	eff, err := stepDone(tx, a.b, f.Address)
 	switch {
 	case err == nil:
 		member.Effect = eff.ID

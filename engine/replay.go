@@ -24,7 +24,7 @@ func (e *Engine) runAgain(tx *record.Tx, job *waybill.Job, m *waybill.JobMember)
 		return nil, err
 	}
 	v := e.today()
-	f := v.flows[name]
+	f := v.flow(name)
 	if f == nil {
 		return nil, cannot("", "the workspace has no flow %q any more", name)
 	}
@@ -42,7 +42,7 @@ func (e *Engine) runAgain(tx *record.Tx, job *waybill.Job, m *waybill.JobMember)
 	if err != nil {
 		return nil, err
 	}
-	if run := repeated(runs, name); run != nil {
+	if run := repeated(runs, f); run != nil {
 		b.run.Repeats = run.ID
 		switch {
 		case run.State == waybill.RunBlocked:
@@ -71,14 +71,15 @@ func (e *Engine) runAgain(tx *record.Tx, job *waybill.Job, m *waybill.JobMember)
 
 // planEffect plans an effect. Of a replay the one before it decides: confirmed with these values it is reused, with
 // others a person must have chosen; what may have happened is never sent. redo is a person's word for this very one.
-func (e *Engine) planEffect(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, redo *waybill.Act) (*waybill.Effect, bool, error) {
+func (e *Engine) planEffect(tx *record.Tx, eff *waybill.Effect, b *begun, redo *waybill.Act) (*waybill.Effect, bool, error) {
+	run := &b.run
 	if redo != nil {
-		return e.redoing(tx, eff, redo)
+		return e.redoing(tx, eff, b, redo)
 	}
 	if run.Mode != waybill.ModeReplay {
 		return tx.PlanEffect(eff, false)
 	}
-	last, err := tx.EffectAt(eff.Event, eff.Flow, eff.Address)
+	last, err := doneBefore(tx, eff.Event, b.flow, eff.Address)
 	if err == nil && last.Run == run.ID {
 		return tx.PlanEffect(eff, false)
 	}

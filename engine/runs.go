@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"waybill"
@@ -234,6 +235,13 @@ func emittedFact(ev *waybill.Event, f *flow.Flow, m *flow.Emitted) string {
 	return string(ev.ID) + "/" + f.Name + "/" + m.Address
 }
 
+// emittedBy reads from an emitted event's key which step of which flow it was.
+func emittedBy(ev *waybill.Event) (flowName, address string) {
+	_, by, _ := strings.Cut(ev.FactKey, "/")
+	flowName, address, _ = strings.Cut(by, "/")
+	return flowName, address
+}
+
 // blockBefore puts the run on a person's list where it stood before this turn of its machine, for a move that cannot be
 // made and that leaves nothing in the book to come back to.
 func (e *Engine) blockBefore(a *advance, why blame) {
@@ -272,6 +280,15 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 	a.job, a.next, a.wake = nil, "", false
 	run := a.run
 	for _, o := range a.emits {
+		if run.Mode == waybill.ModeReplay { // what was told before is that fact, whatever the step is called now
+			told, err := toldBefore(tx, a.b.event, a.b.flow, o.event)
+			if err != nil {
+				return fmt.Errorf("look for %s: %w", o.event.Type, err)
+			}
+			if told != nil {
+				o.event.FactKey = told.FactKey
+			}
+		}
 		if err := e.applyOpening(tx, o); err != nil {
 			return fmt.Errorf("emit %s: %w", o.event.Type, err)
 		}
@@ -369,7 +386,7 @@ func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*wayb
 			}
 		}
 	}
-	planned, fresh, err := e.planEffect(tx, &eff, run, a.redo)
+	planned, fresh, err := e.planEffect(tx, &eff, a.b, a.redo)
 	if object, ordered := eff.Writes(); ordered && eff.State == waybill.EffectSent && (err != nil || !fresh) {
 		if err := tx.FreeObject(object, eff.ID); err != nil { // it was claimed for one that is not written
 			return nil, err

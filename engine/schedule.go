@@ -38,7 +38,7 @@ func (t ticked) text() []byte {
 	return []byte(strconv.FormatInt(t.last.UnixMilli(), 10) + " " + t.cron)
 }
 
-// noteSchedules forgets the ticks of flows that have no schedule any more.
+// noteSchedules forgets the ticks of flows that have no schedule any more, and keeps those of one that was renamed.
 func noteSchedules(tx *record.Tx, ws *workspace.Workspace) error {
 	known, err := tx.Setting(scheduledSetting)
 	if err != nil {
@@ -55,13 +55,36 @@ func noteSchedules(tx *record.Tx, ws *workspace.Workspace) error {
 		return nil
 	}
 	for name := range strings.FieldsSeq(string(known)) {
-		if f := ws.Flow(name); f == nil || f.Schedule == nil {
-			if err := tx.SetSetting(tickSetting(name), nil); err != nil {
-				return err
-			}
+		f := ws.Flow(name)
+		if f != nil && f.Schedule != nil {
+			continue
+		}
+		if err := carryTicks(tx, ws, name); err != nil {
+			return err
+		}
+		if err := tx.SetSetting(tickSetting(name), nil); err != nil {
+			return err
 		}
 	}
 	return tx.SetSetting(scheduledSetting, []byte(text))
+}
+
+// carryTicks lets the flow that was called name before go on from its ticks.
+func carryTicks(tx *record.Tx, ws *workspace.Workspace, name string) error {
+	for _, f := range ws.Flows {
+		if f.Schedule == nil || !f.WasCalled(name) {
+			continue
+		}
+		last, err := tx.Setting(tickSetting(name))
+		if err != nil || last == nil {
+			return err
+		}
+		if own, err := tx.Setting(tickSetting(f.Name)); err != nil || own != nil {
+			return err
+		}
+		return tx.SetSetting(tickSetting(f.Name), last)
+	}
+	return nil
 }
 
 // tick starts the flows whose time has come.
@@ -159,7 +182,7 @@ func (v *version) startedBy(ev *waybill.Event) []*flow.Flow {
 		return v.byOn[ev.Type]
 	}
 	name, _, _ := strings.Cut(ev.FactKey, " ")
-	if f := v.flows[name]; f != nil {
+	if f := v.flow(name); f != nil {
 		return []*flow.Flow{f}
 	}
 	return nil

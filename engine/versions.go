@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"waybill"
 	"waybill/deliver"
 	"waybill/flow"
 	"waybill/record"
+	"waybill/source"
 	"waybill/subject"
 	"waybill/workspace"
 )
@@ -40,11 +42,62 @@ func newVersion(id waybill.BundleID, ws *workspace.Workspace) *version {
 	return v
 }
 
+// flow is the one of a name, or the one that was called so before; nil when it is gone.
+func (v *version) flow(name string) *flow.Flow {
+	if f := v.flows[name]; f != nil {
+		return f
+	}
+	i := slices.IndexFunc(v.ws.Flows, func(f *flow.Flow) bool { return f.WasCalled(name) })
+	if i < 0 {
+		return nil
+	}
+	return v.ws.Flows[i]
+}
+
+// Refused is why a workspace is not published: it does not fit what was published before.
+type Refused struct{ Faults source.Faults }
+
+func (r Refused) Error() string {
+	return fmt.Sprintf("the workspace does not fit the version before it: %s", r.Faults[0])
+}
+
+// fits refuses a workspace in which something was renamed and nothing is said of it. One that was published before is taken back as
+// it was: a rollback must not wait for an edit.
+func (e *Engine) fits(ws *workspace.Workspace) error {
+	var current waybill.BundleID
+	known := false
+	err := e.view(func(tx *record.Tx) (err error) {
+		if current, err = tx.CurrentBundle(); err != nil || current == "" {
+			return err
+		}
+		_, err = tx.Bundle(ws.Bundle)
+		if known = err == nil; waybill.KindOf(err) == waybill.NotFound {
+			err = nil
+		}
+		return err
+	})
+	if err != nil || current == "" || known {
+		return err
+	}
+	before, err := e.version(nil, current)
+	if err != nil {
+		e.log.Warn("the version before cannot be read, so that renamed steps are not looked for", "err", err)
+		return nil
+	}
+	if faults := flow.Unexplained(before.ws.Flows, ws.Flows); len(faults) > 0 {
+		return Refused{faults}
+	}
+	return nil
+}
+
 // publish makes ws the book's current bundle, or takes the book's when ws is nil.
 func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
 	var id waybill.BundleID
 	if ws != nil {
 		id = ws.Bundle
+		if err := e.fits(ws); err != nil {
+			return fmt.Errorf("publish the workspace: %w", err)
+		}
 		err := e.book.Do(ctx, func(tx *record.Tx) error {
 			if err := tx.PublishBundle(ws.Bundle, ws.Content); err != nil {
 				return err

@@ -73,6 +73,10 @@ var Codes = map[string]source.Explanation{ // a table that nothing changes
 		"Count the waits in: after `wait: 2d`, `good_for: 49h` leaves an hour."},
 	"E338": {Title: "hold without a lane", Text: "Only in a lane is a run behind another: `behind_blocked: hold` keeps those behind a blocked one " +
 		"waiting, and needs `lane`."},
+	"E340": {Title: "rename that is not explained", Text: "What a step wrote is on record under its flow's name and its own id, so that it is never " +
+		"written twice for one event, not in a replay either. Under another name it would count as never done. Say what it was called with " +
+		"`was: old-name`, on the flow or on the step, and leave it there; `was: []` says that it is new. A step keeps its id when it is moved " +
+		"within its flow: then nothing needs to be said."},
 	"E337": {Title: "unusable time", Text: "A wait takes a time span (2h, 3d), or {until: a time, plus or minus a span, at: a time of day}. " +
 		"Whole days are days of the calendar in the workspace's zone. `within: business_hours` moves the end into business hours; " +
 		"`counting: business_hours` lets only them count."},

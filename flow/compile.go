@@ -92,7 +92,7 @@ func (c *compiler) header(n *source.Node) {
 	}
 	collect(n, false, c.words)
 	f := c.flow
-	f.Name, f.Was, f.Title, f.Owner = def.Flow.Value, def.Was, def.Title, def.Owner.Value
+	f.Name, f.former, f.Title, f.Owner = def.Flow.Value, readNames(def.Was, def.Node), def.Title, def.Owner.Value
 	f.DueWithin, f.span, f.File, f.Line = def.DueWithin, def.Flow.Span, def.Span.File, def.Span.Line
 	c.name("flow", def.Flow)
 	c.owner(def.Owner)
@@ -241,6 +241,9 @@ func (c *compiler) eventType(t source.Text) *catalogue.Definition {
 func (c *compiler) lane(def flowDef, at scope) {
 	f := c.flow
 	f.laneName = f.Name
+	if n := len(f.former.was); n > 0 { // so that those of before and of after a rename stay in order
+		f.laneName = f.former.was[n-1]
+	}
 	if def.LaneName.Value != "" {
 		c.name("lane", def.LaneName)
 		f.laneName = def.LaneName.Value
@@ -367,16 +370,6 @@ func (c *compiler) kept() {
 		c.flow.results = append(c.flow.results, s.id)
 		if s.as != "" {
 			c.flow.results = append(c.flow.results, s.as)
-		}
-	})
-}
-
-// renamed faults a step that is said to have been another one which is still there.
-func (c *compiler) renamed() {
-	walkSteps(c.flow.steps, func(s *step) {
-		if first, there := c.ids[s.was]; there {
-			c.fault("E309", s.span, fmt.Sprintf("%q is said to have been %q, but that step is still there, in line %d.", s.id, s.was, first.Line),
-				"Remove `was`, or the other step.")
 		}
 	})
 }

@@ -45,7 +45,7 @@ func (c *compiler) step(n *source.Node, prefix string, at scope) (*step, scope) 
 	if verb == "" {
 		return nil, at
 	}
-	s := &step{kind: kind(verb), was: def.Was, title: def.Title, span: def.Span, goodFor: def.GoodFor}
+	s := &step{kind: kind(verb), former: readNames(def.Was, def.Node), title: def.Title, span: def.Span, goodFor: def.GoodFor}
 	c.id(&def, s)
 	s.address = prefix + s.id
 	inside := at

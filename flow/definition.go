@@ -9,7 +9,7 @@ import (
 // flowDef is a flow as it is written.
 type flowDef struct {
 	Flow          source.Text    `yaml:"flow,required"`
-	Was           string         `yaml:"was"`
+	Was           []source.Text  `yaml:"was,one_or_more"`
 	Title         string         `yaml:"title,required"`
 	Owner         source.Text    `yaml:"owner"`
 	On            []source.Text  `yaml:"on,one_or_more"`
@@ -30,7 +30,7 @@ type flowDef struct {
 // stepDef is a step as it is written.
 type stepDef struct {
 	ID        source.Text    `yaml:"id"`
-	Was       string         `yaml:"was"`
+	Was       []source.Text  `yaml:"was,one_or_more"`
 	Title     string         `yaml:"title"`
 	When      *source.Text   `yaml:"when"`
 	Get       *source.Text   `yaml:"get"`

@@ -22,7 +22,6 @@ import (
 // Flow is one flow, compiled and immutable.
 type Flow struct {
 	Name      string
-	Was       string // the name it had before, when it was renamed
 	Title     string
 	Owner     string
 	On        []string // event types of one noun
@@ -35,6 +34,7 @@ type Flow struct {
 	File      string
 	Line      int
 
+	former   names
 	when     *expr.Program
 	lane     *expr.Program
 	laneName string // the flow's name, or the name of a lane it shares
@@ -143,7 +143,6 @@ func (f *Flow) Uses(connection string) bool { return f.uses[connection] }
 // StepView is one step as pages show it.
 type StepView struct {
 	Address string // with [] where the key of a loop's item stands: items[].update
-	Was     string // the id it had before, when it was renamed
 	Kind    string // get, do, set, choose, case, each, emit, end, wait, wait_for
 	Does    string // crm.deal.update
 	Title   string
@@ -159,7 +158,7 @@ func (f *Flow) Steps() []StepView { return viewSteps(nil, f.steps, 0) }
 func viewSteps(out []StepView, list []*step, depth int) []StepView {
 	for _, s := range list {
 		out = append(out, StepView{
-			Address: s.address, Was: s.was, Kind: string(s.kind), Does: s.does(), Title: s.title, Undo: s.undoWords(), Depth: depth,
+			Address: s.address, Kind: string(s.kind), Does: s.does(), Title: s.title, Undo: s.undoWords(), Depth: depth,
 			File: s.span.File, Line: s.span.Line,
 		})
 		for _, b := range s.branches {

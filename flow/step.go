@@ -30,7 +30,7 @@ const (
 // step is one compiled element of a flow.
 type step struct {
 	id      string
-	was     string // the id it had before, when it was renamed
+	former  names
 	address string
 	title   string
 	kind    kind

@@ -12,6 +12,16 @@ func (tx *Tx) EffectAt(event waybill.EventID, flow, address string) (*waybill.Ef
 	return &e, err
 }
 
+// EffectsFor returns all effects for an event, of every flow, oldest first.
+func (tx *Tx) EffectsFor(event waybill.EventID) ([]waybill.Effect, error) {
+	return list(tx, "SELECT "+effectColumns+" FROM effects WHERE event = $1 ORDER BY seq", scanEffect, event)
+}
+
+// EventsFrom returns the events that flows emitted from one, oldest first.
+func (tx *Tx) EventsFrom(parent waybill.EventID) ([]waybill.Event, error) {
+	return list(tx, "SELECT "+eventColumns+" FROM events WHERE parent <> '' AND parent = $1 ORDER BY seq", scanEvent, parent)
+}
+
 // FetchAt returns the newest fetch of a run's address; NotFound when there is none.
 func (tx *Tx) FetchAt(run waybill.RunID, address string) (*waybill.Fetch, error) {
 	all, err := tx.FetchesOfRun(run)

@@ -98,6 +98,34 @@ func Open(ctx context.Context, dsn string, o Options) (*Book, error) {
 	return b, nil
 }
 
+// Published returns the content of the bundle that the book at dsn follows; nil when there is no book or it follows none. It
+// reads beside whoever has the book open, and changes nothing.
+func Published(ctx context.Context, dsn string) (content []byte, err error) {
+	known, err := Exists(ctx, dsn)
+	if err != nil || !known {
+		return nil, err
+	}
+	read := func(c session) error {
+		return c.query("SELECT content FROM bundles WHERE id = (SELECT value FROM book WHERE name = 'bundle')", nil, func(r row) error {
+			content = r.bytes(0)
+			return nil
+		})
+	}
+	if !isPostgres(dsn) {
+		err = withFile(strings.TrimPrefix(dsn, "sqlite:"), true, func(c *sqliteConn) error { return read(c) })
+		return content, err
+	}
+	s, err := openPostgres(ctx, dsn, "")
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return content, errors.Join(read(c), c.close())
+}
+
 func openStore(ctx context.Context, dsn string, o Options) (store, error) {
 	path, ok := strings.CutPrefix(dsn, "sqlite:")
 	switch {

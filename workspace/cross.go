@@ -34,9 +34,17 @@ func (l *loader) twice() {
 		}
 		seen[f.Name] = f
 	}
+	former := map[string]*flow.Flow{}
 	for _, f := range l.w.Flows {
-		if f.Was != "" && seen[f.Was] != nil {
-			l.fault("E353", f.Span(), fmt.Sprintf("%q is said to have been %q, but that flow is still there.", f.Name, f.Was), "")
+		for _, was := range f.Former() {
+			if seen[was] != nil {
+				l.fault("E353", f.Span(), fmt.Sprintf("%q is said to have been %q, but that flow is still there.", f.Name, was),
+					"Remove `was`, or the other flow.")
+			} else if other := former[was]; other != nil && other != f {
+				l.fault("E353", f.Span(), fmt.Sprintf("%q is said to have been %q, and so is %q, in %s.", f.Name, was, other.Name, other.File),
+					"What it did counts as done by one of them: remove `was` from the other.")
+			}
+			former[was] = f
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +16,9 @@ import (
 
 	"waybill"
 	"waybill/connectors"
+	"waybill/engine"
+	"waybill/flow"
+	"waybill/record"
 	"waybill/source"
 	"waybill/workspace"
 )
@@ -24,11 +29,14 @@ func (m *Main) check() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check [dir]", Short: "check a workspace: every fault at once, with its place and what to do", Args: atMostDir,
 		Example: "  waybill check shop\n  waybill check --format json shop",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := m.dir(args)
 			ws, faults, err := m.load(dir, env)
 			if err != nil {
 				return err
+			}
+			if ws != nil {
+				faults = append(faults, m.renames(cmd.Context(), dir, env, ws)...)
 			}
 			if err := m.report(dir, ws, faults, format); err != nil || !writes || ws == nil {
 				return err
@@ -40,6 +48,27 @@ func (m *Main) check() *cobra.Command {
 	c.Flags().BoolVar(&writes, "writes", false, "list what the flows write outside, what makes a repeat harmless, and what cannot be undone")
 	c.Flags().StringVar(&env, "env", m.env("WAYBILL_ENV", "offline"), "the environment to check for: offline, test or production")
 	return c
+}
+
+// renames compares a workspace with the version that its book follows, where there is one.
+func (m *Main) renames(ctx context.Context, dir, env string, ws *workspace.Workspace) source.Faults {
+	p, err := m.place(dir, m.Getenv("WAYBILL_DATABASE"))
+	var content []byte
+	if err == nil {
+		content, err = record.Published(ctx, p.database)
+	}
+	if err != nil || content == nil {
+		if err != nil {
+			fmt.Fprintf(m.Stderr, "waybill: renamed steps were not looked for: %v\n", err)
+		}
+		return nil
+	}
+	before, err := workspace.FromBundle(content, workspace.Options{Environment: env, Built: connectors.All(), Manifests: &m.manifests})
+	if err != nil {
+		fmt.Fprintf(m.Stderr, "waybill: renamed steps were not looked for: the version before cannot be read: %v\n", err)
+		return nil
+	}
+	return flow.Unexplained(before.Flows, ws.Flows)
 }
 
 // writes lists what the flows write outside.
@@ -153,6 +182,14 @@ func (m *Main) env(name, otherwise string) string {
 		return v
 	}
 	return otherwise
+}
+
+// refused is refuse for an engine that does not publish a workspace; another error stays as it is.
+func (m *Main) refused(dir string, err error) error {
+	if r, ok := errors.AsType[engine.Refused](err); ok {
+		return m.refuse(dir, r.Faults, m.Stderr)
+	}
+	return err
 }
 
 // refuse prints faults and says that the command stops.

@@ -107,9 +107,6 @@ func (m *Main) runServe(ctx context.Context, dir string, f serveFlags) error {
 	if a.opened.newKey {
 		fmt.Fprintln(m.Stdout, keyNote(p.keyFile)+"\n")
 	}
-	if err := m.greet(ctx, a, ws); err != nil {
-		return errors.Join(err, l.Close(), a.opened.book.Close())
-	}
 	return m.run(ctx, a, l, at, dir)
 }
 
@@ -142,8 +139,8 @@ func node(p place, name string, at net.Addr) *engine.NodeOptions {
 }
 
 // greet says where the dashboard is and how to come in.
-func (m *Main) greet(ctx context.Context, a *app, ws *workspace.Workspace) error {
-	public := a.publicURL
+func (m *Main) greet(ctx context.Context, a *app) error {
+	public, ws := a.publicURL, a.engine.Workspace()
 	link, err := a.show.Access().OneTimeLink(ctx)
 	if err != nil {
 		return fmt.Errorf("make the sign-in link: %w", err)
@@ -176,13 +173,16 @@ func exampleTrigger(ws *workspace.Workspace, dir string) string {
 // run serves at an address until ctx ends, then drains.
 func (m *Main) run(ctx context.Context, a *app, l net.Listener, at, dir string) error {
 	if err := a.start(ctx); err != nil {
-		return errors.Join(err, l.Close(), a.opened.book.Close())
+		return errors.Join(m.refused(dir, err), l.Close(), a.opened.book.Close())
 	}
 	forget, err := m.announce(a, at)
 	if err != nil {
 		return errors.Join(err, l.Close(), a.drain(ctx))
 	}
 	defer forget()
+	if err := m.greet(ctx, a); err != nil {
+		return errors.Join(err, l.Close(), a.drain(ctx))
+	}
 	server := a.server()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -229,7 +229,13 @@ func (m *Main) reloads(ctx context.Context, a *app, dir, env string) {
 			source.Render(m.Stderr, faults, reader(dir))
 			a.log.Error("the change is refused; the old version keeps serving", "faults", len(faults))
 		case ws.Bundle != last:
-			if err := a.engine.Reload(ctx, ws); err != nil {
+			err := a.engine.Reload(ctx, ws)
+			if r, ok := errors.AsType[engine.Refused](err); ok {
+				source.Render(m.Stderr, r.Faults, reader(dir))
+				a.log.Error("the change is refused; the old version keeps serving", "faults", len(r.Faults))
+				continue
+			}
+			if err != nil {
 				a.log.Error("the change could not be published; the old version keeps serving", "err", err)
 				continue
 			}
