@@ -16,7 +16,6 @@ import (
 // rawConnection is a connection as it is written. What stands beside the blocks holds for every environment.
 type rawConnection struct {
 	Connection source.Text  `yaml:"connection,required"`
-	Was        string       `yaml:"was"`
 	Connector  source.Text  `yaml:"connector,required"`
 	Title      string       `yaml:"title"`
 	Common     rawBlock     `yaml:",inline"`
