@@ -200,6 +200,7 @@ type JobMember struct {
 	Run     RunID  // that was begun for it, or is tried again
 	Repeats RunID  // the run it repeats
 	Writes  []JobWrite
+	Again   []string // addresses of the writes that its plan counts among what would be repeated: no others are
 	BegunAt time.Time
 	EndedAt time.Time
 	SeenAt  time.Time // when it was last looked at while it waits

@@ -129,6 +129,10 @@ func (e *Engine) checkJob(j *waybill.Job) error {
 		return refuse("use retry, replay, remap or put back", "there is no job of kind %q", j.Kind)
 	case f.Empty():
 		return refuse("name a flow, connection, type, time, state, problem, search or ids", "an empty filter would mean everything there is")
+	case len(f.IDs) > 0 && f.Problem != "", len(f.IDs) > 0 && f.Query != "", f.Problem != "" && f.Query != "":
+		return refuse("name one of them", "ids, a problem and a search are not asked together")
+	case f.Flow != "" && j.Kind == waybill.JobRemap:
+		return refuse("name a connection, the provider's own type, or a time", "an item is of no flow")
 	case len(f.IDs) > mostIDs:
 		return refuse("choose them by a flow, a time or a problem", "a filter names at most %d ids", mostIDs)
 	case f.Flow != "" && e.today().flow(f.Flow) == nil && j.Kind == waybill.JobReplay:
@@ -373,6 +377,9 @@ func (e *Engine) moveJob(tx *record.Tx, j *waybill.Job, a waybill.JobAct) error 
 		if j.State != waybill.JobPaused {
 			return cannot("see: waybill jobs show "+string(j.ID), "the job is %s: only a paused one goes on", j.State)
 		}
+		if e.outdated(j) {
+			return planAgain(j)
+		}
 		j.State, j.DueAt, j.Reason, j.Failures = waybill.JobRunning, now, "", waybill.JobFailures{}
 	case waybill.VerbJobStop:
 		if j.State.Ended() {
@@ -400,13 +407,24 @@ func because(reason string) string {
 	return ": " + reason
 }
 
+// planAgain refuses to go by a plan that was made on another version.
+func planAgain(j *waybill.Job) error {
+	return cannot("plan it anew: waybill jobs plan --again "+string(j.ID), "the workspace has changed since this plan was made")
+}
+
+// outdated reports whether what a job would do now is not what its plan said, because the workspace is another. A retry goes
+// on with the version that each of its runs began on.
+func (e *Engine) outdated(j *waybill.Job) bool {
+	return j.Kind != waybill.JobRetry && j.Bundle != e.today().id
+}
+
 // letJobGo lets a trial, or all of a job, begin.
 func (e *Engine) letJobGo(tx *record.Tx, j *waybill.Job, a waybill.JobAct) error {
 	switch {
 	case j.State != waybill.JobPlanned:
 		return cannot("see: waybill jobs show "+string(j.ID), "the job is %s: only one that is planned can go", j.State)
 	case j.Bundle != e.today().id:
-		return cannot("plan it anew: waybill jobs plan --again "+string(j.ID), "the workspace has changed since this plan was made")
+		return planAgain(j)
 	case a.Repeats != 0 && j.Plan.Repeats == 0:
 		return refuse("leave --repeats out", "the plan counts no messages, payments or additions that would be done again")
 	case a.Repeats != 0 && a.Repeats != j.Plan.Repeats:
@@ -419,8 +437,7 @@ func (e *Engine) letJobGo(tx *record.Tx, j *waybill.Job, a waybill.JobAct) error
 	if j.BeganAt.IsZero() {
 		j.BeganAt = now
 	}
-	if a.Verb == waybill.VerbJobGo {
-		j.Whole = true
+	if j.Whole = a.Verb == waybill.VerbJobGo; j.Whole { // a trial after it is a trial again
 		return nil
 	}
 	if a.Trial < 1 || a.Trial > mostTrial {

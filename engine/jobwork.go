@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,8 @@ func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
 		return again, err
 	case job.DueAt.IsZero():
 		return 0, nil
+	case job.State == waybill.JobRunning && e.outdated(job):
+		return soon, e.holdOutdated(job)
 	}
 	moved, err := e.settleMembers(job)
 	if err != nil {
@@ -82,7 +85,11 @@ func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
 	}
 	begun, wait := 0, time.Duration(0)
 	if job.State == waybill.JobRunning {
-		if begun, wait, err = e.beginMembers(job); err != nil {
+		closed := ""
+		if begun, wait, closed, err = e.beginMembers(job); err == nil {
+			err = e.sayWaits(job, closed)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -97,6 +104,38 @@ func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
 		return soon, err // one more look, which finds nothing to do
 	}
 	return later, nil
+}
+
+// holdOutdated holds a job whose plan was made on another version: nobody has seen what it would do now.
+func (e *Engine) holdOutdated(job *waybill.Job) error {
+	return e.book.Do(context.Background(), func(tx *record.Tx) error {
+		j, err := tx.Job(job.ID)
+		if err != nil || j.State != waybill.JobRunning {
+			return err
+		}
+		j.State, j.Reason = waybill.JobPaused, "held by itself: the workspace has changed since its plan was made; plan it anew"
+		return tx.MoveJob(j, waybill.JobRunning)
+	})
+}
+
+const waitsFor = "it waits: "
+
+// sayWaits notes on a job which connection holds it up, and that none does any more.
+func (e *Engine) sayWaits(job *waybill.Job, closed string) error {
+	if closed != "" {
+		closed = waitsFor + closed
+	}
+	if closed == job.Reason || closed == "" && !strings.HasPrefix(job.Reason, waitsFor) {
+		return nil
+	}
+	return e.book.Do(context.Background(), func(tx *record.Tx) error {
+		j, err := tx.Job(job.ID)
+		if err != nil || j.State != waybill.JobRunning {
+			return err
+		}
+		j.Reason = closed
+		return tx.MoveJob(j, waybill.JobRunning)
+	})
 }
 
 // endJob notes that a job has nothing under way and nothing more to begin.
@@ -360,9 +399,9 @@ func (e *Engine) lookAtItem(tx *record.Tx, m *waybill.JobMember) error {
 	return nil
 }
 
-// beginMembers begins as many members as there is room for behind the live work. It says how many it has dealt with, and
-// when the pace of a connection allows the next, if that is what holds it up.
-func (e *Engine) beginMembers(job *waybill.Job) (dealt int, wait time.Duration, err error) {
+// beginMembers begins as many members as there is room for behind the live work. It says how many it has dealt with,
+// when the pace of a connection allows the next, if that is what holds it up, and why a connection is closed, if that is.
+func (e *Engine) beginMembers(job *waybill.Job) (dealt int, wait time.Duration, closed string, err error) {
 	var list []waybill.JobMember
 	room := 0
 	err = e.view(func(tx *record.Tx) error {
@@ -380,7 +419,7 @@ func (e *Engine) beginMembers(job *waybill.Job) (dealt int, wait time.Duration, 
 		return err
 	})
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, "", err
 	}
 	for i := range list {
 		if room <= 0 || e.liveWaits() {
@@ -388,7 +427,10 @@ func (e *Engine) beginMembers(job *waybill.Job) (dealt int, wait time.Duration, 
 		}
 		now, err := e.judge(job, list[i].Object)
 		if err != nil {
-			return dealt, 0, err
+			return dealt, 0, "", err
+		}
+		if now.closed != "" && now.Class == waybill.ClassFails && list[i].Class != waybill.ClassFails {
+			return dealt, 0, now.closed, nil // an outage leaves out nothing that the plan would do
 		}
 		state, words := verdict(job, &list[i], &now)
 		if state == waybill.MemberBegun {
@@ -409,7 +451,7 @@ func (e *Engine) beginMembers(job *waybill.Job) (dealt int, wait time.Duration, 
 		e.beginMember(job, &m, list[i].State)
 		dealt++
 	}
-	return dealt, wait, nil
+	return dealt, wait, "", nil
 }
 
 // atOnce is how many members of a job are under way together: never more than half of what a connection takes.
@@ -495,6 +537,9 @@ func verdict(job *waybill.Job, was *waybill.JobMember, now *judged) (waybill.Job
 			w := &now.Writes[i]
 			if sends(w) && !flow.Goes(w.Class, w.Repeats, job.Choices) {
 				return waybill.MemberBlocked, now.Reason
+			}
+			if w.Repeats && !slices.Contains(was.Again, w.Address) {
+				return waybill.MemberBlocked, "the plan did not count it among what would be repeated: " + now.Reason
 			}
 		}
 		if len(now.Writes) == 0 {

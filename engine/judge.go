@@ -21,6 +21,7 @@ type judged struct {
 	waybill.JobMember
 	reads   int
 	open    bool
+	closed  string           // why a connection that it needs takes nothing now
 	amounts map[string]int64 // of payments that would be sent, by currency
 	people  []string         // whom its messages would reach
 }
@@ -115,6 +116,9 @@ func (m *judged) add(w waybill.JobWrite, inputs map[string]any) {
 			}
 		default:
 		}
+	}
+	if w.Repeats {
+		m.Again = append(m.Again, w.Address)
 	}
 	if len(m.Writes) >= mostWrites {
 		w.Old, w.New = nil, nil
@@ -322,7 +326,7 @@ func (r *recorded) standsInTheWay(p *flow.PlannedEffect, next *waybill.Effect, w
 		}
 	}
 	if closed := r.e.closed(p.Connection, p.Action.Name); closed != "" {
-		w.Class, w.Words = waybill.ClassFails, closed
+		w.Class, w.Words, r.m.closed = waybill.ClassFails, closed, closed
 	}
 	return nil
 }
@@ -374,7 +378,7 @@ func (e *Engine) judgeRetry(tx *record.Tx, m *judged) error {
 		New: eff.Inputs, Class: waybill.ClassNew, Words: "known not to have happened",
 	}
 	if closed := e.closed(eff.Connection, eff.Action); closed != "" {
-		w.Class, w.Words = waybill.ClassFails, closed
+		w.Class, w.Words, m.closed = waybill.ClassFails, closed, closed
 	}
 	in, err := decodeMap(eff.Inputs)
 	if err != nil {
@@ -435,6 +439,7 @@ func (e *Engine) judgeStep(tx *record.Tx, run *waybill.Run, m *judged) error {
 			m.open = true
 			m.comesTo(waybill.ClassNew, move.Fetch.Address+": it is read again")
 			if closed := e.closed(move.Fetch.Connection, move.Fetch.Action.Name); closed != "" {
+				m.closed = closed
 				m.comesTo(waybill.ClassFails, closed)
 			}
 		case move.Effect != nil:

@@ -95,7 +95,7 @@ func (e *Engine) judgePutBack(tx *record.Tx, job *waybill.Job, m *judged) error 
 	case newer != nil && !chooses(job, newer):
 		w.Class, w.Words = waybill.ClassBlocked, newerWords(newer)
 	case closed != "":
-		w.Class, w.Words = waybill.ClassFails, closed
+		w.Class, w.Words, m.closed = waybill.ClassFails, closed, closed
 	}
 	m.add(w, nil)
 	m.comesTo(w.Class, w.Address+": "+w.Words)

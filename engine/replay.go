@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"waybill"
@@ -99,14 +100,15 @@ func (e *Engine) planEffect(tx *record.Tx, eff *waybill.Effect, b *begun, redo *
 		return last, false, nil
 	}
 	var choices waybill.JobChoices
-	job, _, err := tx.JobOfRun(run.ID)
+	job, member, err := tx.JobOfRun(run.ID)
 	if err != nil {
 		return nil, false, err
 	}
 	if job != nil {
 		choices = job.Choices
 	}
-	if !flow.Goes(class, repeats, choices) {
+	counted := !repeats || member != nil && slices.Contains(member.Again, eff.Address)
+	if !counted || !flow.Goes(class, repeats, choices) {
 		return nil, false, &waybill.Error{Kind: waybill.Conflict, Message: words}
 	}
 	return tx.PlanEffect(eff, true)

@@ -22,12 +22,11 @@ type JobCandidate struct {
 func (tx *Tx) GatherJob(j *waybill.Job, types []string, cursor string, limit int) ([]JobCandidate, string, error) {
 	part, after, _ := strings.Cut(cursor, "|")
 	g := gathering{tx, j, types, limit}
-	if f := j.Filter; len(f.IDs) > 0 || f.Query != "" {
-		return g.named(part, after)
-	}
-	switch {
-	case j.Filter.Problem != "":
-		return g.held(after)
+	switch f := j.Filter; {
+	case len(f.IDs) > 0 || f.Query != "":
+		return g.fitting(g.named(part, after))
+	case f.Problem != "":
+		return g.fitting(g.held(after))
 	case j.Kind == waybill.JobReplay:
 		return g.events(after)
 	case j.Kind == waybill.JobRemap:
@@ -117,19 +116,9 @@ func (g gathering) effects(after string) ([]JobCandidate, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	f := g.job.Filter
 	w.and("x.seq > %s", seq)
 	w.and("x.state = 'confirmed'")
-	w.equal(map[string]string{"x.flow": f.Flow, "x.connection": f.Connection})
-	if !f.Since.IsZero() {
-		w.and("x.planned_at >= %s", f.Since)
-	}
-	if !f.Until.IsZero() {
-		w.and("x.planned_at < %s", f.Until)
-	}
-	if f.Type != "" {
-		w.and("EXISTS (SELECT 1 FROM events e WHERE e.id = x.event AND e.type = %s)", f.Type)
-	}
+	g.ofEffects(&w)
 	all, err := list(g.tx, "SELECT x.id, x.seq, x.event FROM effects x"+w.text()+" ORDER BY x.seq"+w.limit(g.limit), func(r row) (placed, error) {
 		p, err := scanPlaced(r)
 		p.Event = waybill.EventID(r.text(2))
@@ -167,37 +156,109 @@ func (g gathering) cut(all []placed, err error) ([]JobCandidate, string, error) 
 
 // runs chooses runs that need a person.
 func (g gathering) runs(after string) ([]JobCandidate, string, error) {
-	var w, e where
-	f := g.job.Filter
+	var w where
 	w.and("r.state <> 'done' AND r.state = 'blocked' AND r.due IS NULL") // in the words of the index
 	w.and("r.id > %s", after)
-	w.equal(map[string]string{"r.flow": f.Flow})
-	g.about(&e)
-	g.accepted(&e, "e.accepted_at")
-	if len(e.terms) > 0 {
-		w.join("EXISTS (SELECT 1 FROM events e WHERE e.id = r.event AND ", &e, ")")
-	}
+	g.ofRuns(&w, "r")
 	return g.rows("SELECT r.id, r.event, r.id FROM runs r", &w, "|")
 }
 
 // items chooses items: those that need a person, or of a remapping all that the filter fits.
 func (g gathering) items(after, prefix string) ([]JobCandidate, string, error) {
 	var w where
-	f := g.job.Filter
-	state := f.State
 	if g.job.Kind == waybill.JobRetry {
-		w.and("(i.state = 'kept' OR i.state = 'fetching' OR i.state = 'blocked') AND i.due IS NULL")
-		state = string(waybill.ItemBlocked)
+		w.and("(i.state = 'kept' OR i.state = 'fetching' OR i.state = 'blocked') AND i.due IS NULL AND i.state = 'blocked'")
 	} else {
 		w.and("i.duplicate_of = ''")
 	}
 	w.and("i.id > %s", after)
-	w.equal(map[string]string{"i.state": state, "i.connection": f.Connection, "i.type": f.Type})
-	g.accepted(&w, "i.received_at")
+	g.ofItems(&w)
 	if prefix == "" {
 		prefix = "|"
 	}
 	return g.rows("SELECT i.id, '', i.id FROM items i", &w, prefix)
+}
+
+// ofRuns narrows rows that name a flow and an event, of the table called so, by the filter.
+func (g gathering) ofRuns(w *where, table string) {
+	var e where
+	w.equal(map[string]string{table + ".flow": g.job.Filter.Flow})
+	g.about(&e)
+	g.accepted(&e, "e.accepted_at")
+	if len(e.terms) > 0 {
+		w.join("EXISTS (SELECT 1 FROM events e WHERE e.id = "+table+".event AND ", &e, ")")
+	}
+}
+
+// ofEffects narrows effects that would be put back: by where and when they were written.
+func (g gathering) ofEffects(w *where) {
+	f := g.job.Filter
+	w.equal(map[string]string{"x.flow": f.Flow, "x.connection": f.Connection})
+	g.accepted(w, "x.planned_at")
+	if f.Type != "" {
+		w.and("EXISTS (SELECT 1 FROM events e WHERE e.id = x.event AND e.type = %s)", f.Type)
+	}
+}
+
+func (g gathering) ofItems(w *where) {
+	f := g.job.Filter
+	state := f.State
+	if g.job.Kind == waybill.JobRetry {
+		state = "" // of runs
+	}
+	w.equal(map[string]string{"i.state": state, "i.connection": f.Connection, "i.type": f.Type})
+	g.accepted(w, "i.received_at")
+}
+
+// fitting leaves those out which were named, or are held by a problem, and do not fit all else that the filter says.
+func (g gathering) fitting(all []JobCandidate, next string, err error) ([]JobCandidate, string, error) {
+	if err != nil {
+		return nil, "", err
+	}
+	var out []JobCandidate
+	for _, c := range all {
+		fits, err := g.fits(c.Object)
+		if err != nil {
+			return nil, "", err
+		}
+		if fits {
+			out = append(out, c)
+		}
+	}
+	return out, next, nil
+}
+
+func (g gathering) fits(object string) (bool, error) {
+	var w where
+	table := ""
+	switch kind, _, _ := strings.Cut(object, "_"); {
+	case kind == "run":
+		table = "runs r"
+		w.and("r.id = %s", object)
+		g.ofRuns(&w, "r")
+	case kind == "eff" && g.job.Kind == waybill.JobPutBack:
+		table = "effects x"
+		w.and("x.id = %s", object)
+		g.ofEffects(&w)
+	case kind == "eff":
+		table = "effects x"
+		w.and("x.id = %s", object)
+		g.ofRuns(&w, "x")
+	case kind == "itm":
+		if g.job.Filter.Flow != "" {
+			return false, nil // an item is of no flow
+		}
+		table = "items i"
+		w.and("i.id = %s", object)
+		g.ofItems(&w)
+	default: // of a replay it is asked later which of its flows are meant
+		table = "events e"
+		w.and("e.id = %s", object)
+		g.about(&w)
+		g.accepted(&w, "e.accepted_at")
+	}
+	_, found, err := one(g.tx, "SELECT 1 FROM "+table+w.text(), num0, w.args...)
+	return found, err
 }
 
 func (g gathering) accepted(w *where, column string) {
@@ -284,11 +345,9 @@ func (g gathering) named(part, after string) ([]JobCandidate, string, error) {
 			return nil, "", err
 		}
 	} else {
-		filter := waybill.EventFilter{
-			Query: f.Query, Type: f.Type, Since: f.Since, Until: f.Until, Before: after, Limit: g.limit,
-		}
-		if g.job.Kind != waybill.JobPutBack {
-			filter.Connection = f.Connection
+		filter := waybill.EventFilter{Query: f.Query, Before: after, Limit: g.limit}
+		if g.job.Kind == waybill.JobReplay { // of the others what is found is asked, not its event
+			filter.Type, filter.Since, filter.Until, filter.Connection = f.Type, f.Since, f.Until, f.Connection
 		}
 		rows, more, err := g.tx.events(filter)
 		if err != nil {

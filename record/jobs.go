@@ -128,6 +128,7 @@ type memberDoc struct {
 	Cause   string             `json:"cause,omitempty"`
 	Repeats waybill.RunID      `json:"repeats,omitempty"`
 	Writes  []waybill.JobWrite `json:"writes,omitempty"`
+	Again   []string           `json:"again,omitempty"`
 }
 
 const jobMemberColumns = "job, object, event, state, class, run, begun_at, ended_at, seen_at, doc"
@@ -139,11 +140,12 @@ func scanJobMember(r row) (waybill.JobMember, error) {
 		Job: waybill.JobID(r.text(0)), Object: r.text(1), Event: waybill.EventID(r.text(2)), State: waybill.JobMemberState(r.text(3)),
 		Class: waybill.JobClass(r.text(4)), Run: waybill.RunID(r.text(5)), BegunAt: at(r.num(6)), EndedAt: at(r.num(7)),
 		SeenAt: at(r.num(8)), Reason: d.Reason, Cause: d.Cause, Repeats: d.Repeats, Writes: d.Writes,
+		Again: d.Again,
 	}, err
 }
 
 func memberText(m *waybill.JobMember) (string, error) {
-	return doc(memberDoc{Reason: m.Reason, Cause: m.Cause, Repeats: m.Repeats, Writes: m.Writes})
+	return doc(memberDoc{Reason: m.Reason, Cause: m.Cause, Repeats: m.Repeats, Writes: m.Writes, Again: m.Again})
 }
 
 // AddJobMember writes a planned member; false when the job has that object already.
@@ -224,9 +226,9 @@ func (tx *Tx) UnchooseJobMembers(id waybill.JobID) error {
 	return err
 }
 
-// DropJobMembers takes away what has not begun, to be planned anew, and whom it would have reached.
+// DropJobMembers takes away what has not begun, what was left alone included, to be planned anew, and whom it would have reached.
 func (tx *Tx) DropJobMembers(id waybill.JobID) error {
-	if _, err := tx.exec("DELETE FROM job_members WHERE job = $1 AND (state = 'planned' OR state = 'chosen')", id); err != nil {
+	if _, err := tx.exec("DELETE FROM job_members WHERE job = $1 AND begun_at = 0", id); err != nil {
 		return err
 	}
 	_, err := tx.exec("DELETE FROM job_people WHERE job = $1", id)
@@ -255,9 +257,10 @@ func (tx *Tx) WaitingJobMembers(id waybill.JobID, limit int) ([]waybill.JobMembe
 		(SELECT object FROM job_members WHERE job = $1 AND state = 'waiting') ORDER BY seen_at, object LIMIT $2`, scanJobMember, id, limit)
 }
 
-// JobOfRun returns the job and the member that a run was begun for, the newest; nil when there is none.
+// JobOfRun returns the job and the member that a run was begun for, the newest; nil when there is none. A job that only planned
+// to is none.
 func (tx *Tx) JobOfRun(run waybill.RunID) (*waybill.Job, *waybill.JobMember, error) {
-	m, found, err := one(tx, "SELECT "+jobMemberColumns+" FROM job_members WHERE run = $1 AND run <> '' ORDER BY job DESC LIMIT 1",
+	m, found, err := one(tx, "SELECT "+jobMemberColumns+" FROM job_members WHERE run = $1 AND run <> '' AND begun_at > 0 ORDER BY job DESC LIMIT 1",
 		scanJobMember, run)
 	if err != nil || !found {
 		return nil, nil, err

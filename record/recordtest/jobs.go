@@ -117,6 +117,16 @@ var jobCases = []testCase{
 			same(k, "by its run", []any{job.ID, member.Object}, []any{j.ID, m.Object})
 			return err
 		})
+		later := k.job(waybill.JobRetry)
+		k.do(func(tx *record.Tx) error {
+			_, err := tx.AddJobMember(&waybill.JobMember{Job: later.ID, Object: "run_2", Run: "run_2", Class: waybill.ClassNew})
+			return err
+		})
+		k.read(func(tx *record.Tx) error {
+			job, _, err := tx.JobOfRun("run_2")
+			same(k, "a job that only planned to try it again has not begun it", job.ID, j.ID)
+			return err
+		})
 	}},
 	{"a job with an empty filter is refused", func(k *kit) {
 		k.refused(waybill.Invalid, func(tx *record.Tx) error {
@@ -221,8 +231,17 @@ var jobCases = []testCase{
 			same(k, "the newest first", list[0].Object, nth("evt", 1))
 			return err
 		})
-		k.do(func(tx *record.Tx) error { return tx.DropJobMembers(j.ID) })
-		same(k, "dropped", k.jobMembers(j.ID, waybill.JobMemberFilter{}), []string{})
+		k.moveJob(j.ID, waybill.JobRunning)
+		k.do(func(tx *record.Tx) error { // one has begun, one was left alone
+			for i, state := range []waybill.JobMemberState{waybill.MemberBegun, waybill.MemberSkipped} {
+				m := waybill.JobMember{Job: j.ID, Object: nth("evt", i), Class: waybill.ClassNew, State: state}
+				if err := tx.MoveJobMember(&m, waybill.MemberPlanned); err != nil {
+					return err
+				}
+			}
+			return tx.DropJobMembers(j.ID)
+		})
+		same(k, "what has begun stays", k.jobMembers(j.ID, waybill.JobMemberFilter{}), []string{nth("evt", 0)})
 		_, _, err = k.book.JobMembers(k.Context(), "job_none", waybill.JobMemberFilter{})
 		same(k, "of none", waybill.KindOf(err), waybill.NotFound)
 	}},
@@ -321,6 +340,9 @@ func gatherBlocked(k *kit) {
 	same(k, "of a type of item", k.gathered(waybill.JobRetry, waybill.JobFilter{Type: "payment.captured"}), []string{string(it.ID)})
 	same(k, "since", k.gathered(waybill.JobRetry, waybill.JobFilter{Since: k.now.Add(time.Hour)}), []string{})
 	same(k, "of a problem", k.gathered(waybill.JobRetry, waybill.JobFilter{Problem: problem}), []string{string(it.ID), string(eff.ID), runs[0]})
+	same(k, "of a problem and a flow", k.gathered(waybill.JobRetry, waybill.JobFilter{Problem: problem, Flow: "payment-to-crm"}), []string{string(eff.ID), runs[0]})
+	same(k, "of a problem and a type of event", k.gathered(waybill.JobRetry, waybill.JobFilter{Problem: problem, Type: "payment.succeeded"}), []string{runs[0]})
+	same(k, "a run and another flow", k.gathered(waybill.JobRetry, waybill.JobFilter{IDs: runs[3:4], Flow: "other"}), []string{})
 	same(k, "by ids", k.gathered(waybill.JobRetry, waybill.JobFilter{IDs: []string{runs[3], string(it.ID), string(eff.ID)}}), []string{runs[3], string(it.ID), string(eff.ID)})
 	same(k, "items to map again", k.gathered(waybill.JobRemap, waybill.JobFilter{State: "blocked"}), []string{string(it.ID)})
 	same(k, "all items of a type", len(k.gathered(waybill.JobRemap, waybill.JobFilter{Type: "payment.captured"})), 2)
@@ -343,4 +365,16 @@ func gatherEffects(k *kit) {
 	same(k, "of another type", k.gathered(waybill.JobPutBack, waybill.JobFilter{Type: "lead.created"}), []string{})
 	same(k, "of an event", k.gathered(waybill.JobPutBack, waybill.JobFilter{IDs: []string{string(event)}}), confirmed)
 	same(k, "until", k.gathered(waybill.JobPutBack, waybill.JobFilter{Until: k.now}), []string{})
+	for name, f := range map[string]waybill.JobFilter{
+		"of an event, written elsewhere":   {IDs: []string{string(event)}, Connection: "chat"},
+		"of an event, by another flow":     {IDs: []string{string(event)}, Flow: "other"},
+		"of an event, before":              {IDs: []string{string(event)}, Until: k.now},
+		"one of them, written elsewhere":   {IDs: all[:1], Connection: "chat"},
+		"a search, written elsewhere":      {Query: string(event), Connection: "chat"},
+		"a search, of another type":        {Query: string(event), Type: "lead.created"},
+		"what a problem holds, of no flow": {Problem: k.raise("k1", waybill.Member{Effect: waybill.EffectID(all[0]), At: k.now}), Flow: "other"},
+	} {
+		same(k, name, k.gathered(waybill.JobPutBack, f), []string{})
+	}
+	same(k, "a search, where it was written", k.gathered(waybill.JobPutBack, waybill.JobFilter{Query: string(event), Connection: "crm"}), confirmed)
 }
