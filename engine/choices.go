@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"waybill"
 	"waybill/deliver"
@@ -122,23 +123,35 @@ func (e *Engine) effectChoices(tx *record.Tx, run *waybill.Run, eff *waybill.Eff
 	case eff.HeldBy() == deliver.RuleRelease && stands && run.State == waybill.RunBlocked:
 		return e.releaseChoices(eff), nil
 	case eff.State == waybill.EffectDeclined && part, held && part:
-		return againChoices(eff, "Leave it so", "It stays undone; the run went on without it"), nil
+		return e.againChoices(tx, eff, "Leave it so", "It stays undone; the run went on without it")
 	case eff.State == waybill.EffectDeclined && stands && run.State == waybill.RunBlocked, held && run.State == waybill.RunBlocked:
-		return againChoices(eff, "Leave this step out", "The run goes on without it"), nil
+		return e.againChoices(tx, eff, "Leave this step out", "The run goes on without it")
 	case eff.State == waybill.EffectUnknown:
 		return e.unknownChoices(run, eff), nil
 	}
 	return nil, nil
 }
 
-// againChoices are for what is known not to have happened.
-func againChoices(eff *waybill.Effect, skip, after string) []waybill.Choice {
+// againChoices are for what is known not to have happened; or was so when a restored book was backed up.
+func (e *Engine) againChoices(tx *record.Tx, eff *waybill.Effect, skip, after string) ([]waybill.Choice, error) {
 	const safe = "Safe: it is known not to have happened"
-	return []waybill.Choice{
+	since, err := refusedBefore(tx, eff)
+	if err != nil {
+		return nil, err
+	}
+	list := []waybill.Choice{
 		{Verb: waybill.VerbRetry, Label: "Retry this step", Safety: safe, Safe: true, Primary: true},
 		{Verb: waybill.VerbEdit, Label: "Edit and retry", Safety: safe, Safe: true, Inputs: eff.Inputs},
-		{Verb: waybill.VerbSkip, Label: skip, Safety: after, NeedsReason: true},
 	}
+	if since != nil {
+		doubt := fmt.Sprintf("It was refused before the backup of %s; whether it was sent since then is not known here: look there first",
+			since.BackupAt.UTC().Format(time.RFC3339))
+		list = []waybill.Choice{
+			{Verb: waybill.VerbSendAgain, Label: "It is not there: send it", Safety: doubt, NeedsReason: true},
+			{Verb: waybill.VerbEdit, Label: "Edit and send", Safety: doubt, Inputs: eff.Inputs, NeedsReason: true},
+		}
+	}
+	return append(list, waybill.Choice{Verb: waybill.VerbSkip, Label: skip, Safety: after, NeedsReason: true}), nil
 }
 
 // unknownChoices are for what may or may not have happened. Nothing more is sent for a run that somebody stopped.

@@ -197,6 +197,19 @@ func (e *Engine) occurred(tx *record.Tx, ev *waybill.Event) (time.Time, error) {
 	}
 }
 
+// refusedBefore is the restore of a book in whose backup an effect stands declined, when a person may have had it sent after
+// all since then and a second one would not be harmless; nil when it is known not to have happened.
+func refusedBefore(tx *record.Tx, eff *waybill.Effect) (*waybill.Restored, error) {
+	if eff.State != waybill.EffectDeclined || eff.Repeat == waybill.RepeatNatural {
+		return nil, nil
+	}
+	r, err := tx.Restored()
+	if err != nil || r == nil || !r.StartedAt.IsZero() && !eff.SettledAt.Before(r.StartedAt) {
+		return nil, err
+	}
+	return r, nil
+}
+
 // startUnknown makes an effect just planned one that is looked for, or asked about: it returns the problem of the second.
 func (e *Engine) startUnknown(tx *record.Tx, eff *waybill.Effect, dec deliver.Decision, run *waybill.Run) (*waybill.Problem, error) {
 	if err := e.moveUnknown(tx, eff, dec); err != nil {

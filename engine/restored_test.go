@@ -304,3 +304,52 @@ func TestAWaitThatGoesOnAfterTheRestoreKeepsItsTime(t *testing.T) {
 		t.Errorf("%d calls at its time, want 1: of grade key, which is harmless", n)
 	}
 }
+
+// TestWhatWasRefusedBeforeABackupIsNotCalledSafeAfterIt: somebody had it sent after all in the time that the restored book
+// knows nothing of.
+func TestWhatWasRefusedBeforeABackupIsNotCalledSafeAfterIt(t *testing.T) {
+	r := newRig(t, oneStep(t, messageStep))
+	r.hold = func(h simulator.Webhook) bool { return strings.Contains(h.URL, "/in/wa") } // no later proof
+	declining(r, "wa.template.send", 3)
+	for range 3 {
+		pay(r)
+	}
+	r.run(time.Minute)
+	runs := r.runs()
+	file := r.saved()
+	for _, run := range runs {
+		r.act(string(run.ID), waybill.VerbRetry, "")
+	}
+	r.run(time.Minute)
+	if n := r.happened("wa", "message"); n != 3 {
+		t.Fatalf("%d messages before the loss", n)
+	}
+
+	r.restore(file)
+	r.run(time.Minute)
+	r.act(engine.RestoredObject, waybill.VerbResume, "compared with their consoles")
+	list, err := r.engine.Choices(t.Context(), string(runs[0].ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		if c.Verb == waybill.VerbRetry || c.Safe && c.Verb != waybill.VerbSkip && c.Verb != waybill.VerbHappened {
+			t.Errorf("offered: %s, %q", c.Label, c.Safety)
+		}
+	}
+	said := r.act(string(r.onlyProblem().ID), waybill.VerbRetry, "")
+	r.run(10 * time.Minute)
+	if n := r.happened("wa", "message"); n != 3 {
+		t.Errorf("%d messages after Retry all, which said %q", n, said)
+	}
+	r.act(string(runs[0].ID), waybill.VerbSendAgain, "it is not in their console")
+	r.run(10 * time.Minute)
+	if n := r.happened("wa", "message"); n != 4 {
+		t.Errorf("%d messages after one was sent by a person's word", n)
+	}
+	pay(r) // what comes now is as ever
+	r.run(time.Minute)
+	if n := r.happened("wa", "message"); n != 5 {
+		t.Errorf("%d messages", n)
+	}
+}

@@ -150,6 +150,11 @@ func TestARestoreRefusesWhatWouldMixOrLose(t *testing.T) {
 		t.Fatal(err)
 	}
 	sql(t, "sqlite:"+newer, "INSERT INTO migrations VALUES (9999, 'of the future', 0)")
+	if done, err := record.Restore(t.Context(), record.Restoring{
+		From: backup, To: "sqlite:" + filepath.Join(dir, "later.db"), At: time.Now().Add(time.Second), Now: func() time.Time { return time.Now().Add(time.Hour) },
+	}); err != nil || done.BackupAt.After(time.Now()) {
+		t.Errorf("a backup that says its moment is taken to be of a later one: %+v, %v", done, err)
+	}
 	silent := filepath.Join(dir, "silent.db")
 	if _, err := book.Backup(t.Context(), silent, ""); err != nil {
 		t.Fatal(err)
@@ -161,15 +166,16 @@ func TestARestoreRefusesWhatWouldMixOrLose(t *testing.T) {
 		kind waybill.Kind
 		word string
 	}{
-		"a place that is taken":         {record.Restoring{From: backup, To: dsn}, waybill.Conflict, "already"},
-		"another environment":           {record.Restoring{From: backup, To: to, Environment: "production"}, waybill.Invalid, `"test"`},
-		"a newer book":                  {record.Restoring{From: newer, To: to}, waybill.Invalid, "schema 9999"},
-		"no book":                       {record.Restoring{From: letter, To: to}, waybill.Invalid, "no backup"},
-		"nothing":                       {record.Restoring{From: filepath.Join(dir, "none"), To: to}, waybill.NotFound, "no backup"},
-		"a book in use":                 {record.Restoring{From: strings.TrimPrefix(dsn, "sqlite:"), To: to}, waybill.Invalid, "in use"},
-		"a copy that tells no time":     {record.Restoring{From: silent, To: to}, waybill.Invalid, "which moment"},
-		"memory, which keeps nothing":   {record.Restoring{From: backup, To: "sqlite::memory:"}, waybill.Invalid, "into a file"},
-		"a database with its own tools": {record.Restoring{From: backup, To: "postgres://db"}, waybill.Invalid, "into a file"},
+		"a place that is taken":          {record.Restoring{From: backup, To: dsn}, waybill.Conflict, "already"},
+		"another environment":            {record.Restoring{From: backup, To: to, Environment: "production"}, waybill.Invalid, `"test"`},
+		"a newer book":                   {record.Restoring{From: newer, To: to}, waybill.Invalid, "schema 9999"},
+		"no book":                        {record.Restoring{From: letter, To: to}, waybill.Invalid, "no backup"},
+		"nothing":                        {record.Restoring{From: filepath.Join(dir, "none"), To: to}, waybill.NotFound, "no backup"},
+		"a book in use":                  {record.Restoring{From: strings.TrimPrefix(dsn, "sqlite:"), To: to}, waybill.Invalid, "in use"},
+		"a copy that tells no time":      {record.Restoring{From: silent, To: to}, waybill.Invalid, "which moment"},
+		"a moment that is still to come": {record.Restoring{From: silent, To: to, At: time.Now().Add(time.Hour)}, waybill.Invalid, "still to come"},
+		"memory, which keeps nothing":    {record.Restoring{From: backup, To: "sqlite::memory:"}, waybill.Invalid, "into a file"},
+		"a database with its own tools":  {record.Restoring{From: backup, To: "postgres://db"}, waybill.Invalid, "into a file"},
 	} {
 		c.r.Now = time.Now
 		if _, err := record.Restore(t.Context(), c.r); waybill.KindOf(err) != c.kind || !strings.Contains(fmt.Sprint(err), c.word) {
@@ -178,5 +184,9 @@ func TestARestoreRefusesWhatWouldMixOrLose(t *testing.T) {
 	}
 	if _, err := record.Restore(t.Context(), record.Restoring{From: silent, To: to, At: time.Now(), Now: time.Now}); err != nil {
 		t.Errorf("a copy whose moment a person names: %v", err)
+	}
+	err := book.Do(t.Context(), func(tx *record.Tx) error { _, err := tx.MarkRestored(time.Now().Add(time.Hour)); return err })
+	if waybill.KindOf(err) != waybill.Invalid {
+		t.Errorf("marked as of a moment that is still to come: %v", err)
 	}
 }

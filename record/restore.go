@@ -67,6 +67,9 @@ func Restore(ctx context.Context, r Restoring) (*RestoredBook, error) {
 		return nil, err
 	}
 	done := &RestoredBook{Restored: waybill.Restored{BackupAt: m.At, RestoredAt: r.Now().UTC().Truncate(time.Millisecond)}}
+	if r.At.IsZero() && m.At.After(done.RestoredAt) { // by the clock of another machine
+		done.BackupAt = done.RestoredAt
+	}
 	if err := copyFile(ctx, r.From, part); err != nil {
 		return nil, errors.Join(unavailable("copying the backup", err), removeBook(part))
 	}
@@ -113,6 +116,12 @@ func eraseBeforeServing(ctx context.Context, part string, r Restoring, done *way
 // markRestored writes into a book that it was restored. Of two restores the earlier backup counts: what any lost process
 // did since then is not known.
 func markRestored(tx *Tx, mark *waybill.Restored) error {
+	if mark.BackupAt.After(mark.RestoredAt) {
+		return &waybill.Error{
+			Kind: waybill.Invalid, Message: fmt.Sprintf("the moment of the backup, %s, is still to come", mark.BackupAt.UTC().Format(time.RFC3339)),
+			Hint: "name the moment from which on it is not known what was sent, rather too early than too late; is the clock of this machine right?",
+		}
+	}
 	before, err := tx.Restored()
 	if err != nil {
 		return err
@@ -160,7 +169,7 @@ func inspect(r Restoring) (*waybill.Backup, error) {
 	if err != nil {
 		return nil, &waybill.Error{Kind: waybill.Invalid, Message: r.From + " is no backup of a book", Hint: "name the file that waybill backup wrote", Err: err}
 	}
-	if !r.At.IsZero() {
+	if !r.At.IsZero() && (m.At.IsZero() || r.At.Before(m.At)) { // of two moments the earlier doubts more
 		m.At = r.At
 	}
 	newest, err := newestSchema()

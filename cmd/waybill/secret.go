@@ -195,6 +195,12 @@ func (m *Main) actLocally(ctx context.Context, f bookFlags, act string, in local
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	if act == "restore-mark" && l.live { // it looks at the mark when it starts, and sends until then
+		return nil, &waybill.Error{
+			Kind: waybill.Conflict, Message: "this book is served, so what it does not know is being sent already; it was not marked",
+			Hint: "stop every waybill serve of it, mark it, then start them again",
+		}
+	}
 	return l.patiently().act(ctx, act, in)
 }
 
