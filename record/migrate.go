@@ -82,7 +82,7 @@ func bringUp(s session, st store, o Options) error {
 	if version > newest {
 		return newerBook(version, newest)
 	}
-	if err := refuseMoved(s); err != nil {
+	if err := refuseMoved(s, o.moving); err != nil {
 		return err
 	}
 	return pinEnvironment(s, o.Environment)

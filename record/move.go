@@ -90,24 +90,57 @@ func (m *mover) move() (Moved, error) {
 	if err != nil {
 		return out, err
 	}
-	if err := m.dst.begin(m.ctx, true); err != nil {
-		return out, err
-	}
-	done, err := m.standing(tables)
+	done := false
+	err = m.within(func() error {
+		if done, err = m.standing(tables); err != nil || done {
+			return err
+		}
+		_, err := m.dst.exec("INSERT INTO book (name, value) VALUES ('moving in', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", m.token)
+		return err
+	})
 	if err == nil && !done {
-		out.Tables, err = m.copyAll(tables)
-	}
-	if err == nil && !done {
-		_, err = m.dst.exec("INSERT INTO book (name, value) VALUES ('moved from', $1)", m.token)
+		err = m.within(func() (err error) {
+			if out.Tables, err = m.carry(tables); err != nil {
+				out.Tables = nil
+			}
+			return err
+		})
 	}
 	if err != nil {
-		_ = m.dst.rollback() // the first error says why
 		return out, err
 	}
-	if err := m.dst.commit(); err != nil {
-		return out, unavailable("the move could not be finished; begin it again, it finds out how far it came", err)
-	}
 	return out, m.mark()
+}
+
+// within does something in one transaction of the new book.
+func (m *mover) within(do func() error) error {
+	if err := m.dst.begin(m.ctx, true); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		_ = m.dst.rollback() // the first error says why
+		return err
+	}
+	if err := m.dst.commit(); err != nil {
+		return unavailable("the move could not be finished; begin it again, it finds out how far it came", err)
+	}
+	return nil
+}
+
+// carry copies every table into a book that is still empty, and makes it one that may be opened.
+func (m *mover) carry(tables []movedTable) ([]MovedTable, error) {
+	if _, err := m.standing(tables); err != nil {
+		return nil, err
+	}
+	all, err := m.copyAll(tables)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.dst.exec("DELETE FROM book WHERE name = 'moving in'"); err != nil {
+		return nil, err
+	}
+	_, err = m.dst.exec("INSERT INTO book (name, value) VALUES ('moved from', $1)", m.token)
+	return all, err
 }
 
 // prepare opens both books, brings both to this schema, and names the move in the old one.
@@ -138,7 +171,7 @@ func (m *mover) prepare() error {
 	if m.dst, err = m.fresh.dial(m.ctx); err != nil {
 		return err
 	}
-	return migrate(m.ctx, m.dst, m.fresh, Options{Now: m.o.Now, Environment: environment})
+	return migrate(m.ctx, m.dst, m.fresh, Options{Now: m.o.Now, Environment: environment, moving: true})
 }
 
 // movedColumn is a column of the old book.
@@ -240,8 +273,8 @@ func (m *mover) copyTable(t movedTable) (MovedTable, error) {
 		places[i] = fmt.Sprintf("$%d", i+1)
 	}
 	text := "INSERT INTO " + t.name + " (" + t.names(false) + ") VALUES (" + strings.Join(places, ", ") + ")"
-	if t.name == "book" {
-		text += " ON CONFLICT DO NOTHING"
+	if t.name == "book" { // the key that seals the secrets, above all: one that another machine had put there sealed nothing
+		text += " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 	}
 	sum, args, waiting := tableSum{}, make([]any, len(t.columns)), 0
 	skip := func(name string) bool { return t.name == "book" && name == "moving" }
@@ -386,13 +419,24 @@ func movedTo(s session) (to string, err error) {
 	return to, err
 }
 
-// refuseMoved refuses a book that was moved elsewhere: what it would take in nobody would see there.
-func refuseMoved(s session) error {
+// refuseMoved refuses a book that was moved elsewhere: what it would take in nobody would see there. And one that another is
+// being moved into, but by the mover: it looks empty, and would take as new what the other one knows.
+func refuseMoved(s session, mover bool) error {
 	to, err := movedTo(s)
 	if err == nil && to != "" {
-		err = &waybill.Error{
+		return &waybill.Error{
 			Kind: waybill.Conflict, Message: "this book was moved to the database " + to,
 			Hint: "serve it from there with --database postgres://…; this file is what it was before",
+		}
+	}
+	half := false
+	if err == nil && !mover {
+		err = s.query("SELECT value FROM book WHERE name = 'moving in'", nil, func(row) error { half = true; return nil })
+	}
+	if half {
+		return &waybill.Error{
+			Kind: waybill.Conflict, Message: "a book is being moved into this database, or its move was cut off: it is not whole",
+			Hint: "wait, or begin the move again: it finds out how far it came; until then the old book is served as before",
 		}
 	}
 	return err

@@ -114,3 +114,61 @@ func TestAMoveThatWasCutOffAfterItsCommitIsFinishedByBeginningItAgain(t *testing
 		t.Errorf("the old book was opened: %v", err)
 	}
 }
+
+// TestAMovedBookKeepsTheKeyItWasSealedWith: somebody only looked into the new database before, with a key of that machine.
+func TestAMovedBookKeepsTheKeyItWasSealedWith(t *testing.T) {
+	from, to := fileBook(t), pgtest.Fresh(t)
+	for dsn, key := range map[string]string{from: "the right one", to: "another"} {
+		book := open(t, dsn, record.Options{Environment: "test"})
+		if err := book.Do(t.Context(), func(tx *record.Tx) error { _, err := tx.PinKey(key); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if err := book.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := record.Move(t.Context(), from, to, record.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	fresh := open(t, to, record.Options{Environment: "test"})
+	err := fresh.Do(t.Context(), func(tx *record.Tx) error {
+		key, err := tx.PinKey("a third")
+		if key != "the right one" {
+			t.Errorf("it is sealed with %q", key)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNobodyServesADatabaseIntoWhichAMoveWasCutOff: it looks like an empty book, and would take as new what the old one knows.
+func TestNobodyServesADatabaseIntoWhichAMoveWasCutOff(t *testing.T) {
+	from, to, ids := fileBook(t), pgtest.Fresh(t), waybill.NewIDs(time.Now, nil)
+	old := open(t, from, record.Options{Environment: "test"})
+	if err := cycle(t.Context(), old, ids, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sql(t, from, "ALTER TABLE settings ADD COLUMN extra INTEGER") // which is not there: the move breaks off in its middle
+	if _, err := record.Move(t.Context(), from, to, record.Options{}); err == nil {
+		t.Fatal("moved")
+	}
+	if b, err := record.Open(t.Context(), to, record.Options{Environment: "test"}); waybill.KindOf(err) != waybill.Conflict || !strings.Contains(err.Error(), "move") {
+		t.Errorf("it was opened: %v", err)
+		if err == nil {
+			_ = b.Close()
+		}
+	}
+	sql(t, from, "ALTER TABLE settings DROP COLUMN extra")
+	if _, err := record.Move(t.Context(), from, to, record.Options{}); err != nil {
+		t.Fatalf("begun again: %v", err)
+	}
+	book := open(t, to, record.Options{Environment: "test"})
+	if r, err := keep(book, ids, 1); err != nil || !r.Duplicate {
+		t.Errorf("what the old one knew is new: %v", err)
+	}
+}

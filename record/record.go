@@ -41,6 +41,8 @@ type Options struct {
 	// VFS names the disk that SQLite is to use instead of the system's files: one that fails on purpose (faultdisk), in
 	// simulation. Such a book is locked by nobody.
 	VFS string
+
+	moving bool // by the mover, which alone opens a book that is not whole yet
 }
 
 // Book is an open book. It is safe for concurrent use.
