@@ -85,6 +85,23 @@ func (tx *Tx) SetSetting(name string, v []byte) error {
 	return err
 }
 
+// SwapSetting writes now where was stands; nil for no value. False says that another was first, and nothing was written.
+func (tx *Tx) SwapSetting(name string, was, now []byte) (bool, error) {
+	var changed int
+	var err error
+	switch {
+	case was == nil && now == nil:
+		return true, nil
+	case was == nil:
+		changed, err = tx.exec("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, now)
+	case now == nil:
+		changed, err = tx.exec("DELETE FROM settings WHERE name = $1 AND value = $2", name, was)
+	default:
+		changed, err = tx.exec("UPDATE settings SET value = $3 WHERE name = $1 AND value = $2", name, was, now)
+	}
+	return changed == 1, err
+}
+
 // Secret returns a sealed value: the book never sees it in clear. NotFound when there is none of that name.
 func (tx *Tx) Secret(name string) (sealed []byte, err error) {
 	sealed, found, err := one(tx, "SELECT sealed FROM secrets WHERE name = $1", bytes0, name)

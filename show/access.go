@@ -254,6 +254,7 @@ func (a *Access) useLink(ctx context.Context, token string) (session string, err
 	now := a.now()
 	name := ""
 	if err := change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
+		name = ""
 		if i := find(list, token); i >= 0 {
 			if now.Before(list[i].Until) {
 				name = list[i].Name
@@ -425,25 +426,38 @@ func newest[T any](list []T, n int) []T {
 }
 
 func load[T any](ctx context.Context, store Store, name string) ([]T, error) {
-	raw, err := store.Setting(ctx, name)
-	if err != nil && waybill.KindOf(err) != waybill.NotFound {
-		return nil, err
-	}
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var list []T
-	return list, json.Unmarshal(raw, &list)
+	list, _, err := read[T](ctx, store, name)
+	return list, err
 }
 
+func read[T any](ctx context.Context, store Store, name string) (list []T, raw []byte, err error) {
+	raw, err = store.Setting(ctx, name)
+	if err != nil && waybill.KindOf(err) != waybill.NotFound {
+		return nil, nil, err
+	}
+	if len(raw) == 0 {
+		return nil, nil, nil
+	}
+	return list, raw, json.Unmarshal(raw, &list)
+}
+
+// mostSwaps is how often a change is tried again because another node changed the same at that moment.
+const mostSwaps = 20
+
+// change changes a list, also when other nodes change it at the same moment: with is then asked again, over what they made of it.
 func change[T any](ctx context.Context, store Store, name string, with func([]T) []T) error {
-	list, err := load[T](ctx, store, name)
-	if err != nil {
-		return err
+	for range mostSwaps {
+		list, was, err := read[T](ctx, store, name)
+		if err != nil {
+			return err
+		}
+		raw, err := json.Marshal(with(list))
+		if err != nil {
+			return err
+		}
+		if ok, err := store.SwapSetting(ctx, name, was, raw); ok || err != nil {
+			return err
+		}
 	}
-	raw, err := json.Marshal(with(list))
-	if err != nil {
-		return err
-	}
-	return store.SetSetting(ctx, name, raw)
+	return &waybill.Error{Kind: waybill.Unavailable, Message: "others change who may come in at this very moment; nothing was changed", Hint: "try again"}
 }

@@ -50,7 +50,8 @@ type Desk interface {
 // Store keeps sessions, links, people and tokens: small named values. A value never written is nil without an error.
 type Store interface {
 	Setting(ctx context.Context, name string) ([]byte, error)
-	SetSetting(ctx context.Context, name string, value []byte) error
+	// SwapSetting writes now where was stands. False says that another was first, and nothing was written.
+	SwapSetting(ctx context.Context, name string, was, now []byte) (bool, error)
 }
 
 // Changes tells what kinds of thing changed ("event", "run", "effect", "problem", "connection", "item", "rejection", "job").

@@ -298,8 +298,9 @@ func (s store) Setting(ctx context.Context, name string) (value []byte, err erro
 	return value, err
 }
 
-func (s store) SetSetting(ctx context.Context, name string, value []byte) error {
-	return s.book.Do(ctx, func(tx *record.Tx) error { return tx.SetSetting(name, value) })
+func (s store) SwapSetting(ctx context.Context, name string, was, now []byte) (ok bool, err error) {
+	err = s.book.Do(ctx, func(tx *record.Tx) (err error) { ok, err = tx.SwapSetting(name, was, now); return err })
+	return ok, err
 }
 
 // named tells the simulated world which connection a request is for: two may have one address.

@@ -2,6 +2,7 @@ package recordtest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -191,6 +192,28 @@ var besideCases = []struct {
 				return err
 			})
 		}
+	}},
+	{"a setting that several swap at the same moment loses nothing of what any of them put in", func(k *beside) {
+		k.race(16, func(i int, do func(func(tx *record.Tx) error) error) error {
+			for ok := false; !ok; {
+				var was []byte
+				k.read(func(tx *record.Tx) (err error) { was, err = tx.Setting("list"); return err })
+				err := do(func(tx *record.Tx) (err error) {
+					ok, err = tx.SwapSetting("list", was, append(slices.Clone(was), byte('a'+i)))
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		k.read(func(tx *record.Tx) error {
+			v, err := tx.Setting("list")
+			slices.Sort(v)
+			same(k.kit, "all of them", string(v), "abcdefghijklmnop")
+			return err
+		})
 	}},
 	{"acts that want the same things in another order all get them", func(k *beside) {
 		k.race(16, func(i int, do func(func(tx *record.Tx) error) error) error {

@@ -174,7 +174,7 @@ var peopleCases = []testCase{
 			return nil
 		})
 	}},
-	{"a setting is what was set last, and nil takes it away", func(k *kit) {
+	{"a setting is what was set last, nil takes it away, and one is swapped only for what stands", func(k *kit) {
 		get := func() (v []byte) {
 			k.read(func(tx *record.Tx) (err error) {
 				v, err = tx.Setting("link")
@@ -187,6 +187,14 @@ var peopleCases = []testCase{
 			k.do(func(tx *record.Tx) error { return tx.SetSetting("link", []byte(v)) })
 		}
 		same(k, "set", string(get()), "two")
+		for _, c := range []struct{ was, now, stands string }{{"one", "three", "two"}, {"two", "three", "three"}, {"three", "", ""}, {"three", "four", ""}, {"", "four", "four"}, {"", "five", "four"}} {
+			k.do(func(tx *record.Tx) error {
+				ok, err := tx.SwapSetting("link", orNil(c.was), orNil(c.now))
+				same(k, c.was+" for "+c.now, ok, c.stands == c.now)
+				return err
+			})
+			same(k, c.now+" swapped", string(get()), c.stands)
+		}
 		k.do(func(tx *record.Tx) error { return tx.SetSetting("link", nil) })
 		same(k, "taken away", get() == nil, true)
 	}},
@@ -232,4 +240,11 @@ var peopleCases = []testCase{
 		}
 		same(k, "log", all, []waybill.Audited{second, first})
 	}},
+}
+
+func orNil(s string) []byte {
+	if s == "" {
+		return nil
+	}
+	return []byte(s)
 }

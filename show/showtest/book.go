@@ -5,6 +5,7 @@
 package showtest
 
 import (
+	"bytes"
 	"context"
 	"reflect"
 	"slices"
@@ -170,15 +171,18 @@ func (b *Book) Setting(_ context.Context, name string) ([]byte, error) {
 	return b.settings[name], nil
 }
 
-// SetSetting keeps a value.
-func (b *Book) SetSetting(_ context.Context, name string, value []byte) error {
+// SwapSetting keeps a value where was stands.
+func (b *Book) SwapSetting(_ context.Context, name string, was, now []byte) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !bytes.Equal(b.settings[name], was) {
+		return false, nil
+	}
 	if b.settings == nil {
 		b.settings = map[string][]byte{}
 	}
-	b.settings[name] = value
-	return nil
+	b.settings[name] = now
+	return true, nil
 }
 
 // Watch gives a channel that Change writes to.
