@@ -180,7 +180,7 @@ func (m *Main) run(ctx context.Context, a *app, l net.Listener, at, dir string) 
 		return errors.Join(err, l.Close(), a.drain(ctx))
 	}
 	defer forget()
-	if err := m.greet(ctx, a); err != nil {
+	if err := m.greet(context.WithoutCancel(ctx), a); err != nil { // who ends it at this moment has it drained, too
 		return errors.Join(err, l.Close(), a.drain(ctx))
 	}
 	server := a.server()
