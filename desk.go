@@ -15,6 +15,7 @@ const (
 	VerbNotUsed   Verb = "not needed"        // an item that cannot be understood is set aside
 	VerbPause     Verb = "pause"             // a connection
 	VerbResume    Verb = "resume"
+	VerbRetire    Verb = "retire"    // a connection that is no longer in the workspace: its address is as if it had never been
 	VerbGoOn      Verb = "go on"     // a run that waits for a time or an event: it waits no longer
 	VerbTake      Verb = "take"      // a problem: I am on it
 	VerbRelease   Verb = "release"   // send what a step that is being introduced holds back

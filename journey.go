@@ -136,4 +136,12 @@ type ConnectionFigures struct {
 	Failed  int // attempts in 24 h that did not succeed
 	Queued  int // effects and fetches due or waiting
 	Unknown int
+	Retired *Retirement // nil when it was not
+}
+
+// Retirement is a person's word that nothing is to be taken in any more for a connection that is in no workspace.
+type Retirement struct {
+	At       time.Time
+	Audit    string // the act; who did it and why are known as long as the audit is kept
+	Who, Why string
 }

@@ -71,7 +71,7 @@ func (e *Engine) choices(tx *record.Tx, object string) ([]waybill.Choice, error)
 	if _, ok := e.today().ws.Connections[object]; ok {
 		return connectionChoices(e.stateOf(object)), nil
 	}
-	return nil, &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nothing is named %q", object)}
+	return e.removedChoices(tx, object)
 }
 
 // repeatWords says why sending an effect again is harmless, or is not.
@@ -278,6 +278,9 @@ func (e *Engine) problemChoices(tx *record.Tx, p *waybill.ProblemView) ([]waybil
 			label = fmt.Sprintf("Release all %d", p.Problem.Count)
 		}
 		list = append(list, releaseChoice(label, "They are sent as they are shown; none of them was before"))
+	}
+	if strings.HasPrefix(p.Problem.Code, watch.RemovedMark) && p.Problem.Cause == waybill.WaitingForPerson {
+		list = append(list, e.sentByRemovedChoices(&p.Problem)...)
 	}
 	if p.Problem.Code == codeChanged && p.Problem.Cause == waybill.WaitingForPerson {
 		all, err := e.redoAllChoice(tx, p)

@@ -69,6 +69,9 @@ func (e *Engine) auditRow(a waybill.Act, before, after string) *waybill.Audited 
 }
 
 func (e *Engine) actOnConnection(ctx context.Context, a waybill.Act) (string, error) {
+	if a.Verb == waybill.VerbRetire {
+		return e.retireConnection(ctx, a)
+	}
 	err := e.book.Do(ctx, func(tx *record.Tx) error {
 		if err := e.allowed(tx, a); err != nil {
 			return err
@@ -426,6 +429,9 @@ func (e *Engine) actOnProblem(ctx context.Context, a waybill.Act) (string, error
 	}
 	if a.Verb == waybill.VerbSkip {
 		return fmt.Sprintf("%d left as they are.", done), nil
+	}
+	if a.Verb == waybill.VerbNotUsed {
+		return fmt.Sprintf("%d set aside. Their bytes are kept.", done), nil
 	}
 	say := fmt.Sprintf("%d released.", done)
 	if a.Verb == waybill.VerbSendAgain {

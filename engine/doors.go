@@ -2,7 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"waybill"
 	"waybill/receive"
@@ -17,16 +20,22 @@ type Doors struct {
 	PublicURL string
 
 	mu      sync.Mutex
-	unknown map[string]waybill.BundleID // names that were looked for in vain, by the version that served then
+	unknown map[string]vain // names that were looked for in vain
+}
+
+// vain is a look for a name that found nothing: in which version, and until when that is believed.
+type vain struct {
+	version waybill.BundleID
+	until   time.Time
 }
 
 // Doors returns the directory of this engine's addresses.
 func (e *Engine) Doors(publicURL string) *Doors {
-	return &Doors{e: e, PublicURL: publicURL, unknown: map[string]waybill.BundleID{}}
+	return &Doors{e: e, PublicURL: publicURL, unknown: map[string]vain{}}
 }
 
 // Door returns what is at /in/{name}. A connection that was in an earlier workspace and no longer is keeps its door,
-// marked as removed: what comes is kept for a person.
+// marked as removed: what comes is kept for a person, until one retires it.
 // NotFound when there is none; another error when it cannot be told now, for a sender that is turned away for good may
 // never come back.
 func (d *Doors) Door(name string) (*receive.Door, error) {
@@ -38,11 +47,7 @@ func (d *Doors) Door(name string) (*receive.Door, error) {
 		return nil, noDoor(name)
 	}
 	var old waybill.BundleID
-	err := d.e.view(func(tx *record.Tx) error {
-		b, err := tx.Setting(doorSetting(name))
-		old = waybill.BundleID(b)
-		return err
-	})
+	err := d.e.view(func(tx *record.Tx) (err error) { old, err = tx.LastBundleWith(name); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +70,18 @@ func noDoor(name string) error {
 	return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nothing is taken in for %q", name)}
 }
 
-// maxUnknown bounds the names remembered as unknown; guessing names costs no more than a look at a map.
-const maxUnknown = 4096
+// Names that were looked for in vain are remembered, so that guessing costs no more than a look at a map: so many, and for so
+// short a time that a connection which came and went meanwhile, here or by another node's doing, is not missed for long.
+const (
+	maxUnknown = 4096
+	inVain     = 2 * time.Second
+)
 
 func (d *Doors) strange(version waybill.BundleID, name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.unknown[name] == version
+	v, ok := d.unknown[name]
+	return ok && v.version == version && d.e.d.Now().Before(v.until)
 }
 
 func (d *Doors) remember(version waybill.BundleID, name string) {
@@ -80,7 +90,7 @@ func (d *Doors) remember(version waybill.BundleID, name string) {
 	if len(d.unknown) >= maxUnknown {
 		clear(d.unknown)
 	}
-	d.unknown[name] = version
+	d.unknown[name] = vain{version, d.e.d.Now().Add(inVain)}
 }
 
 func (d *Doors) open(c *workspace.Connection, removed bool) (*receive.Door, error) {
@@ -120,15 +130,10 @@ func SecretsOf(values map[string]string) func(name string) (string, error) {
 // PreviousSecret is what the name of a secret that is being changed ends in: its old value still proves senders.
 const PreviousSecret = ".previous"
 
-func doorSetting(name string) string { return "door/" + name }
-
-// noteDoors remembers in which workspace each connection that takes things in was last.
-func noteDoors(tx *record.Tx, ws *workspace.Workspace) error {
-	for name, c := range ws.Connections {
-		if c.Manifest.Webhook == nil {
-			continue
-		}
-		if err := tx.SetSetting(doorSetting(name), []byte(ws.Bundle)); err != nil {
+// noteConnections remembers which connections are in a workspace that is published.
+func noteConnections(tx *record.Tx, ws *workspace.Workspace) error {
+	for _, name := range slices.Sorted(maps.Keys(ws.Connections)) {
+		if err := tx.NoteConnection(name, ws.Bundle); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@
 //	health.go      outages are states of connections; problems group what has one cause
 //	journey.go     an event's way, as people read it
 //	choices.go     what people may do now
-//	desk.go        what it does; again.go makes steps and effects anew
+//	desk.go        what it does; again.go makes steps and effects anew; retire.go ends a connection that was taken out
 //	steps.go       the labelled steps, at which a proof ends the process
 //	jobs.go        bulk work with a name: planned, tried, let go, held
 //	judge.go       what it would do with each member

@@ -81,8 +81,11 @@ func (e *Engine) listBlocked(tx *record.Tx, a *waybill.Arrival, r waybill.Receip
 		if it.Type == "" {
 			it.Type = "unreadable"
 		}
-		p := e.problem(blame{cause: cause, connection: a.Connection, code: it.Type, words: it.Reason, owner: e.owner()}, "")
-		id, err := tx.Raise(p, waybill.Member{Item: it.ID, At: a.ReceivedAt})
+		why := blame{cause: cause, connection: a.Connection, code: it.Type, words: it.Reason, owner: e.owner()}
+		if cause == waybill.WaitingForPerson { // genuine, readable or not: nothing reads it
+			why = e.sentByRemoved(a.Connection, it.Type, it.Reason)
+		}
+		id, err := tx.Raise(e.problem(why, ""), waybill.Member{Item: it.ID, At: a.ReceivedAt})
 		if err != nil {
 			return fmt.Errorf("list the unreadable item: %w", err)
 		}

@@ -93,9 +93,13 @@ func (e *Engine) read(p *piece) (u *understood, err error) {
 	}()
 	v := e.today()
 	conn := v.ws.Connections[p.item.Connection]
-	if conn == nil || conn.Translator == nil {
+	if conn == nil {
+		e.keepOfRemoved(u)
+		return u, nil
+	}
+	if conn.Translator == nil {
 		u.item.State = waybill.ItemNotUsed
-		u.item.Reason = fmt.Sprintf("the connection %q is not in the workspace any more, so nothing reads what it sends", p.item.Connection)
+		u.item.Reason = fmt.Sprintf("nothing of the workspace reads what the connection %q sends", p.item.Connection)
 		return u, nil
 	}
 	in, bad := e.input(p, conn.Manifest)

@@ -108,7 +108,7 @@ func (e *Engine) publish(ctx context.Context, ws *workspace.Workspace) error {
 			if err := noteSchedules(tx, ws); err != nil {
 				return err
 			}
-			return noteDoors(tx, ws)
+			return noteConnections(tx, ws)
 		})
 		if err != nil {
 			return fmt.Errorf("publish the workspace: %w", err)

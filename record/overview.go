@@ -142,7 +142,7 @@ func (tx *Tx) hourFigures(o *waybill.Overview) error {
 	return nil
 }
 
-// Connections returns every connection that is remembered or was used, with its counts, by name.
+// Connections returns every connection that is remembered, was used or was retired, with its counts, by name.
 func (b *Book) Connections(ctx context.Context) (out []waybill.ConnectionFigures, err error) {
 	err = b.View(ctx, func(tx *Tx) error {
 		out, err = tx.connections()
@@ -167,6 +167,20 @@ func (tx *Tx) connections() ([]waybill.ConnectionFigures, error) {
 	}
 	for _, s := range states {
 		of(s.Connection).State = s
+	}
+	names, err := tx.remembered()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		of(name)
+	}
+	retired, err := tx.retirements()
+	if err != nil {
+		return nil, err
+	}
+	for name, r := range retired {
+		of(name).Retired = r
 	}
 	for name, to := range map[string]func(*waybill.ConnectionFigures) *int{
 		"in":     func(c *waybill.ConnectionFigures) *int { return &c.In },

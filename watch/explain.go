@@ -179,10 +179,12 @@ var texts = map[waybill.Cause]text{
 	},
 }
 
-// The codes of problems that hold what was meant to wait for people begin with these; a step's place follows: flow.step.
+// The codes of problems that hold what was meant to wait for people begin with these; a step's place follows: flow.step, or what
+// is said.
 const (
 	AskMark     = "ask "        // questions
 	ReleaseMark = "release of " // effects of a step that is being introduced
+	RemovedMark = "removed "    // what a connection sent that is no longer in the workspace; its type follows
 )
 
 // TableMark begins the code of a problem about a value that a table of the workspace does not know; the table and the value follow.
@@ -221,6 +223,15 @@ var waits = map[string]text{
 		do:        "Look at what would be sent. Then press “Release”, here for all or on one event.",
 		ifNothing: "It waits. What comes after it in these events is not done.",
 		safe:      "Yes. It was not sent.",
+	},
+	RemovedMark: {
+		title:     "{system} still sends, and is no longer in the workspace",
+		titleCode: "{system} still sends, and is no longer in the workspace ({code})",
+		means:     "This connection was taken out of the workspace. What it sends is kept, but nothing reads it.",
+		who:       whoOwner,
+		do:        "Is it over for good? Have {system} send no more, set these aside, and retire the connection on its page. If not, have it put back into the workspace; then they can be read.",
+		ifNothing: "They stay on this list, and what it still sends joins them.",
+		safe:      "Yes. A fact already known starts nothing.",
 	},
 }
 

@@ -60,6 +60,38 @@ var besideCases = []struct {
 	promise string
 	check   func(k *beside)
 }{
+	{"a connection that one node publishes anew is not retired by another at that moment", func(k *beside) {
+		for i := range 20 {
+			name, with, without := fmt.Sprintf("pay%d", i), waybill.BundleID(fmt.Sprintf("with%d", i)), waybill.BundleID(fmt.Sprintf("without%d", i))
+			k.do(func(tx *record.Tx) error { return tx.PublishBundle(without, nil) })
+			k.race(2, func(i int, do func(func(tx *record.Tx) error) error) error {
+				if i == 0 {
+					return do(func(tx *record.Tx) error {
+						if err := tx.PublishBundle(with, nil); err != nil {
+							return err
+						}
+						return tx.NoteConnection(name, with)
+					})
+				}
+				return do(func(tx *record.Tx) error {
+					current, err := tx.KeepCurrentBundle()
+					if err != nil || current != without {
+						return err
+					}
+					act := waybill.Audited{Who: "asha", Action: "retire", Object: name}
+					if err := tx.Audit(&act); err != nil {
+						return err
+					}
+					return tx.RetireConnection(name, &act)
+				})
+			})
+			k.read(func(tx *record.Tx) error {
+				_, retired, err := tx.Remembers(name)
+				same(k.kit, name, []any{must[waybill.BundleID](k.kit)(tx.LastBundleWith(name)), retired, err}, []any{with, false, nil})
+				return nil
+			})
+		}
+	}},
 	{"a delivery is kept once, whoever hears of it", func(k *beside) {
 		for round := range 5 {
 			var fresh atomic.Int32

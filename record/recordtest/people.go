@@ -174,6 +174,64 @@ var peopleCases = []testCase{
 			return nil
 		})
 	}},
+	{"a connection is remembered with the workspace it was in last, until it is retired; and again when it is back", func(k *kit) {
+		want := func(when string, last waybill.BundleID, known, retired bool) {
+			k.Helper()
+			k.read(func(tx *record.Tx) error {
+				same(k, when+": last", must[waybill.BundleID](k)(tx.LastBundleWith("pay")), last)
+				have, gone, err := tx.Remembers("pay")
+				same(k, when, []any{have, gone, err}, []any{known, retired, nil})
+				return nil
+			})
+		}
+		listed := func() *waybill.ConnectionFigures {
+			for _, f := range must[[]waybill.ConnectionFigures](k)(k.book.Connections(k.Context())) {
+				if f.State.Connection == "pay" {
+					return &f
+				}
+			}
+			return nil
+		}
+		want("never", "", false, false)
+		same(k, "never listed", listed() == nil, true)
+		k.do(func(tx *record.Tx) error { return tx.NoteConnection("pay", "b1") })
+		k.do(func(tx *record.Tx) error { return tx.NoteConnection("pay", "b2") })
+		want("noted", "b2", true, false)
+		same(k, "listed", listed() != nil && listed().Retired == nil, true)
+		act := waybill.Audited{Who: "asha", Action: "retire", Object: "pay", Reason: "over"}
+		k.do(func(tx *record.Tx) error {
+			if err := tx.Audit(&act); err != nil {
+				return err
+			}
+			return tx.RetireConnection("pay", &act)
+		})
+		want("retired", "", true, true)
+		same(k, "told", *listed().Retired, waybill.Retirement{At: act.At.UTC().Truncate(time.Millisecond), Audit: act.ID, Who: "asha", Why: "over"})
+		k.do(func(tx *record.Tx) error { return tx.NoteConnection("pay", "b3") })
+		want("back", "b3", true, false)
+		same(k, "listed again", listed().Retired == nil, true)
+	}},
+	{"of a connection that is only remembered by its state something is known, too", func(k *kit) {
+		k.do(func(tx *record.Tx) error {
+			return tx.SetConnectionState(&waybill.ConnectionState{Connection: "pay", Health: waybill.HealthWorking})
+		})
+		k.read(func(tx *record.Tx) error {
+			known, retired, err := tx.Remembers("pay")
+			same(k, "known", []any{known, retired, err}, []any{true, false, nil})
+			return nil
+		})
+	}},
+	{"the bundle that an act keeps is the one published last", func(k *kit) {
+		k.do(func(tx *record.Tx) error {
+			same(k, "none", must[waybill.BundleID](k)(tx.KeepCurrentBundle()), waybill.BundleID(""))
+			return nil
+		})
+		k.do(func(tx *record.Tx) error { return tx.PublishBundle("b1", []byte("one")) })
+		k.do(func(tx *record.Tx) error {
+			same(k, "published", must[waybill.BundleID](k)(tx.KeepCurrentBundle()), waybill.BundleID("b1"))
+			return nil
+		})
+	}},
 	{"a setting is what was set last, nil takes it away, and one is swapped only for what stands", func(k *kit) {
 		get := func() (v []byte) {
 			k.read(func(tx *record.Tx) (err error) {
