@@ -31,7 +31,7 @@ func (e *Engine) removedChoices(tx *record.Tx, name string) ([]waybill.Choice, e
 	}
 	safety := "Whoever still sends there is told 404 from then on, and nothing more is kept"
 	if open.Items > 0 {
-		safety += ". " + stayWords(open.Items) + " until it is set aside, or read once the connection is back"
+		safety += ". " + stayWords(open.Items) + " until somebody sets that aside, or has it read once the connection is back"
 	}
 	return []waybill.Choice{{Verb: waybill.VerbRetire, Label: "Retire it", Safety: safety, NeedsReason: true}}, nil
 }
@@ -112,7 +112,7 @@ func (e *Engine) retirable(tx *record.Tx, name string) (record.Unended, error) {
 	if today.ws.Connections[name] != nil {
 		return record.Unended{}, &waybill.Error{
 			Kind: waybill.Conflict, Message: fmt.Sprintf("the connection %s is in the workspace that is served; nothing was changed", name),
-			Hint: fmt.Sprintf("take it out first: delete its file in connections/, run waybill check, and let waybill serve take the change over. To stop its calls for a while, pause it: waybill connections pause %s", name),
+			Hint: "take it out first: delete its file in connections/, run waybill check, and let waybill serve take the change over. To stop its calls for a while, pause it on its page",
 		}
 	}
 	_, retired, err := tx.Remembers(name)

@@ -83,7 +83,7 @@ func (r *rig) wantAnswer(connection, sample string, want int, when string) {
 func TestARetiredConnectionIsAsOneNeverKnownAndWhatItSentStays(t *testing.T) {
 	with, without := twoWays(t, "pay")
 	r := newRig(t, with)
-	if why := r.refused("pay", waybill.VerbRetire, "over"); !strings.Contains(why, "is in the workspace that is served") || !strings.Contains(why, "connections pause pay") {
+	if why := r.refused("pay", waybill.VerbRetire, "over"); !strings.Contains(why, "is in the workspace that is served") || !strings.Contains(why, "pause it on its page") {
 		t.Errorf("of one in the workspace: %s", why)
 	}
 	if r.figures("pay").Retired != nil || len(r.audit()) != 0 {

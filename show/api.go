@@ -203,7 +203,7 @@ func (a *api) reads() {
 	get(a, "/asks", "asks", "Questions to people: open ones wait for an answer", a.asks)
 	get(a, "/problems", "problems", "What needs a person, grouped by cause and explained", list("problems", s.reader.Problems, a.problemOf))
 	get(a, "/problems/{id}", "problem", "One problem with what it holds and what can be done", a.problem)
-	get(a, "/connections", "connections", "The state and figures of each connection", a.connections)
+	get(a, "/connections", "connections", "The state and figures of each connection, those that were taken out of the workspace or retired too", a.connections)
 	get(a, "/nodes", "nodes", "The processes that work on the book, where there may be several", a.listNodes)
 	get(a, "/rejections", "rejections", "What was turned away at the door", list("rejections", s.reader.Rejections, apiRejectionOf))
 	get(a, "/audit", "audit", "What people did", list("audit", s.lists.AuditLog, apiAuditOf))
@@ -298,7 +298,8 @@ func (a *api) connections(ctx context.Context, _ *nothing) (*listOf[apiConnectio
 	}
 	out := &listOf[apiConnection]{Items: make([]apiConnection, 0, len(rows))}
 	for _, r := range rows {
-		out.Items = append(out.Items, apiConnectionOf(r))
+		_, known := words{a.s.names}.connection(r.State.Connection)
+		out.Items = append(out.Items, apiConnectionOf(r, !known))
 	}
 	return out, nil
 }
@@ -317,7 +318,7 @@ func (a *api) choices(ctx context.Context, in *byID) (*listOf[apiChoice], error)
 
 type actInput struct {
 	Body struct {
-		Verb   string `json:"verb" maxLength:"40" doc:"one of the object's choices: retry, skip, stop, it happened…"`
+		Verb   string `json:"verb" maxLength:"40" doc:"one of the object's choices: retry, skip, stop, it happened, pause, retire…"`
 		Object string `json:"object" maxLength:"128" doc:"itm_…, run_…, eff_…, prb_…, or a connection's name"`
 		Reason string `json:"reason,omitempty" maxLength:"300" doc:"why; some verbs need it"`
 		Inputs any    `json:"inputs,omitempty" doc:"other inputs, for edit and retry"`

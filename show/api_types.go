@@ -245,13 +245,27 @@ type apiConnection struct {
 	Unknown    int       `json:"unknown"`
 	LastIn     time.Time `json:"last_in,omitzero"`
 	LastOut    time.Time `json:"last_out,omitzero"`
+
+	Removed bool        `json:"removed" doc:"it is no longer in the workspace; what it sends is kept for a person, until one retires it"`
+	Retired *apiRetired `json:"retired,omitempty" doc:"a person's word that its address answers 404, as if it had never been"`
 }
 
-func apiConnectionOf(f waybill.ConnectionFigures) apiConnection {
+type apiRetired struct {
+	At  time.Time `json:"at"`
+	Who string    `json:"who,omitempty" doc:"known as long as the audit is kept"`
+	Why string    `json:"why,omitempty"`
+}
+
+func apiConnectionOf(f waybill.ConnectionFigures, removed bool) apiConnection {
 	c := f.State
-	return apiConnection{
+	out := apiConnection{
 		c.Connection, c.Account, string(c.Health), c.Reason, c.Since, c.Until, c.Parked, f.In, f.Out, f.Failed, f.Queued, f.Unknown, c.LastIn, c.LastOut,
+		removed, nil,
 	}
+	if r := f.Retired; r != nil {
+		out.Retired = &apiRetired{r.At, r.Who, r.Why}
+	}
+	return out
 }
 
 type apiRejection struct {

@@ -107,6 +107,8 @@ var everyPage = []struct{ Name, Path string }{
 	{"connections", "/connections"},
 	{"connection", "/connections/crm"},
 	{"connection-parked", "/connections/team"},
+	{"connection-removed", "/connections/old-shop"},
+	{"connection-retired", "/connections/old-crm"},
 	{"audit", "/audit"},
 	{"missing", "/nothing-here"},
 	{"link", "/sign-in/once/never"},

@@ -2,6 +2,7 @@ package show
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,7 +18,12 @@ type connectionRow struct {
 	Tone    tone
 	Note    string // why it stands so, in words
 	Good    int    // calls in 24 h that succeeded
+	Removed bool   // it is no longer in the workspace
+	Choices buttons
 }
+
+// Kept reports whether its door is open though it was removed.
+func (r connectionRow) Kept() bool { return r.Removed && r.Figures.Retired == nil }
 
 type connectionsPage struct{ Rows []connectionRow }
 
@@ -26,7 +32,6 @@ type connectionPage struct {
 	Flows    []FlowCard
 	Actions  []actionRow
 	Problems []problemCard
-	Choices  buttons
 	Learnt   string // the rate that the other side was found to take, in words
 }
 
@@ -38,8 +43,9 @@ type actionRow struct {
 	Parked bool
 }
 
-func (s *Server) connectionRows(r *http.Request) ([]connectionRow, error) {
-	list, err := s.reader.Connections(r.Context())
+// connectionRows are those of the workspace, then those that were taken out of it, and then those that were retired.
+func (s *Server) connectionRows(ctx context.Context) ([]connectionRow, error) {
+	list, err := s.reader.Connections(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +58,33 @@ func (s *Server) connectionRows(r *http.Request) ([]connectionRow, error) {
 		rows = append(rows, newConnectionRow(card, figures[card.Name]))
 		delete(figures, card.Name)
 	}
-	for _, f := range list {
-		if _, left := figures[f.State.Connection]; left {
-			name := f.State.Connection
-			rows = append(rows, newConnectionRow(ConnectionCard{Name: name, Title: name, System: name, Summary: "It is no longer in the workspace. What it sends is still kept."}, f))
+	for _, retired := range []bool{false, true} {
+		for _, f := range list {
+			if _, left := figures[f.State.Connection]; left && (f.Retired != nil) == retired {
+				rows = append(rows, removedRow(f))
+			}
 		}
 	}
 	return rows, nil
+}
+
+// removedRow is of a connection that is no longer in the workspace: of its system only its name is known.
+func removedRow(f waybill.ConnectionFigures) connectionRow {
+	name := f.State.Connection
+	row := connectionRow{Card: ConnectionCard{Name: name, Title: name, System: name}, Figures: f, Good: max(f.Out-f.Failed, 0), Removed: true}
+	row.Figures.State.Since, row.Figures.State.Until = time.Time{}, time.Time{} // of a health that is nobody's any more
+	if r := f.Retired; r != nil {
+		row.Tone = toneStopped.said("Retired", "Whoever still sends there is told 404, as if it had never been. What it sent before is still here.")
+		row.Figures.State.Since = r.At
+		row.Note = row.Tone.Meaning
+		if r.Who != "" {
+			row.Note = fmt.Sprintf("%s retired it: %s %s", r.Who, fullStop(r.Why), row.Tone.Meaning)
+		}
+		return row
+	}
+	row.Tone = toneStopped.said("Removed", "It is no longer in the workspace. What it still sends is kept for a person, until one retires it.")
+	row.Note = row.Tone.Meaning
+	return row
 }
 
 func newConnectionRow(card ConnectionCard, f waybill.ConnectionFigures) connectionRow {
@@ -77,16 +103,23 @@ func newConnectionRow(card ConnectionCard, f waybill.ConnectionFigures) connecti
 }
 
 func (s *Server) connections(w http.ResponseWriter, r *http.Request) error {
-	rows, err := s.connectionRows(r)
+	rows, err := s.connectionRows(r.Context())
 	if err != nil {
 		return err
+	}
+	if person(r).Role.may(Operator) {
+		for i := range rows {
+			if rows[i].Kept() {
+				rows[i].Choices = s.buttonsFor(r.Context(), rows[i].Card.Name)
+			}
+		}
 	}
 	return s.show(w, r, "connections", "Connections", connectionsPage{rows})
 }
 
 func (s *Server) connection(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	rows, err := s.connectionRows(r)
+	rows, err := s.connectionRows(r.Context())
 	if err != nil {
 		return err
 	}

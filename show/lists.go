@@ -109,7 +109,7 @@ func auditRows(names Names, list []waybill.Audited) []auditRow {
 				row.Link = "/problems/" + a.Object
 			}
 			row.What = kinds[a.Object[:4]]
-		} else if _, known := (words{names}).connection(a.Object); known {
+		} else if _, known := (words{names}).connection(a.Object); known || a.Action == string(waybill.VerbRetire) {
 			row.Link = "/connections/" + a.Object
 		}
 		rows = append(rows, row)

@@ -65,10 +65,11 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	conns, err := s.connectionRows(r)
+	conns, err := s.connectionRows(r.Context())
 	if err != nil {
 		return err
 	}
+	conns = slices.DeleteFunc(conns, func(c connectionRow) bool { return c.Figures.Retired != nil })
 	asks, err := s.openAsks(r.Context(), person(r), 5)
 	if err != nil {
 		return err

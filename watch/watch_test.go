@@ -49,6 +49,13 @@ func TestAProblemThatHoldsManyQuestionsNamesNoneAndSaysThatTimeMayAnswerThem(t *
 	}
 }
 
+func TestWhatARemovedConnectionSentIsNoQuestionOfAFlow(t *testing.T) {
+	got := watch.Explain(waybill.Problem{Cause: waybill.WaitingForPerson, Code: watch.RemovedMark + "order.paid", Connection: "shop", Owner: "finance-ops"}, names{})
+	if !strings.Contains(got.Title, "still sends, and is no longer in the workspace (order.paid)") || !strings.Contains(got.Do, "retire the connection on its page") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestWhatToPressIsNamedAsTheButtonIs(t *testing.T) {
 	for cause, button := range map[waybill.Cause]string{
 		waybill.SignInExpired: "“Try now”", waybill.DuplicateThere: "“Leave this step out”", waybill.AnswerLost: "“It did not happen”",
@@ -62,7 +69,7 @@ func TestWhatToPressIsNamedAsTheButtonIs(t *testing.T) {
 
 func TestEveryCauseHasFivePlainLinesAndATitle(t *testing.T) {
 	for _, cause := range waybill.Causes {
-		for _, code := range []string{"", "INVALID_EMAIL", watch.AskMark + "f.ok", watch.ReleaseMark + "f.s"} {
+		for _, code := range []string{"", "INVALID_EMAIL", watch.AskMark + "f.ok", watch.ReleaseMark + "f.s", watch.RemovedMark + "order.paid"} {
 			for _, action := range []string{"", "deal.update"} {
 				p := waybill.Problem{Cause: cause, Connection: "crm", Action: action, Code: code, Owner: "finance-ops"}
 				x := watch.Explain(p, names{})

@@ -21,11 +21,15 @@ import (
 
 // columns of each list, in order: the API's field and its heading.
 var columns = map[string][][2]string{ // a table that nothing changes
-	"events":   {{"accepted_at", "ACCEPTED"}, {"id", "EVENT"}, {"type", "TYPE"}, {"subject", "ABOUT"}, {"state", "STATE"}, {"reason", "REASON"}},
-	"runs":     {{"created_at", "BEGAN"}, {"id", "RUN"}, {"flow", "FLOW"}, {"event", "EVENT"}, {"state", "STATE"}, {"reason", "REASON"}},
-	"effects":  {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
-	"asks":     {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
-	"jobs":     {{"created_at", "MADE"}, {"id", "JOB"}, {"kind", "KIND"}, {"name", "NAME"}, {"state", "STATE"}, {"progress.says", "PROGRESS"}, {"reason", "REASON"}},
+	"events":  {{"accepted_at", "ACCEPTED"}, {"id", "EVENT"}, {"type", "TYPE"}, {"subject", "ABOUT"}, {"state", "STATE"}, {"reason", "REASON"}},
+	"runs":    {{"created_at", "BEGAN"}, {"id", "RUN"}, {"flow", "FLOW"}, {"event", "EVENT"}, {"state", "STATE"}, {"reason", "REASON"}},
+	"effects": {{"planned_at", "PLANNED"}, {"id", "EFFECT"}, {"connection", "CONNECTION"}, {"action", "ACTION"}, {"state", "STATE"}, {"reason", "REASON"}},
+	"asks":    {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
+	"jobs":    {{"created_at", "MADE"}, {"id", "JOB"}, {"kind", "KIND"}, {"name", "NAME"}, {"state", "STATE"}, {"progress.says", "PROGRESS"}, {"reason", "REASON"}},
+	"connections": {
+		{"last_in", "LAST IN"}, {"connection", "CONNECTION"}, {"standing", "STATE"}, {"in", "IN 24 H"}, {"out", "OUT 24 H"}, {"failed", "FAILED"}, {"queued", "IN LINE"},
+		{"unknown", "UNKNOWN"}, {"says", "WHY"},
+	},
 	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"state", "STATE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"flows", "FLOWS"}, {"explanation.title", "WHAT"}},
 }
 
@@ -107,6 +111,11 @@ func (m *Main) runList(ctx context.Context, where bookFlags, kind string, f list
 	if f.json {
 		return m.printJSON(body)
 	}
+	return m.printList(kind, body)
+}
+
+// printList prints a list of the API as a table.
+func (m *Main) printList(kind string, body []byte) error {
 	var page struct {
 		Items []map[string]any
 		Next  string

@@ -111,7 +111,7 @@ Start with:  waybill demo            see it work, nothing to set up
 		m.list("effects", "what was written to other systems, newest first"),
 		m.list("asks", "what flows ask people: approve or reject it"),
 		m.list("problems", "what needs a person, by cause"),
-		m.jobs(), m.secret(), m.user(), m.backup(), m.restore(), m.person(), m.doctor(), m.move(), m.version(),
+		m.connections(), m.jobs(), m.secret(), m.user(), m.backup(), m.restore(), m.person(), m.doctor(), m.move(), m.version(),
 	)
 	for _, c := range root.Commands() {
 		if c.HasSubCommands() && !c.Runnable() {

@@ -101,6 +101,9 @@ func (b *bookFigures) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	for _, c := range list {
+		if c.Retired != nil {
+			continue
+		}
 		ch <- prometheus.MustNewConstMetric(queueDesc, prometheus.GaugeValue, float64(c.Queued), c.State.Connection)
 		working := 0.0
 		if c.State.Health == waybill.HealthWorking || c.State.Health == "" {

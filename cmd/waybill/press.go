@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ type press struct {
 	verb       waybill.Verb
 	reason     bool // it needs one
 	values     bool // it takes other values
+	all        bool // nothing comes of it later: it is done with the word
 }
 
 // presses are the buttons that have a command, by the list they belong to.
@@ -32,6 +34,9 @@ var presses = map[string][]press{ // a table that nothing changes
 		{use: "undo RUN", short: "undo what a run did, the last thing first", verb: waybill.VerbUndo, reason: true},
 		{use: "go-on RUN", short: "let a run go on that waits for a time or an event", verb: waybill.VerbGoOn, reason: true},
 	},
+	"connections": {
+		{use: "retire NAME", short: "take nothing in any more for one that is no longer in the workspace: its address answers 404", verb: waybill.VerbRetire, reason: true, all: true},
+	},
 	"problems": {{use: "release PROBLEM", short: "send all that a step holds back", verb: waybill.VerbRelease}},
 }
 
@@ -40,7 +45,7 @@ func (m *Main) addPresses(c *cobra.Command, kind string, where *bookFlags) {
 	for _, p := range presses[kind] {
 		var as, reason, values string
 		sub := &cobra.Command{
-			Use: p.use, Short: p.short, Args: exactly(1, "one id"),
+			Use: p.use, Short: p.short, Args: exactly(1, "one "+strings.ToLower(strings.Fields(p.use)[1])),
 			RunE: func(c *cobra.Command, args []string) error {
 				if p.reason && reason == "" {
 					return usage{errors.New("--reason says why; it is kept with your name")}
@@ -49,7 +54,7 @@ func (m *Main) addPresses(c *cobra.Command, kind string, where *bookFlags) {
 				if values != "" {
 					act.Verb, act.Inputs = waybill.VerbChange, []byte(values)
 				}
-				return m.runPress(c.Context(), *where, act)
+				return m.runPress(c.Context(), *where, act, p.all)
 			},
 		}
 		sub.Flags().StringVar(&as, "as", "", "in the name of this person, who was added with: waybill user add")
@@ -62,7 +67,7 @@ func (m *Main) addPresses(c *cobra.Command, kind string, where *bookFlags) {
 	}
 }
 
-func (m *Main) runPress(ctx context.Context, where bookFlags, act waybill.Act) (err error) {
+func (m *Main) runPress(ctx context.Context, where bookFlags, act waybill.Act, all bool) (err error) {
 	l, err := m.dial(ctx, m.dir([]string{where.dir}), where.database, where.env)
 	if err != nil {
 		return err
@@ -72,7 +77,7 @@ func (m *Main) runPress(ctx context.Context, where bookFlags, act waybill.Act) (
 	for _, line := range said {
 		fmt.Fprintln(m.Stdout, line)
 	}
-	if err == nil && !l.live {
+	if err == nil && !l.live && !all {
 		fmt.Fprintln(m.Stdout, l.whenItHappens())
 	}
 	return err

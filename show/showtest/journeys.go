@@ -265,6 +265,10 @@ func (b *Book) problems(now time.Time) {
 		{Verb: waybill.VerbPause, Label: "Pause", Safety: "Safe: work is kept and waits", Safe: true, NeedsReason: true},
 	}
 	b.Buttons["crm"] = b.Buttons["team"][1:]
+	b.Buttons["old-shop"] = []waybill.Choice{{
+		Verb: waybill.VerbRetire, Label: "Retire it", NeedsReason: true,
+		Safety: "Whoever still sends there is told 404 from then on, and nothing more is kept. 2 things that it sent stay on the list until somebody sets that aside, or has it read once the connection is back",
+	}}
 }
 
 func (b *Book) lists(now time.Time) {

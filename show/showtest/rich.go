@@ -176,6 +176,14 @@ func (b *Book) connections(now time.Time) {
 		{State: signIn, Out: 402, Failed: 3, Queued: 9},
 		{State: state("website", waybill.HealthWorking), In: 96},
 	}
+	removed := state("old-shop", waybill.HealthWorking)
+	removed.LastIn, removed.LastOut = now.Add(-3*time.Hour), time.Time{}
+	retired := state("old-crm", waybill.HealthDown)
+	retired.LastIn, retired.LastOut = now.Add(-60*24*time.Hour), now.Add(-61*24*time.Hour)
+	b.Figures = append(
+		b.Figures, waybill.ConnectionFigures{State: retired, Retired: &waybill.Retirement{At: now.Add(-50 * 24 * time.Hour), Who: "meena", Why: "the old CRM was switched off"}},
+		waybill.ConnectionFigures{State: removed, In: 2},
+	)
 }
 
 func (b *Book) file(j *waybill.Journey, ids ...string) {
