@@ -27,8 +27,15 @@ var columns = map[string][][2]string{ // a table that nothing changes
 	"asks":    {{"asked_at", "ASKED"}, {"run", "RUN"}, {"flow", "FLOW"}, {"state", "STATE"}, {"by", "BY"}, {"question", "QUESTION"}},
 	"jobs":    {{"created_at", "MADE"}, {"id", "JOB"}, {"kind", "KIND"}, {"name", "NAME"}, {"state", "STATE"}, {"progress.says", "PROGRESS"}, {"reason", "REASON"}},
 	"connections": {
-		{"last_in", "LAST IN"}, {"connection", "CONNECTION"}, {"standing", "STATE"}, {"in", "IN 24 H"}, {"out", "OUT 24 H"}, {"failed", "FAILED"}, {"queued", "IN LINE"},
-		{"unknown", "UNKNOWN"}, {"says", "WHY"},
+		{"last_in", "LAST IN"},
+		{"connection", "CONNECTION"},
+		{"standing", "STATE"},
+		{"in", "IN 24 H"},
+		{"out", "OUT 24 H"},
+		{"failed", "FAILED"},
+		{"queued", "IN LINE"},
+		{"unknown", "UNKNOWN"},
+		{"says", "WHY"},
 	},
 	"problems": {{"last_at", "LAST"}, {"id", "PROBLEM"}, {"cause", "CAUSE"}, {"state", "STATE"}, {"count", "THINGS"}, {"owner", "OWNER"}, {"flows", "FLOWS"}, {"explanation.title", "WHAT"}},
 }
