@@ -88,3 +88,37 @@ func TestWhatATableDidNotKnowRunsAgainOnTodaysVersionOnceItDoes(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsRunAgainOnTodaysVersionIsThatFlowAlone: the others that the same event started are nobody's choice.
+func TestWhatIsRunAgainOnTodaysVersionIsThatFlowAlone(t *testing.T) {
+	other := "flow: other\ntitle: Other\nowner: ops\non: payment.succeeded\nsteps:\n" +
+		"  - {id: tell, do: out.request.send, with: {path: /told, body: {payment: \"${payment.id}\"}}}\n"
+	more := "  - {id: more, was: [], do: out.request.post, with: {path: /more, body: {payment: \"${payment.id}\"}}}\n"
+	with := func(rows, other string) map[string]string {
+		fs := labelled(t, rows)
+		fs["flows/other.yaml"] = other
+		return fs
+	}
+	for _, problem := range []bool{false, true} {
+		r := newRig(t, load(t, files(with("USD,Dollar\n", other))))
+		r.send("pay", "payment_intent.succeeded", nil)
+		r.run(time.Minute)
+		object := string(r.blocked()[0].ID)
+		if problem {
+			object = string(r.onlyProblem().ID)
+		}
+		if err := r.engine.Reload(t.Context(), load(t, files(with("USD,Dollar\nINR,Rupee\n", other+more)))); err != nil {
+			t.Fatal(err)
+		}
+		r.act(object, waybill.VerbAnew, "the row was added")
+		r.run(5 * time.Minute)
+		if n := len(r.blocked()); n != 0 {
+			t.Errorf("%d need a person", n)
+		}
+		for _, run := range r.runs() {
+			if run.Flow == "other" && run.Mode == waybill.ModeReplay {
+				t.Errorf("of a problem %v: the other flow ran again, too", problem)
+			}
+		}
+	}
+}

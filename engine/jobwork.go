@@ -85,7 +85,7 @@ func (e *Engine) workJob(id waybill.JobID) (time.Duration, error) {
 	}
 	begun, wait := 0, time.Duration(0)
 	if job.State == waybill.JobRunning {
-		closed := ""
+		var closed string
 		if begun, wait, closed, err = e.beginMembers(job); err == nil {
 			err = e.sayWaits(job, closed)
 		}

@@ -44,7 +44,7 @@ func (e *Engine) objectsOf(tx *record.Tx, job *waybill.Job, c record.JobCandidat
 	}
 	var out []string
 	for _, f := range e.today().byOn[ev.Type] {
-		if job.Filter.Flow != "" && !f.WasCalled(job.Filter.Flow) {
+		if job.Filter.Flow != "" && !f.WasCalled(job.Filter.Flow) || c.Flow != "" && !f.WasCalled(c.Flow) {
 			continue
 		}
 		run := repeated(runs, f)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 type JobCandidate struct {
 	Object string          // run_…, itm_…, eff_…, evt_…
 	Event  waybill.EventID // that it belongs to
+	Flow   string          // of a replay: the one flow of the event that is meant; empty for all
 }
 
 // GatherJob returns the next candidates of a job after a cursor (empty: from the start), and the cursor to go on from;
@@ -60,7 +62,7 @@ type placed struct {
 // rows reads one page; prefix tells the parts of a gathering apart in its cursor.
 func (g gathering) rows(text string, w *where, prefix string) ([]JobCandidate, string, error) {
 	all, err := list(g.tx, text+w.text()+" ORDER BY 3"+w.limit(g.limit), func(r row) (placed, error) {
-		return placed{JobCandidate{r.text(0), waybill.EventID(r.text(1))}, r.text(2)}, nil
+		return placed{JobCandidate{Object: r.text(0), Event: waybill.EventID(r.text(1))}, r.text(2)}, nil
 	}, w.args...)
 	if err != nil {
 		return nil, "", err
@@ -130,7 +132,7 @@ func (g gathering) effects(after string) ([]JobCandidate, string, error) {
 // scanPlaced reads an id and its place.
 func scanPlaced(r row) (placed, error) {
 	id := r.text(0)
-	return placed{JobCandidate{id, waybill.EventID(id)}, strconv.FormatInt(r.num(1), 10)}, nil
+	return placed{JobCandidate{Object: id, Event: waybill.EventID(id)}, strconv.FormatInt(r.num(1), 10)}, nil
 }
 
 func numberOf(after string) (int64, error) {
@@ -230,7 +232,7 @@ func (g gathering) fitting(all []JobCandidate, next string, err error) ([]JobCan
 
 func (g gathering) fits(object string) (bool, error) {
 	var w where
-	table := ""
+	var table string
 	switch kind, _, _ := strings.Cut(object, "_"); {
 	case kind == "run":
 		table = "runs r"
@@ -291,15 +293,44 @@ func (g gathering) held(after string) ([]JobCandidate, string, error) {
 	}
 	var out []JobCandidate
 	for _, h := range all {
-		if object := g.objectOf(h.m); object != "" {
-			out = append(out, JobCandidate{object, h.m.Event})
+		object := g.objectOf(h.m)
+		if object == "" {
+			continue
 		}
+		c := JobCandidate{Object: object, Event: h.m.Event}
+		if g.job.Kind == waybill.JobReplay {
+			if c.Flow, err = g.flowOf(h.m); err != nil {
+				return nil, "", err
+			}
+		}
+		out = append(out, c)
 	}
 	if len(all) < g.limit {
 		return out, "", nil
 	}
 	last := all[len(all)-1]
 	return out, "|" + strconv.FormatInt(last.at, 10) + " " + last.key, nil
+}
+
+// flowOf is the flow of what a problem holds; empty where that is of none.
+func (g gathering) flowOf(m waybill.Member) (flow string, err error) {
+	if id := cmp.Or(string(m.Run), string(m.Effect)); id != "" {
+		_, flow, err = g.tx.runOrEffect(id)
+	}
+	return flow, err
+}
+
+// runOrEffect returns the event and the flow of a run or an effect; NotFound when there is none of that id.
+func (tx *Tx) runOrEffect(id string) (event waybill.EventID, flow string, err error) {
+	table := "runs"
+	if strings.HasPrefix(id, "eff_") {
+		table = "effects"
+	}
+	found, ok, err := one(tx, "SELECT event, flow FROM "+table+" WHERE id = $1", func(r row) ([2]string, error) { return [2]string{r.text(0), r.text(1)}, nil }, id)
+	if err == nil && !ok {
+		err = notFound("what you named,", id)
+	}
+	return waybill.EventID(found[0]), found[1], err
 }
 
 // objectOf is what a job of its kind does with a member of a problem; empty for nothing.
@@ -376,6 +407,9 @@ func (g gathering) own(id string) ([]JobCandidate, error) {
 	kind, _, _ := strings.Cut(id, "_")
 	var text string
 	switch {
+	case g.job.Kind == waybill.JobReplay && (kind == "run" || kind == "eff"):
+		event, flow, err := g.tx.runOrEffect(id)
+		return []JobCandidate{{Object: string(event), Event: event, Flow: flow}}, err
 	case kind == "run" && g.job.Kind == waybill.JobRetry:
 		text = "SELECT event FROM runs WHERE id = $1"
 	case kind == "itm" && (g.job.Kind == waybill.JobRetry || g.job.Kind == waybill.JobRemap):
@@ -392,7 +426,7 @@ func (g gathering) own(id string) ([]JobCandidate, error) {
 	if !found {
 		return nil, notFound("what you named,", id)
 	}
-	return []JobCandidate{{id, waybill.EventID(event)}}, nil
+	return []JobCandidate{{Object: id, Event: waybill.EventID(event)}}, nil
 }
 
 // ofEvent is what a job is about of one event.
@@ -402,13 +436,13 @@ func (g gathering) ofEvent(id waybill.EventID) ([]JobCandidate, error) {
 	args := []any{string(id)}
 	switch g.job.Kind {
 	case waybill.JobReplay:
-		return []JobCandidate{{string(id), id}}, nil
+		return []JobCandidate{{Object: string(id), Event: id}}, nil
 	case waybill.JobRemap:
 		ev, err := g.tx.Event(id)
 		if err != nil || ev.Item == "" {
 			return nil, err
 		}
-		return []JobCandidate{{string(ev.Item), id}}, nil
+		return []JobCandidate{{Object: string(ev.Item), Event: id}}, nil
 	case waybill.JobPutBack:
 		text = "SELECT id FROM effects WHERE event = $1 AND state = 'confirmed'"
 	case waybill.JobRetry:
@@ -418,5 +452,5 @@ func (g gathering) ofEvent(id waybill.EventID) ([]JobCandidate, error) {
 		text += " AND flow = $2"
 		args = append(args, f.Flow)
 	}
-	return list(g.tx, text, func(r row) (JobCandidate, error) { return JobCandidate{r.text(0), id}, nil }, args...)
+	return list(g.tx, text, func(r row) (JobCandidate, error) { return JobCandidate{Object: r.text(0), Event: id}, nil }, args...)
 }
