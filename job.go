@@ -132,18 +132,21 @@ type Job struct {
 
 // JobPlan is what a job would do, in figures. It is as true as its date: each member is judged again before it begins.
 type JobPlan struct {
-	Members     int              `json:"members"`
-	Classes     map[JobClass]int `json:"classes,omitempty"` // of members
-	Writes      map[JobClass]int `json:"writes,omitempty"`  // of single writes
-	Reads       int              `json:"reads,omitzero"`
-	Open        int              `json:"open,omitzero"`         // members whose later steps depend on answers nobody has yet
-	Repeats     int              `json:"repeats,omitzero"`      // messages, payments and additions that would be repeated
-	Amounts     map[string]int64 `json:"amounts,omitempty"`     // minor units of payments that would be sent, by currency
-	Messages    int              `json:"messages,omitzero"`     // that would be sent
-	People      int              `json:"people,omitzero"`       // to so many different ones
-	Connections map[string]int   `json:"connections,omitempty"` // writes that would be sent, by connection
-	Seconds     map[string]int   `json:"seconds,omitempty"`     // how long these take, about: at half of what each declares
-	Causes      map[string]int   `json:"causes,omitempty"`      // why members would fail or are blocked, by words
+	Members int              `json:"members"`
+	Classes map[JobClass]int `json:"classes,omitempty"` // of members
+	Writes  map[JobClass]int `json:"writes,omitempty"`  // of single writes
+	Reads   int              `json:"reads,omitzero"`
+	Open    int              `json:"open,omitzero"`     // members whose later steps depend on answers nobody has yet
+	Repeats int              `json:"repeats,omitzero"`  // messages, payments and additions that would be repeated
+	Amounts map[string]int64 `json:"amounts,omitempty"` // minor units of payments that would be sent, by currency
+	// RepeatAmounts are those of payments among what would be repeated.
+	RepeatAmounts map[string]int64 `json:"repeat_amounts,omitempty"`
+	Unpriced      int              `json:"unpriced,omitzero"`     // payments that would be sent and name no amount: their system decides
+	Messages      int              `json:"messages,omitzero"`     // that would be sent
+	People        int              `json:"people,omitzero"`       // to so many different ones
+	Connections   map[string]int   `json:"connections,omitempty"` // writes that would be sent, by connection
+	Seconds       map[string]int   `json:"seconds,omitempty"`     // how long these take, about: at half of what each declares
+	Causes        map[string]int   `json:"causes,omitempty"`      // why members would fail or are blocked, by words
 }
 
 // JobFailures are what a job needs to know to stop by itself.

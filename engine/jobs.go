@@ -275,6 +275,10 @@ func addMember(tx *record.Tx, j *waybill.Job, m *judged) error {
 	for currency, minor := range m.amounts {
 		p.Amounts = count(p.Amounts, currency, minor)
 	}
+	for currency, minor := range m.twice {
+		p.RepeatAmounts = count(p.RepeatAmounts, currency, minor)
+	}
+	p.Unpriced += m.blank
 	if m.Class == waybill.ClassFails || m.Class == waybill.ClassBlocked {
 		if p.Causes[m.Reason] > 0 || len(p.Causes) < 20 {
 			p.Causes = count(p.Causes, m.Reason, 1)

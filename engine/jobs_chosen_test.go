@@ -207,3 +207,30 @@ func otherThan(flow string) string {
 	}
 	return "one"
 }
+
+// TestAPlanHidesNoPayment: one that names no amount, for their system pays what is left, and one that would be repeated.
+func TestAPlanHidesNoPayment(t *testing.T) {
+	whole := "  - id: back\n    do: pay.refund.create\n    with: {payment_id: \"${payment.id}\"}\n"
+	r := newRig(t, oneStep(t, whole))
+	declining(r, "pay.refund.create", 2)
+	for range 2 {
+		r.send("pay", "payment_intent.succeeded", map[string]string{"amount": "129900"})
+	}
+	r.run(time.Minute)
+	for _, kind := range []waybill.JobKind{waybill.JobRetry, waybill.JobReplay} {
+		if j := r.plan(waybill.Job{Kind: kind, Filter: waybill.JobFilter{Flow: "one"}}); j.Plan.Unpriced != 2 || len(j.Plan.Amounts) != 0 {
+			t.Errorf("%s: plan %+v", kind, j.Plan)
+		}
+	}
+	j := r.plan(waybill.Job{Kind: waybill.JobRetry, Filter: waybill.JobFilter{Flow: "one"}})
+	r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+	r.until(j.ID, waybill.JobDone, time.Minute)
+	part := strings.Replace(whole, `"${payment.id}"}`, `"${payment.id}", amount: "${payment.amount}"}`, 1)
+	if err := r.engine.Reload(t.Context(), oneStep(t, part)); err != nil {
+		t.Fatal(err)
+	}
+	j = r.plan(waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{Flow: "one"}})
+	if j.Plan.Repeats != 2 || len(j.Plan.Amounts) != 0 || j.Plan.RepeatAmounts["INR"] != 2*129900 {
+		t.Errorf("plan of what would be paid twice %+v", j.Plan)
+	}
+}

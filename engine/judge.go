@@ -23,6 +23,8 @@ type judged struct {
 	open    bool
 	closed  string           // why a connection that it needs takes nothing now
 	amounts map[string]int64 // of payments that would be sent, by currency
+	twice   map[string]int64 // of payments that would be repeated
+	blank   int              // payments that would be sent and name no amount
 	people  []string         // whom its messages would reach
 }
 
@@ -109,7 +111,9 @@ func (m *judged) add(w waybill.JobWrite, inputs map[string]any) {
 			if m.amounts == nil {
 				m.amounts = map[string]int64{}
 			}
-			addAmounts(m.amounts, inputs)
+			if !addAmounts(m.amounts, inputs) {
+				m.blank++
+			}
 		case waybill.KindMessage:
 			if to := recipientOf(inputs); to != "" {
 				m.people = append(m.people, to)
@@ -119,6 +123,12 @@ func (m *judged) add(w waybill.JobWrite, inputs map[string]any) {
 	}
 	if w.Repeats {
 		m.Again = append(m.Again, w.Address)
+		if m.twice == nil {
+			m.twice = map[string]int64{}
+		}
+		if w.Kind == waybill.KindMoney {
+			addAmounts(m.twice, inputs)
+		}
 	}
 	if len(m.Writes) >= mostWrites {
 		w.Old, w.New = nil, nil
@@ -126,19 +136,20 @@ func (m *judged) add(w waybill.JobWrite, inputs map[string]any) {
 	m.Writes = append(m.Writes, w)
 }
 
-// addAmounts adds the money among inputs: minor units with a currency beside them.
-func addAmounts(sum map[string]int64, in map[string]any) {
+// addAmounts adds the money among inputs, minor units with a currency beside them, and reports whether there is any.
+func addAmounts(sum map[string]int64, in map[string]any) (found bool) {
 	minor, isMinor := in["minor"].(int64)
 	currency, isText := in["currency"].(string)
 	if isMinor && isText {
 		sum[currency] += minor
-		return
+		return true
 	}
 	for _, v := range in {
-		if inner, ok := v.(map[string]any); ok {
-			addAmounts(sum, inner)
+		if inner, ok := v.(map[string]any); ok && addAmounts(sum, inner) {
+			found = true
 		}
 	}
+	return found
 }
 
 // judgeReplay rehearses a flow of today's version for an event.

@@ -77,6 +77,8 @@ type apiJobPlan struct {
 	Open        int            `json:"open" doc:"members whose later steps depend on answers nobody has yet"`
 	Repeats     int            `json:"repeats" doc:"messages, payments and additions that were done before with other values"`
 	Amounts     []apiAmount    `json:"amounts" doc:"payments that would be sent"`
+	Again       []apiAmount    `json:"repeat_amounts" doc:"payments among what was done before"`
+	Unpriced    int            `json:"unpriced" doc:"payments that would be sent and name no amount: their system decides how much"`
 	Messages    int            `json:"messages"`
 	People      int            `json:"people" doc:"whom these messages would reach"`
 	Connections []apiTouched   `json:"connections"`
@@ -286,11 +288,7 @@ func (a *api) jobOf(j waybill.Job) apiJob {
 	p := &j.Plan
 	out.Plan = apiJobPlan{
 		Members: p.Members, Classes: texts(p.Classes), Writes: texts(p.Writes), Reads: p.Reads, Open: p.Open, Repeats: p.Repeats,
-		Amounts: []apiAmount{}, Messages: p.Messages, People: p.People, Connections: []apiTouched{}, Causes: texts(p.Causes),
-	}
-	for _, currency := range slices.Sorted(maps.Keys(p.Amounts)) {
-		minor := p.Amounts[currency]
-		out.Plan.Amounts = append(out.Plan.Amounts, apiAmount{currency, minor, money(fmt.Sprint(minor), currency)})
+		Amounts: amounts(p.Amounts), Again: amounts(p.RepeatAmounts), Unpriced: p.Unpriced, Messages: p.Messages, People: p.People, Connections: []apiTouched{}, Causes: texts(p.Causes),
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Connections)) {
 		out.Plan.Connections = append(out.Plan.Connections, apiTouched{name, p.Connections[name], p.Seconds[name]})
@@ -298,6 +296,16 @@ func (a *api) jobOf(j waybill.Job) apiJob {
 	}
 	out.Plan.Says = sayPlan(&j, &out.Plan)
 	out.Progress = a.progressOf(&j)
+	return out
+}
+
+// amounts are sums of money, by currency.
+func amounts(sums map[string]int64) []apiAmount {
+	out := []apiAmount{}
+	for _, currency := range slices.Sorted(maps.Keys(sums)) {
+		minor := sums[currency]
+		out = append(out, apiAmount{currency, minor, money(fmt.Sprint(minor), currency)})
+	}
 	return out
 }
 
@@ -347,6 +355,9 @@ func sayPlan(j *waybill.Job, p *apiJobPlan) []string {
 	for _, m := range p.Amounts {
 		out = append(out, "payments of "+m.Text)
 	}
+	if p.Unpriced > 0 {
+		out = append(out, plural(p.Unpriced, "payment names", "payments name")+" no amount: the other side decides how much")
+	}
 	for _, t := range p.Connections {
 		out = append(out, fmt.Sprintf("%s to %s, about %s", plural(t.Writes, "write", "writes"), t.Connection, roughly(t.Seconds)))
 	}
@@ -354,7 +365,11 @@ func sayPlan(j *waybill.Job, p *apiJobPlan) []string {
 		out = append(out, fmt.Sprintf("of %d it is not known how they go on: that depends on answers nobody has yet", p.Open))
 	}
 	if p.Repeats > 0 {
-		out = append(out, fmt.Sprintf("%s done before with other values; to do them again say the number %d", plural(p.Repeats, "message, payment or addition was", "messages, payments or additions were"), p.Repeats))
+		said := fmt.Sprintf("%s done before with other values; to do them again say the number %d", plural(p.Repeats, "message, payment or addition was", "messages, payments or additions were"), p.Repeats)
+		for i, m := range p.Again {
+			said += [2]string{", which pays ", " and "}[min(i, 1)] + m.Text
+		}
+		out = append(out, said)
 	}
 	return out
 }

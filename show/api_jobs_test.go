@@ -19,7 +19,7 @@ func TestAJobIsToldWithItsPlanInSentencesAndItsProgress(t *testing.T) {
 		Filter: waybill.JobFilter{Flow: "payment-to-crm"},
 		Plan: waybill.JobPlan{
 			Members: 60, Classes: map[waybill.JobClass]int{waybill.ClassBlocked: 1, waybill.ClassFails: 2, waybill.ClassNew: 57},
-			Amounts: map[string]int64{"INR": 12990000}, Messages: 40, People: 12, Connections: map[string]int{"crm": 97},
+			Amounts: map[string]int64{"INR": 12990000}, RepeatAmounts: map[string]int64{"INR": 4999, "KWD": 1500}, Unpriced: 2, Messages: 40, People: 12, Connections: map[string]int{"crm": 97},
 			Seconds: map[string]int{"crm": 7200}, Repeats: 1, Open: 3, Causes: map[string]int{"crm is paused": 2},
 		},
 		Counts: waybill.JobCounts{waybill.MemberPlanned: 30, waybill.MemberDone: 25, waybill.MemberFailed: 3, waybill.MemberSkipped: 2},
@@ -33,7 +33,7 @@ func TestAJobIsToldWithItsPlanInSentencesAndItsProgress(t *testing.T) {
 	body := text(t, p.ask(t, http.MethodGet, "/api/v1/jobs/"+string(id), "", program))
 	for _, want := range []string{
 		"1 would repeat or is not known", "2 would fail again", "57 would be done", "40 messages to 12 people", "payments of ₹1,29,900.00",
-		"97 writes to crm, about 2 hours", "of 3 it is not known how they go on", "say the number 1", `"per_hour":30`, "about 60 minutes left",
+		"97 writes to crm, about 2 hours", "of 3 it is not known how they go on", "say the number 1, which pays ₹49.99 and KWD 1.500", "2 payments name no amount", `"per_hour":30`, "about 60 minutes left",
 		`"next":["pause","stop"]`, "30 of 60, 25 done, 3 failed, 2 skipped",
 	} {
 		if !strings.Contains(body, want) {
