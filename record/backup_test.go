@@ -133,6 +133,35 @@ func TestABackupOverwritesNothingAndLeavesNothingHalf(t *testing.T) {
 	}
 }
 
+// TestARestoreForgetsWhatIsOfItsMoment: a session that was ended since, or a link that was used, would be good again.
+func TestARestoreForgetsWhatIsOfItsMoment(t *testing.T) {
+	book := open(t, fileBook(t), record.Options{Environment: "test"})
+	for _, name := range []string{"sessions", "tokens"} {
+		if err := book.Do(t.Context(), func(tx *record.Tx) error { return tx.SetSetting(name, []byte("x")) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	r := record.Restoring{From: filepath.Join(dir, "backup.db"), To: "sqlite:" + filepath.Join(dir, "book.db"), Now: time.Now, Forget: []string{"sessions"}}
+	if _, err := book.Backup(t.Context(), r.From, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := record.Restore(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	err := open(t, r.To, record.Options{Environment: "test"}).View(t.Context(), func(tx *record.Tx) error {
+		for name, want := range map[string]string{"sessions": "", "tokens": "x"} {
+			if v, err := tx.Setting(name); err != nil || string(v) != want {
+				t.Errorf("%s are %q: %v", name, v, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestARestoreRefusesWhatWouldMixOrLose(t *testing.T) {
 	dsn := fileBook(t)
 	book := open(t, dsn, record.Options{Environment: "test"})

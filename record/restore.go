@@ -25,6 +25,8 @@ type Restoring struct {
 	// Erased is the list of who was erased, as it is kept apart from backups: whom the backup still holds is erased again
 	// before there is a book. Nil: there is no list, and a backup of a book that erased people before is refused.
 	Erased []waybill.Erasure
+	// Forget names settings that are of the backup's moment only.
+	Forget []string
 }
 
 // RestoredBook is what Restore made.
@@ -77,7 +79,13 @@ func Restore(ctx context.Context, r Restoring) (*RestoredBook, error) {
 		if err := sound(c); err != nil {
 			return err
 		}
-		return markRestored(&Tx{s: c}, &done.Restored)
+		tx := &Tx{s: c}
+		for _, name := range r.Forget {
+			if err := tx.SetSetting(name, nil); err != nil {
+				return err
+			}
+		}
+		return markRestored(tx, &done.Restored)
 	})
 	if err == nil {
 		err = eraseBeforeServing(ctx, part, r, &done.Erased)

@@ -94,6 +94,10 @@ const (
 	tokensSetting   = "show/tokens"
 )
 
+// OfTheMoment names what is kept and must not come back with a backup of the book: a session that was ended since, or a link that
+// was used, would be good again. Tokens and people do come back; who restores looks at them.
+func OfTheMoment() []string { return []string{linksSetting, sessionsSetting} }
+
 // OneTimeLink returns the path of a link that signs in the first admin once, within 15 minutes. Earlier ones that were
 // not used stop working.
 func (a *Access) OneTimeLink(ctx context.Context) (string, error) {

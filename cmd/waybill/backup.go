@@ -16,6 +16,7 @@ import (
 
 	"waybill"
 	"waybill/record"
+	"waybill/show"
 )
 
 func (m *Main) backup() *cobra.Command {
@@ -121,6 +122,9 @@ backup is: waybill restore --mark --at 2026-03-01T10:00:00Z --database postgres:
 	return c
 }
 
+// comeInAgain is what is to be looked at after a restore, beside what was sent.
+const comeInAgain = "Whoever could come in then can again, people and tokens that were taken away since included; all are signed out. Look at them"
+
 func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at time.Time, erased string) error {
 	where.env = cmp.Or(where.env, offline)
 	p, err := m.place(m.dir([]string{where.dir}), where.database)
@@ -134,7 +138,7 @@ func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at 
 	if err != nil {
 		return err
 	}
-	r := record.Restoring{From: file, To: p.database, Environment: where.env, At: at, Now: time.Now, Erased: list}
+	r := record.Restoring{From: file, To: p.database, Environment: where.env, At: at, Now: time.Now, Erased: list, Forget: show.OfTheMoment()}
 	done, err := record.Restore(ctx, r)
 	if err != nil {
 		return err
@@ -146,6 +150,7 @@ func (m *Main) runRestore(ctx context.Context, where bookFlags, file string, at 
 	if _, err := os.Stat(p.keyFile); err != nil {
 		fmt.Fprintf(m.Stdout, "Put its key file back at %s: its secrets are sealed with it.\n", p.keyFile)
 	}
+	fmt.Fprintln(m.Stdout, comeInAgain+": waybill user list --dir "+where.dir+" --env "+where.env)
 	fmt.Fprintf(m.Stdout, "\nServe it: waybill serve %s --env %s\nNothing is sent until you have looked at what is not known, on the overview or with:\n  waybill effects list --state unknown --dir %s --env %s\n  waybill restore confirm --dir %s --env %s --reason \"…\"\n",
 		where.dir, where.env, where.dir, where.env, where.dir, where.env)
 	return nil
@@ -176,9 +181,17 @@ func (o *opened) markRestored(ctx context.Context, at string) ([]string, error) 
 		if _, err := tx.MarkRestored(moment); err != nil {
 			return err
 		}
+		for _, name := range show.OfTheMoment() {
+			if err := tx.SetSetting(name, nil); err != nil {
+				return err
+			}
+		}
 		return tx.Audit(&waybill.Audited{ID: o.ids.New("aud"), At: time.Now(), Who: owner, Action: "mark restored", Object: "book", After: at})
 	})
-	return []string{"The book is marked as restored from a backup of " + at + ". Start serve anew; it sends nothing until you have looked."}, err
+	return []string{
+		"The book is marked as restored from a backup of " + at + ". Start serve anew; it sends nothing until you have looked.",
+		comeInAgain + ": waybill user list",
+	}, err
 }
 
 func (o *opened) restoreStatus(ctx context.Context) (lines []string, err error) {
