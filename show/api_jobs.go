@@ -366,8 +366,11 @@ func sayPlan(j *waybill.Job, p *apiJobPlan) []string {
 	}
 	if p.Repeats > 0 {
 		said := fmt.Sprintf("%s done before with other values; to do them again say the number %d", plural(p.Repeats, "message, payment or addition was", "messages, payments or additions were"), p.Repeats)
-		for i, m := range p.Again {
-			said += [2]string{", which pays ", " and "}[min(i, 1)] + m.Text
+		if sums := make([]string, len(p.Again)); len(sums) > 0 {
+			for i, m := range p.Again {
+				sums[i] = m.Text
+			}
+			said += ", which pays " + strings.Join(sums, " and ")
 		}
 		out = append(out, said)
 	}
