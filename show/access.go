@@ -1,6 +1,7 @@
 package show
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -115,32 +116,33 @@ func (a *Access) link(ctx context.Context, name string, role Role, life time.Dur
 	if err != nil {
 		return "", err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	token, hash := a.secret()
 	now := a.now()
-	tokens, err := load[keptSecret](ctx, a.store, tokensSetting)
+	err = a.together(ctx, func(t *turn) error {
+		if tokens, err := look[keptSecret](ctx, t, tokensSetting); err != nil {
+			return err
+		} else if slices.ContainsFunc(tokens, func(t keptSecret) bool { return t.Name == name }) {
+			return taken(name, "a token")
+		}
+		if err := change(ctx, t, usersSetting, func(list []keptUser) []keptUser {
+			i := slices.IndexFunc(list, func(u keptUser) bool { return u.Name == name })
+			if i < 0 {
+				return append(list, keptUser{name, role, now})
+			}
+			list[i].Role = role
+			return list
+		}); err != nil {
+			return err
+		}
+		return change(ctx, t, linksSetting, func(list []keptSecret) []keptSecret {
+			list = slices.DeleteFunc(list, func(l keptSecret) bool { return l.Name == name || !now.Before(l.Until) })
+			return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Until: now.Add(life)}), maxLinks)
+		})
+	})
 	if err != nil {
 		return "", err
 	}
-	if slices.ContainsFunc(tokens, func(t keptSecret) bool { return t.Name == name }) {
-		return "", taken(name, "a token")
-	}
-	if err := change(ctx, a.store, usersSetting, func(list []keptUser) []keptUser {
-		i := slices.IndexFunc(list, func(u keptUser) bool { return u.Name == name })
-		if i < 0 {
-			return append(list, keptUser{name, role, now})
-		}
-		list[i].Role = role
-		return list
-	}); err != nil {
-		return "", err
-	}
-	token, hash := a.secret()
-	err = change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
-		list = slices.DeleteFunc(list, func(l keptSecret) bool { return l.Name == name || !now.Before(l.Until) })
-		return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Until: now.Add(life)}), maxLinks)
-	})
-	return "/sign-in/once/" + token, err
+	return "/sign-in/once/" + token, nil
 }
 
 // named is the name under which somebody or something comes in, checked, with its role.
@@ -170,20 +172,22 @@ func (a *Access) Token(ctx context.Context, name string, role Role) (string, err
 	if err != nil {
 		return "", err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	users, err := load[keptUser](ctx, a.store, usersSetting)
+	token, hash := a.secret()
+	err = a.together(ctx, func(t *turn) error {
+		if users, err := look[keptUser](ctx, t, usersSetting); err != nil {
+			return err
+		} else if slices.ContainsFunc(users, func(u keptUser) bool { return u.Name == name }) {
+			return taken(name, "a person")
+		}
+		return change(ctx, t, tokensSetting, func(list []keptSecret) []keptSecret {
+			list = slices.DeleteFunc(list, func(s keptSecret) bool { return s.Name == name })
+			return append(list, keptSecret{Hash: hash, Name: name, Role: role, Made: a.now()})
+		})
+	})
 	if err != nil {
 		return "", err
 	}
-	if slices.ContainsFunc(users, func(u keptUser) bool { return u.Name == name }) {
-		return "", taken(name, "a person")
-	}
-	token, hash := a.secret()
-	return "wbt_" + token, change(ctx, a.store, tokensSetting, func(list []keptSecret) []keptSecret {
-		list = slices.DeleteFunc(list, func(s keptSecret) bool { return s.Name == name })
-		return append(list, keptSecret{Hash: hash, Name: name, Role: role, Made: a.now()})
-	})
+	return "wbt_" + token, nil
 }
 
 // Own makes a bearer token that only this process takes, and that ends with it: it is kept nowhere. An earlier one stops
@@ -197,25 +201,25 @@ func (a *Access) Own(name string, role Role) string {
 // Remove takes away everything by which a person or token of this name comes in, at once. One that nobody and nothing has is
 // not found.
 func (a *Access) Remove(ctx context.Context, name string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	found := false
-	if err := change(ctx, a.store, usersSetting, func(list []keptUser) []keptUser {
-		return slices.DeleteFunc(list, func(u keptUser) bool { found = found || u.Name == name; return u.Name == name })
-	}); err != nil {
-		return err
-	}
-	for _, setting := range []string{linksSetting, sessionsSetting, tokensSetting} {
-		if err := change(ctx, a.store, setting, func(list []keptSecret) []keptSecret {
-			return slices.DeleteFunc(list, func(s keptSecret) bool { found = found || s.Name == name; return s.Name == name })
+	return a.together(ctx, func(t *turn) error {
+		found := false
+		if err := change(ctx, t, usersSetting, func(list []keptUser) []keptUser {
+			return slices.DeleteFunc(list, func(u keptUser) bool { found = found || u.Name == name; return u.Name == name })
 		}); err != nil {
 			return err
 		}
-	}
-	if !found {
-		return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nobody and no token is called %q here; nothing was changed", name), Hint: "see who is: waybill user list"}
-	}
-	return nil
+		for _, setting := range []string{linksSetting, sessionsSetting, tokensSetting} {
+			if err := change(ctx, t, setting, func(list []keptSecret) []keptSecret {
+				return slices.DeleteFunc(list, func(s keptSecret) bool { found = found || s.Name == name; return s.Name == name })
+			}); err != nil {
+				return err
+			}
+		}
+		if !found {
+			return &waybill.Error{Kind: waybill.NotFound, Message: fmt.Sprintf("nobody and no token is called %q here; nothing was changed", name), Hint: "see who is: waybill user list"}
+		}
+		return nil
+	})
 }
 
 // People lists who may come in, tokens included.
@@ -253,20 +257,28 @@ func (a *Access) linkGood(ctx context.Context, token string) (string, bool) {
 
 // useLink uses up a link and opens a session for whom it names.
 func (a *Access) useLink(ctx context.Context, token string) (session string, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	now := a.now()
 	name := ""
-	if err := change(ctx, a.store, linksSetting, func(list []keptSecret) []keptSecret {
+	session, hash := a.secret()
+	err = a.together(ctx, func(t *turn) error {
 		name = ""
-		if i := find(list, token); i >= 0 {
-			if now.Before(list[i].Until) {
-				name = list[i].Name
+		if err := change(ctx, t, linksSetting, func(list []keptSecret) []keptSecret {
+			if i := find(list, token); i >= 0 {
+				if now.Before(list[i].Until) {
+					name = list[i].Name
+				}
+				list = slices.Delete(list, i, i+1)
 			}
-			list = slices.Delete(list, i, i+1)
+			return list
+		}); err != nil || name == "" {
+			return err
 		}
-		return list
-	}); err != nil {
+		return change(ctx, t, sessionsSetting, func(list []keptSecret) []keptSecret {
+			list = slices.DeleteFunc(list, func(s keptSecret) bool { return over(s, now) })
+			return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Used: now}), maxSessions)
+		})
+	})
+	if err != nil {
 		return "", err
 	}
 	if name == "" {
@@ -275,22 +287,18 @@ func (a *Access) useLink(ctx context.Context, token string) (session string, err
 			Hint: "ask for a new one: waybill user add " + firstPerson,
 		}
 	}
-	session, hash := a.secret()
-	return session, change(ctx, a.store, sessionsSetting, func(list []keptSecret) []keptSecret {
-		list = slices.DeleteFunc(list, func(s keptSecret) bool { return over(s, now) })
-		return newest(append(list, keptSecret{Hash: hash, Name: name, Made: now, Used: now}), maxSessions)
-	})
+	return session, nil
 }
 
 // end closes a session.
 func (a *Access) end(ctx context.Context, session string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return change(ctx, a.store, sessionsSetting, func(list []keptSecret) []keptSecret {
-		if i := find(list, session); i >= 0 {
-			list = slices.Delete(list, i, i+1)
-		}
-		return list
+	return a.together(ctx, func(t *turn) error {
+		return change(ctx, t, sessionsSetting, func(list []keptSecret) []keptSecret {
+			if i := find(list, session); i >= 0 {
+				list = slices.Delete(list, i, i+1)
+			}
+			return list
+		})
 	})
 }
 
@@ -350,14 +358,14 @@ func (a *Access) bySession(ctx context.Context, session string, touch bool) (p P
 		return Person{}, false, nil
 	}
 	if touch && now.Sub(sessions[i].Used) > touchEvery {
-		a.mu.Lock()
-		defer a.mu.Unlock()
 		// A session that cannot be touched is still good; it only ends earlier.
-		_ = change(ctx, a.store, sessionsSetting, func(list []keptSecret) []keptSecret {
-			if i := find(list, session); i >= 0 {
-				list[i].Used = now
-			}
-			return list
+		_ = a.together(ctx, func(t *turn) error {
+			return change(ctx, t, sessionsSetting, func(list []keptSecret) []keptSecret {
+				if i := find(list, session); i >= 0 {
+					list[i].Used = now
+				}
+				return list
+			})
 		})
 	}
 	return Person{Name: users[u].Name, Role: users[u].Role}, true, nil
@@ -429,39 +437,92 @@ func newest[T any](list []T, n int) []T {
 	return list
 }
 
-func load[T any](ctx context.Context, store Store, name string) ([]T, error) {
-	list, _, err := read[T](ctx, store, name)
-	return list, err
-}
-
-func read[T any](ctx context.Context, store Store, name string) (list []T, raw []byte, err error) {
-	raw, err = store.Setting(ctx, name)
-	if err != nil && waybill.KindOf(err) != waybill.NotFound {
-		return nil, nil, err
-	}
-	if len(raw) == 0 {
-		return nil, nil, nil
-	}
-	return list, raw, json.Unmarshal(raw, &list)
-}
-
-// mostSwaps is how often a change is tried again because another node changed the same at that moment.
+// mostSwaps is how often an act is tried again because another node changed the same at that moment.
 const mostSwaps = 20
 
-// change changes a list, also when other nodes change it at the same moment: with is then asked again, over what they made of it.
-func change[T any](ctx context.Context, store Store, name string, with func([]T) []T) error {
+// together does an act on the kept lists: all that it changes is written at once, over all that it looked at, or nothing. When other
+// nodes change one of these at the same moment it is done anew, over what they made of it.
+func (a *Access) together(ctx context.Context, act func(t *turn) error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for range mostSwaps {
-		list, was, err := read[T](ctx, store, name)
-		if err != nil {
+		t := &turn{store: a.store}
+		if err := act(t); err != nil {
 			return err
 		}
-		raw, err := json.Marshal(with(list))
-		if err != nil {
-			return err
+		if !t.changed() {
+			return nil
 		}
-		if ok, err := store.SwapSetting(ctx, name, was, raw); ok || err != nil {
+		if ok, err := a.store.Swap(ctx, t.seen); ok || err != nil {
 			return err
 		}
 	}
 	return &waybill.Error{Kind: waybill.Unavailable, Message: "others change who may come in at this very moment; nothing was changed", Hint: "try again"}
+}
+
+// turn is one try of an act: what it looked at, and what it makes of it.
+type turn struct {
+	store Store
+	seen  []Swap
+}
+
+// none is how a list stands that nobody has written yet.
+const none = "[]"
+
+// changed reports whether anything was: a stranger who guesses links costs no write.
+func (t *turn) changed() bool {
+	return slices.ContainsFunc(t.seen, func(s Swap) bool {
+		return !bytes.Equal(s.Now, s.Was) && (s.Was != nil || string(s.Now) != none)
+	})
+}
+
+// look reads a list for an act, once: from then on it is as the act has changed it.
+func look[T any](ctx context.Context, t *turn, name string) (list []T, err error) {
+	i := slices.IndexFunc(t.seen, func(s Swap) bool { return s.Name == name })
+	if i < 0 {
+		raw, err := setting(ctx, t.store, name)
+		if err != nil {
+			return nil, err
+		}
+		i = len(t.seen)
+		t.seen = append(t.seen, Swap{name, raw, raw})
+		if raw == nil {
+			t.seen[i].Now = []byte(none) // so that of two who find none the second is told
+		}
+	}
+	return list, json.Unmarshal(t.seen[i].Now, &list)
+}
+
+// change changes a list within an act.
+func change[T any](ctx context.Context, t *turn, name string, with func([]T) []T) error {
+	list, err := look[T](ctx, t, name)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(with(list))
+	if err != nil {
+		return err
+	}
+	t.seen[slices.IndexFunc(t.seen, func(s Swap) bool { return s.Name == name })].Now = raw
+	return nil
+}
+
+func load[T any](ctx context.Context, store Store, name string) (list []T, err error) {
+	raw, err := setting(ctx, store, name)
+	if err != nil || raw == nil {
+		return nil, err
+	}
+	return list, json.Unmarshal(raw, &list)
+}
+
+// setting is a kept value; nil when there is none.
+func setting(ctx context.Context, store Store, name string) ([]byte, error) {
+	raw, err := store.Setting(ctx, name)
+	if err != nil && waybill.KindOf(err) != waybill.NotFound {
+		return nil, err
+	}
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	return raw, nil
 }

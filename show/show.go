@@ -50,8 +50,15 @@ type Desk interface {
 // Store keeps sessions, links, people and tokens: small named values. A value never written is nil without an error.
 type Store interface {
 	Setting(ctx context.Context, name string) ([]byte, error)
-	// SwapSetting writes now where was stands. False says that another was first, and nothing was written.
-	SwapSetting(ctx context.Context, name string, was, now []byte) (bool, error)
+	// Swap writes what stands now where what was still stands: all of it or nothing. False says that another was first with one of
+	// them, and nothing was written.
+	Swap(ctx context.Context, list []Swap) (bool, error)
+}
+
+// Swap is a small named value, as it was found and as it shall be; nil is none.
+type Swap struct {
+	Name     string
+	Was, Now []byte
 }
 
 // Changes tells what kinds of thing changed ("event", "run", "effect", "problem", "connection", "item", "rejection", "job").

@@ -3,9 +3,11 @@ package show_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"waybill"
 	"waybill/show"
 	"waybill/show/showtest"
 )
@@ -56,6 +58,54 @@ func TestATokenTakenAwayOnOneNodeStaysSoWhateverAnotherDoes(t *testing.T) {
 		res := first.ask(t, http.MethodGet, "/api/v1/overview", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
 		if res.StatusCode != want {
 			t.Errorf("a token answers %d, want %d", res.StatusCode, want)
+		}
+	}
+}
+
+func TestOneNameIsAPersonOrATokenWhicheverNodeMakesIt(t *testing.T) {
+	first, other, meanwhile := nodes(t)
+	meanwhile(0, func() {
+		if _, err := other.Token(t.Context(), "kiran", show.Viewer); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := first.Access().Invite(t.Context(), "kiran", show.Admin); waybill.KindOf(err) != waybill.Conflict {
+		t.Errorf("a person of the name that is a token's since a moment: %v", err)
+	}
+	people, err := other.People(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := 0
+	for _, p := range people {
+		if p.Name == "kiran" {
+			of++
+		}
+	}
+	if of != 1 {
+		t.Errorf("the name is %d times among %+v", of, people)
+	}
+}
+
+func TestRemovingSomebodyEndsAllOfItOrNothing(t *testing.T) {
+	first, other, meanwhile := nodes(t)
+	asha := first.signIn(t, "asha", show.Operator)
+	meanwhile(2, func() { // while she is removed she signs in once more elsewhere
+		path, err := other.Invite(t.Context(), "asha", show.Operator)
+		if err != nil {
+			t.Error(err)
+		}
+		open(t, first.book).ask(t, http.MethodPost, path, "")
+	})
+	if err := first.Access().Remove(t.Context(), "asha"); err != nil {
+		t.Fatal(err)
+	}
+	if res := first.ask(t, http.MethodGet, "/events", "", asha); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("who was removed sees %d", res.StatusCode)
+	}
+	for _, name := range []string{"show/users", "show/links", "show/sessions"} {
+		if kept, err := first.book.Setting(t.Context(), name); err != nil || strings.Contains(string(kept), "asha") {
+			t.Errorf("%s still holds her: %s, %v", name, kept, err)
 		}
 	}
 }

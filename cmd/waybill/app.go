@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -114,7 +116,7 @@ func (a *app) wire(s setup) (err error) {
 	}
 	a.show, err = show.New(show.Options{
 		Nodes:  nodes,
-		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Persons: persons{a.opened}, Changes: a.opened.book, Store: store{a.opened.book},
+		Reader: journal{a.opened.book, a.engine}, Lists: a.opened.book, Desk: a.engine, Jobs: a.engine, Persons: persons{a.opened}, Changes: a.opened.book, Store: store{book: a.opened.book},
 		Names: &names{engine: a.engine, env: s.env, publicURL: s.publicURL, builder: s.builder},
 		Auto:  s.auto, PublicURL: s.publicURL, Metrics: a.metrics.handler(a), Ready: a.ready, Paused: a.engine.Paused, Now: time.Now, Log: s.log,
 	})
@@ -291,16 +293,42 @@ func (c clock) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // store keeps show's sessions, links and tokens in the book.
-type store struct{ book *record.Book }
+type store struct {
+	book *record.Book
+	// row, when it is not nil, is the audit of what is changed, written in the same transaction.
+	row *waybill.Audited
+}
 
 func (s store) Setting(ctx context.Context, name string) (value []byte, err error) {
 	err = s.book.View(ctx, func(tx *record.Tx) (err error) { value, err = tx.Setting(name); return err })
 	return value, err
 }
 
-func (s store) SwapSetting(ctx context.Context, name string, was, now []byte) (ok bool, err error) {
-	err = s.book.Do(ctx, func(tx *record.Tx) (err error) { ok, err = tx.SwapSetting(name, was, now); return err })
-	return ok, err
+// errBeaten ends an act that another one was faster than: nothing of it is written.
+var errBeaten = errors.New("another was first")
+
+func (s store) Swap(ctx context.Context, list []show.Swap) (bool, error) {
+	inOrder := slices.SortedFunc(slices.Values(list), func(a, b show.Swap) int { return strings.Compare(a.Name, b.Name) }) // as everybody takes their rows
+	err := s.book.Do(ctx, func(tx *record.Tx) error {
+		for _, one := range inOrder {
+			ok, err := tx.SwapSetting(one.Name, one.Was, one.Now)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return errBeaten
+			}
+		}
+		if s.row == nil {
+			return nil
+		}
+		row := *s.row
+		return tx.Audit(&row)
+	})
+	if errors.Is(err, errBeaten) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // named tells the simulated world which connection a request is for: two may have one address.

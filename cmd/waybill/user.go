@@ -6,15 +6,14 @@ import (
 	"time"
 
 	"waybill"
-	"waybill/record"
 	"waybill/show"
 )
 
-// userAct does one of the acts about who may come in. Each that changes something is kept with the audit; a link or a token that
-// could not be kept there is not given out.
+// userAct does one of the acts about who may come in. Each that changes something is one with its row in the audit: both are
+// written, or neither.
 func (a *app) userAct(ctx context.Context, act string, in localAct) ([]string, error) {
-	access := a.show.Access()
 	row := &waybill.Audited{ID: a.opened.ids.New("aud"), At: time.Now(), Who: owner, Object: in.Name, After: in.Role}
+	access := show.NewAccess(store{a.opened.book, row}, time.Now, nil)
 	var said string
 	var err error
 	switch act {
@@ -32,9 +31,6 @@ func (a *app) userAct(ctx context.Context, act string, in localAct) ([]string, e
 		said, err = access.OneTimeLink(ctx)
 	default:
 		return a.people(ctx)
-	}
-	if err == nil {
-		err = a.opened.book.Do(ctx, func(tx *record.Tx) error { return tx.Audit(row) })
 	}
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package recordtest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -246,6 +247,55 @@ var besideCases = []struct {
 			same(k.kit, "all of them", string(v), "abcdefghijklmnop")
 			return err
 		})
+	}},
+	{"an act on several settings and the audit is written over what it found, or not at all", func(k *beside) {
+		names := []string{"people", "tokens"}
+		beaten := errors.New("beaten")
+		k.race(16, func(i int, do func(func(tx *record.Tx) error) error) error {
+			for {
+				was := map[string][]byte{}
+				k.read(func(tx *record.Tx) (err error) {
+					for _, name := range names {
+						if was[name], err = tx.Setting(name); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				err := do(func(tx *record.Tx) error {
+					for _, name := range names {
+						ok, err := tx.SwapSetting(name, was[name], append(slices.Clone(was[name]), byte('a'+i)))
+						if err != nil {
+							return err
+						}
+						if !ok {
+							return beaten
+						}
+					}
+					return tx.Audit(&waybill.Audited{Who: "asha", Action: "add", Object: nth("person", i)})
+				})
+				if !errors.Is(err, beaten) {
+					return err
+				}
+			}
+		})
+		var both [2]string
+		k.read(func(tx *record.Tx) error {
+			for i, name := range names {
+				v, err := tx.Setting(name)
+				if err != nil {
+					return err
+				}
+				both[i] = string(v)
+			}
+			return nil
+		})
+		same(k.kit, "in the same order", both[1], both[0])
+		all := []byte(both[0])
+		slices.Sort(all)
+		same(k.kit, "all of them", string(all), "abcdefghijklmnop")
+		list, _, err := k.book.AuditLog(k.Context(), waybill.ListFilter{Limit: 100})
+		same(k.kit, "the audit", []any{len(list), err}, []any{16, nil})
 	}},
 	{"acts that want the same things in another order all get them", func(k *beside) {
 		k.race(16, func(i int, do func(func(tx *record.Tx) error) error) error {

@@ -171,17 +171,21 @@ func (b *Book) Setting(_ context.Context, name string) ([]byte, error) {
 	return b.settings[name], nil
 }
 
-// SwapSetting keeps a value where was stands.
-func (b *Book) SwapSetting(_ context.Context, name string, was, now []byte) (bool, error) {
+// Swap keeps all values, each where what was stands.
+func (b *Book) Swap(_ context.Context, list []show.Swap) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !bytes.Equal(b.settings[name], was) {
-		return false, nil
+	for _, s := range list {
+		if !bytes.Equal(b.settings[s.Name], s.Was) {
+			return false, nil
+		}
 	}
 	if b.settings == nil {
 		b.settings = map[string][]byte{}
 	}
-	b.settings[name] = now
+	for _, s := range list {
+		b.settings[s.Name] = s.Now
+	}
 	return true, nil
 }
 
