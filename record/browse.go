@@ -411,7 +411,7 @@ func noDigit(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') 
 func noCursor(cursor string) error {
 	return &waybill.Error{
 		Kind: waybill.Invalid, Message: fmt.Sprintf("%q is no place in this list", cursor),
-		Hint: "give the cursor that came with the page before, or none to begin with the newest",
+		Hint: "give the cursor that came with the page before, or none to begin at its start",
 	}
 }
 

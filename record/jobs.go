@@ -319,7 +319,8 @@ func (b *Book) Job(ctx context.Context, id waybill.JobID) (j *waybill.Job, err e
 	return j, err
 }
 
-// JobMembers lists members of a job in the order they are worked off, and the cursor to the next page.
+// JobMembers lists members of a job in the order they are worked off, and the cursor to the next page. A cursor that is none of
+// its members (any more: a plan made anew is another list) is Invalid.
 func (b *Book) JobMembers(ctx context.Context, id waybill.JobID, f waybill.JobMemberFilter) (rows []waybill.JobMember, next string, err error) {
 	limit := limitOf(f.Limit)
 	err = b.View(ctx, func(tx *Tx) error {
@@ -330,6 +331,13 @@ func (b *Book) JobMembers(ctx context.Context, id waybill.JobID, f waybill.JobMe
 		var w where
 		w.and("job = %s", id)
 		w.equal(map[string]string{"state": string(f.State), "class": string(f.Class)})
+		if f.After != "" { // ids of several kinds, so it is asked whether it is one of the job's
+			if n, err := tx.number("SELECT count(*) FROM job_members WHERE job = $1 AND object = $2", id, f.After); err != nil {
+				return err
+			} else if n == 0 {
+				return noCursor(f.After)
+			}
+		}
 		if f.After != "" && job.Kind == waybill.JobPutBack {
 			w.and("object < %s", f.After)
 		} else if f.After != "" {

@@ -224,6 +224,12 @@ var jobCases = []testCase{
 		same(k, "no error", err, nil)
 		same(k, "first", []string{first[0].Object, first[1].Object}, []string{nth("evt", 0), nth("evt", 1)})
 		same(k, "second", k.jobMembers(j.ID, waybill.JobMemberFilter{Limit: 2, After: next}), []string{nth("evt", 2), nth("evt", 3)})
+		other := k.job(waybill.JobRetry, waybill.ClassNew, waybill.ClassNew, waybill.ClassNew, waybill.ClassNew, waybill.ClassNew)
+		for what, cursor := range map[string]string{"unreadable": "%', 1 --", "none": "zzz", "of nothing": "evt_nobody", "another job's": nth("evt", 4), "the job itself": string(j.ID)} {
+			_, _, err := k.book.JobMembers(k.Context(), j.ID, waybill.JobMemberFilter{After: cursor})
+			same(k, "a cursor that is "+what, waybill.KindOf(err), waybill.Invalid)
+		}
+		same(k, "the other's is a place in the other", k.jobMembers(other.ID, waybill.JobMemberFilter{After: nth("evt", 3)}), []string{nth("evt", 4)})
 		same(k, "of a class", k.jobMembers(j.ID, waybill.JobMemberFilter{Class: waybill.ClassSame}), []string{nth("evt", 1)})
 		back := k.job(waybill.JobPutBack, waybill.ClassNew, waybill.ClassNew)
 		k.read(func(tx *record.Tx) error {
