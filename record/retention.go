@@ -197,11 +197,13 @@ func (tx *Tx) listed(member string) func() (bool, error) {
 	return func() (bool, error) { return tx.is("SELECT 1 FROM members WHERE member = $1", member) }
 }
 
-// inJob: bulk work that has not ended is about it, by its own id.
+// inJob: bulk work that has not ended is about it, by its own id; of a replay by that of an event, which each flow follows.
 func (tx *Tx) inJob(object string) func() (bool, error) {
 	return func() (bool, error) {
-		return tx.is(`SELECT 1 FROM jobs WHERE state <> 'done' AND state <> 'stopped'
-			AND EXISTS (SELECT 1 FROM job_members m WHERE m.job = jobs.id AND m.object = $1)`, object)
+		return tx.is(`SELECT 1 FROM jobs WHERE state <> 'done' AND state <> 'stopped' AND (
+			EXISTS (SELECT 1 FROM job_members m WHERE m.job = jobs.id AND m.object = $1)
+			OR EXISTS (SELECT 1 FROM job_members m WHERE m.job = jobs.id AND m.object > $2 AND m.object < $3))`,
+			object, object+"/", object+"0") // 0 comes after /
 	}
 }
 

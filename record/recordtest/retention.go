@@ -158,7 +158,9 @@ var retentionCases = []testCase{
 			if err := tx.PutJob(job); err != nil {
 				return err
 			}
-			_, err := tx.AddJobMember(&waybill.JobMember{Job: job.ID, Object: string(planned.run), Event: planned.event, State: waybill.MemberPlanned})
+			_, err := tx.AddJobMember(&waybill.JobMember{
+				Job: job.ID, Object: string(planned.event) + "/payment-to-crm", Event: planned.event, State: waybill.MemberPlanned,
+			})
 			return err
 		})
 		unread := k.arrival("unreadable", "delivery unreadable")
