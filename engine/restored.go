@@ -106,30 +106,45 @@ func (e *Engine) doubtPlanned(id waybill.EffectID, r *waybill.Restored) error {
 		if eff.State != waybill.EffectPlanned {
 			return nil
 		}
-		out := doubtOf(r).Weigh(eff, e.actionOrNever(eff), true, e.o.Policy, e.d.Now())
-		if !out.Doubted {
-			return nil
-		}
-		if !out.Unknown {
-			eff.Doubted = true
-			if eff.KeyUntil.IsZero() || out.KeyUntil.Before(eff.KeyUntil) {
-				eff.KeyUntil = out.KeyUntil
-			}
-			return tx.MoveEffect(eff, waybill.EffectPlanned)
-		}
-		if err := e.moveUnknown(tx, eff, out.Decision); err != nil {
-			return err
-		}
-		run, err := tx.Run(eff.Run)
-		if err != nil {
-			return err
-		}
-		return e.listDoubt(tx, run, eff, out.Decision, deliver.Exchange{Words: out.Decision.Reason})
+		return e.doubt(tx, eff, r)
 	})
 	if waybill.KindOf(err) == waybill.Conflict {
 		return nil // another node has decided
 	}
 	return err
+}
+
+// doubtUndoing decides about an effect just planned that undoes one which was done before the restore: whoever had it undone since
+// the backup is forgotten.
+func (e *Engine) doubtUndoing(tx *record.Tx, undo *waybill.Effect, done time.Time) error {
+	r, err := e.restoredNow(tx)
+	if err != nil || r == nil || !done.Before(r.StartedAt) {
+		return err
+	}
+	return e.doubt(tx, undo, r)
+}
+
+// doubt makes a planned effect that the lost process may have sent one that goes out with the same key, or that is unknown.
+func (e *Engine) doubt(tx *record.Tx, eff *waybill.Effect, r *waybill.Restored) error {
+	out := doubtOf(r).Weigh(eff, e.actionOrNever(eff), true, e.o.Policy, e.d.Now())
+	if !out.Doubted {
+		return nil
+	}
+	if !out.Unknown {
+		eff.Doubted = true
+		if eff.KeyUntil.IsZero() || out.KeyUntil.Before(eff.KeyUntil) {
+			eff.KeyUntil = out.KeyUntil
+		}
+		return tx.MoveEffect(eff, waybill.EffectPlanned)
+	}
+	if err := e.moveUnknown(tx, eff, out.Decision); err != nil {
+		return err
+	}
+	run, err := tx.Run(eff.Run)
+	if err != nil {
+		return err
+	}
+	return e.listDoubt(tx, run, eff, out.Decision, deliver.Exchange{Words: out.Decision.Reason})
 }
 
 // moveUnknown writes that a planned effect is not known to have happened or not.

@@ -353,3 +353,48 @@ func TestWhatWasRefusedBeforeABackupIsNotCalledSafeAfterIt(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// TestWhatMayHaveBeenUndoneSinceTheBackupIsNotUndoneTwice: somebody had it undone, then the book was lost. Pressed again, it is not
+// known whether that happened; what was done after the restore is undone as ever.
+func TestWhatMayHaveBeenUndoneSinceTheBackupIsNotUndoneTwice(t *testing.T) {
+	r := newRig(t, oneStep(t, messageStep+
+		"    undo: {do: wa.template.send, with: {to: \"+919876543210\", template: sorry, language: en, params: {name: Asha, amount: \"1\"}}}\n"))
+	r.hold = func(h simulator.Webhook) bool { return strings.Contains(h.URL, "/in/wa") } // no later proof
+	pay(r)
+	r.run(time.Minute)
+	done := r.effects()[0]
+	file := r.saved()
+	r.act(string(done.ID), waybill.VerbUndo, "it was a mistake")
+	r.run(time.Minute)
+	if n := r.happened("wa", "message"); n != 2 {
+		t.Fatalf("%d messages before the loss, want the first and what undoes it", n)
+	}
+
+	r.restore(file)
+	r.run(time.Minute)
+	r.act(engine.RestoredObject, waybill.VerbResume, "compared with their consoles")
+	r.act(string(done.ID), waybill.VerbUndo, "it was a mistake")
+	r.run(10 * time.Minute)
+	if n := r.happened("wa", "message"); n != 2 {
+		t.Errorf("%d messages: it was undone a second time", n)
+	}
+	undo := r.newest(done.Address + "!undo1")
+	if undo.State != waybill.EffectUnknown {
+		t.Fatalf("the undoing is %s: %s", undo.State, undo.Reason)
+	}
+	r.act(string(undo.ID), waybill.VerbHappened, "it is in their console")
+	r.run(time.Minute)
+	if eff := r.newest(done.Address); eff.State != waybill.EffectUndone {
+		t.Errorf("what was undone is %s", eff.State)
+	}
+	r.wantNoProblem()
+
+	pay(r) // what is done from now on is undone as ever
+	r.run(time.Minute)
+	last := r.effects()[len(r.effects())-1]
+	r.act(string(last.ID), waybill.VerbUndo, "a mistake, too")
+	r.run(time.Minute)
+	if n := r.happened("wa", "message"); n != 4 {
+		t.Errorf("%d messages", n)
+	}
+}

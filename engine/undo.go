@@ -209,7 +209,10 @@ func (e *Engine) planUndo(tx *record.Tx, eff *waybill.Effect, a waybill.Act, aft
 		return nil, &waybill.Error{Kind: waybill.Invalid, Message: "this cannot be undone", Hint: err.Error()}
 	}
 	planned, _, err := tx.PlanEffect(&next, true)
-	return planned, err
+	if err != nil || u.back { // what was there before is compared with what is there now
+		return planned, err
+	}
+	return planned, e.doubtUndoing(tx, planned, eff.SettledAt)
 }
 
 // undoEffect plans what undoes one effect.
@@ -217,6 +220,10 @@ func (e *Engine) undoEffect(tx *record.Tx, w *deskWork, eff *waybill.Effect, a w
 	undo, err := e.planUndo(tx, eff, a, "")
 	if err != nil {
 		return err
+	}
+	if undo.State == waybill.EffectUnknown {
+		w.say = "It may have been undone before the book was restored: that comes first."
+		return nil
 	}
 	w.say, w.send = "It is being undone.", &job{effect: undo}
 	return nil
@@ -275,7 +282,7 @@ func (e *Engine) undoRun(tx *record.Tx, w *deskWork, run *waybill.Run, a waybill
 		if err != nil {
 			return err
 		}
-		if after == "" {
+		if after == "" && undo.State == waybill.EffectPlanned {
 			w.send = &job{effect: undo}
 		}
 		after = undo.ID
