@@ -42,10 +42,14 @@ func (f *Flow) Renamed() bool {
 	return found
 }
 
-// Continues reports whether a step of today is the one of a flow and an address of then, under whatever names.
+// Continues reports whether a step of today is the one of a flow and an address of then, under whatever names and within as
+// many loops: what was done once is not what is done for each.
 func (f *Flow) Continues(flowThen, then string) (found bool) {
-	id, _ := parts(then)
-	walkSteps(f.steps, func(s *step) { found = found || s.former.had(s.id, id) })
+	id, keys := parts(then)
+	walkSteps(f.steps, func(s *step) {
+		_, loops := parts(s.address)
+		found = found || s.former.had(s.id, id) && len(loops) == len(keys)
+	})
 	return found && f.WasCalled(flowThen)
 }
 

@@ -29,7 +29,7 @@ func TestWhatAStepDidIsKnownUnderAllItsNames(t *testing.T) {
 			t.Errorf("%s did %s of %s: %v", c.address, c.then, c.flow, got)
 		}
 	}
-	if !f.Continues("first", "x[k].shout") || f.Continues("first", "shouted") || f.Continues("other", "tell") {
+	if !f.Continues("first", "x[k].shout") || f.Continues("first", "x[k].shouted") || f.Continues("other", "x[k].tell") || f.Continues("first", "shout") {
 		t.Error("it continues other steps than it says")
 	}
 }
