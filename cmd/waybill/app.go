@@ -40,7 +40,8 @@ type app struct {
 	metrics     *metrics
 	log         *slog.Logger
 	mux         *http.ServeMux
-	serving     bool // it was started: others wait while the book is kept from them
+	serving     bool             // it was started: others wait while the book is kept from them
+	loaded      waybill.BundleID // the workspace as the folder had it when this process began
 }
 
 // setup says how an app is put together.
@@ -70,7 +71,7 @@ func (m *Main) assemble(ctx context.Context, s setup) (*app, error) {
 		return nil, err
 	}
 	s.manifests = &m.manifests
-	a := &app{place: s.place, env: s.env, publicURL: s.publicURL, certificate: s.certificate, opened: o, live: engine.NewLive(), log: s.log}
+	a := &app{place: s.place, env: s.env, publicURL: s.publicURL, certificate: s.certificate, opened: o, live: engine.NewLive(), log: s.log, loaded: s.ws.Bundle}
 	if err := a.wire(s); err != nil {
 		return nil, errors.Join(err, o.book.Close())
 	}

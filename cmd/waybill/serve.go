@@ -206,8 +206,8 @@ func (m *Main) run(ctx context.Context, a *app, l net.Listener, at, dir string) 
 // reloads publishes the folder anew when a file of it changes; a folder with faults is refused with words and the old
 // version keeps serving.
 func (m *Main) reloads(ctx context.Context, a *app, dir, env string) {
-	last := a.engine.Workspace().Bundle
-	seen := stamp(dir)
+	last := a.loaded
+	seen := "" // the first look reads: the folder may have changed since it was loaded
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
