@@ -151,7 +151,8 @@ func (e *Engine) account(name string) string {
 const crowded = 96
 
 // enough is how many jobs of one working connection are held before understanding steps aside, as long as the last exchange
-// there ended no longer ago than brisk: more would only lie in the table. For a connection that hangs nobody waits.
+// there took, and ended, no longer ago than brisk: more would only lie in the table. For a connection that hangs nobody waits, nor
+// when one of its calls ends at last.
 const (
 	enough = 128
 	brisk  = 20 * time.Millisecond
@@ -169,7 +170,7 @@ func (e *Engine) stepAside() bool {
 	defer e.mu.Unlock()
 	now := e.d.Now()
 	for _, s := range e.senders {
-		if s.held >= enough && now.Sub(s.last) < brisk {
+		if s.held >= enough && s.took < brisk && now.Sub(s.last) < brisk {
 			return true
 		}
 	}
