@@ -95,8 +95,8 @@ type deskWork struct {
 	follow  *advance
 	send    *job
 	advance waybill.RunID
-	permit  *waybill.Effect   // the permission it lacked is said to be there
-	opened  waybill.ProblemID // a step sends by itself from now on: what this holds of it goes
+	permit  *waybill.Effect // the permission it lacked is said to be there
+	opened  string          // a step sends by itself from now on: what it holds back goes
 }
 
 func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
@@ -175,7 +175,7 @@ func (e *Engine) followDesk(w *deskWork) {
 		e.runs.push(w.advance)
 	}
 	if w.opened != "" {
-		e.d.Go(func() { e.openStep(w.opened) })
+		e.d.Go(func() { e.openSteps(w.opened) })
 	}
 }
 
@@ -252,7 +252,7 @@ func (e *Engine) actOnEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff *
 		return err
 	}
 	if a.Verb == waybill.VerbEdit && held.State == waybill.EffectPlanned && held.HeldBy() == deliver.RuleRelease {
-		if err := e.countRelease(tx, w, run, &held); err != nil {
+		if err := e.countRelease(tx, w, &held); err != nil {
 			return err
 		}
 	}

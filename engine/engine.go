@@ -231,9 +231,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	} else {
 		e.beat()
 	}
-	if err := e.continueReleases(); err != nil {
-		return fmt.Errorf("go on with what was released: %w", err)
-	}
+	e.d.Go(func() { e.openSteps("") }) // of which enough was released when the process before this one ended
 	if err := e.noteFirstStart(); err != nil {
 		return fmt.Errorf("note the first start after a restore: %w", err)
 	}

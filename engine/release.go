@@ -19,6 +19,37 @@ import (
 // stepOf names the step of an effect in all versions of its flow.
 func stepOf(eff *waybill.Effect) string { return keysOf.ReplaceAllString(eff.Address, "[]") }
 
+// stepNow names a step of then by the names that it has today; by those of then when it is gone.
+func (e *Engine) stepNow(flowThen, then string) (flow, address string) {
+	if f := e.today().flow(flowThen); f != nil {
+		if address = f.Continued(flowThen, then); address != "" {
+			return f.Name, address
+		}
+	}
+	return flowThen, then
+}
+
+// released is how many effects of a step were released by hand, under whatever names it had.
+func (e *Engine) released(tx *record.Tx, eff *waybill.Effect) (n int, err error) {
+	flow, address := e.stepNow(eff.Flow, stepOf(eff))
+	names := []string{flow}
+	if f := e.today().flow(flow); f != nil {
+		names = append(names, f.Former()...)
+	}
+	for _, name := range names {
+		all, err := tx.Releases(name)
+		if err != nil {
+			return 0, fmt.Errorf("read how many were released of %s: %w", eff.Address, err)
+		}
+		for then, k := range all {
+			if inFlow, at := e.stepNow(name, then); inFlow == flow && at == address {
+				n += k
+			}
+		}
+	}
+	return n, nil
+}
+
 // viewPeople shows the gate what people have said so far.
 func (e *Engine) viewPeople(tx *record.Tx, view *deliver.GateView) (err error) {
 	eff := view.Effect
@@ -33,26 +64,28 @@ func (e *Engine) viewPeople(tx *record.Tx, view *deliver.GateView) (err error) {
 		}
 	}
 	if _, counted := eff.Release.ByHand(); counted {
-		if view.Released, err = tx.Released(eff.Flow, stepOf(eff)); err != nil {
-			return fmt.Errorf("read how many were released of %s: %w", eff.Address, err)
-		}
+		view.Released, err = e.released(tx, eff)
 	}
-	return nil
+	return err
 }
 
 // heldBecause says under which problem an effect is listed that a rule of the gate gave to a person.
-func heldBecause(eff *waybill.Effect, run *waybill.Run, g waybill.GateAnswer) blame {
+func (e *Engine) heldBecause(eff *waybill.Effect, run *waybill.Run, g waybill.GateAnswer) blame {
 	why := blame{
 		cause: waybill.BlockedByRule, connection: eff.Connection, action: eff.Action, code: g.Rule, words: g.Reason, owner: run.Owner,
 	}
 	switch g.Rule {
 	case deliver.RuleRelease:
-		why.cause, why.code = waybill.WaitingForPerson, watch.ReleaseMark+eff.Flow+"."+stepOf(eff)
+		flow, address := e.stepNow(eff.Flow, stepOf(eff))
+		why.cause, why.code = waybill.WaitingForPerson, releaseCode(flow, address)
 	case deliver.RuleApproval:
 		why.cause, why.code = waybill.WaitingForPerson, approvalMark+eff.Flow+"."+stepOf(eff)
 	}
 	return why
 }
+
+// releaseCode is the code of the problem that holds what a step holds back.
+func releaseCode(flow, address string) string { return watch.ReleaseMark + flow + "." + address }
 
 func releaseChoice(label, safety string) waybill.Choice {
 	return waybill.Choice{Verb: waybill.VerbRelease, Label: label, Safety: safety, Safe: true, Primary: true}
@@ -66,7 +99,7 @@ func (e *Engine) releaseEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff
 		eff.Let(deliver.RuleUndo, a.Who)
 		return e.letGo(tx, w, run, eff)
 	}
-	if err := e.countRelease(tx, w, run, eff); err != nil {
+	if err := e.countRelease(tx, w, eff); err != nil {
 		return err
 	}
 	eff.Let(deliver.RuleRelease, a.Who)
@@ -75,15 +108,19 @@ func (e *Engine) releaseEffect(tx *record.Tx, w *deskWork, run *waybill.Run, eff
 }
 
 // countRelease counts one that a person lets go, as it is or edited, where a step opens after so many.
-func (e *Engine) countRelease(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybill.Effect) error {
+func (e *Engine) countRelease(tx *record.Tx, w *deskWork, eff *waybill.Effect) error {
 	n, counted := eff.Release.ByHand()
 	if !counted {
 		return nil
 	}
-	released, err := tx.CountRelease(eff.Flow, stepOf(eff))
+	flow, address := e.stepNow(eff.Flow, stepOf(eff))
+	if err := tx.CountRelease(flow, address); err != nil {
+		return err
+	}
+	released, err := e.released(tx, eff)
 	if err == nil && released >= n {
 		w.say += " From here on the step sends by itself."
-		w.opened = run.Problem
+		w.opened = releaseCode(flow, address)
 	}
 	return err
 }
@@ -101,9 +138,32 @@ func (e *Engine) letGo(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybil
 	return e.sendInTurn(tx, w, run, eff)
 }
 
-// openStep lets go what a step still holds back once enough of it was released by hand. It goes on after a crash: see
-// continueReleases.
-func (e *Engine) openStep(id waybill.ProblemID) {
+// openSteps lets go what a step still holds back, under whatever names, once enough of it was released by hand; of every step
+// when code is empty. It goes on after a crash: every start looks at all of them.
+func (e *Engine) openSteps(code string) {
+	f := waybill.ListFilter{State: "open", Limit: 200}
+	for {
+		list, next, err := e.book.Problems(context.Background(), f)
+		if err != nil {
+			e.log.Error("what steps hold back could not be read", "err", err)
+			return
+		}
+		for i := range list {
+			place, ok := strings.CutPrefix(list[i].Code, watch.ReleaseMark)
+			flow, address, _ := strings.Cut(place, ".")
+			if ok && (code == "" || code == releaseCode(e.stepNow(flow, address))) {
+				e.openHeld(list[i].ID)
+			}
+		}
+		if next == "" {
+			return
+		}
+		f.Before = next
+	}
+}
+
+// openHeld lets go what a problem holds of a step that sends by itself now.
+func (e *Engine) openHeld(id waybill.ProblemID) {
 	tried := map[waybill.EffectID]bool{}
 	for more := true; more; {
 		more = false
@@ -134,7 +194,7 @@ func (e *Engine) openEffect(id waybill.EffectID) {
 			if eff.HeldBy() != deliver.RuleRelease || !counted {
 				return errNothing
 			}
-			released, err := tx.Released(eff.Flow, stepOf(eff))
+			released, err := e.released(tx, eff)
 			if err != nil {
 				return err
 			}
@@ -155,27 +215,6 @@ func (e *Engine) openEffect(id waybill.EffectID) {
 			}
 		},
 	})
-}
-
-// continueReleases goes on with steps that had been opened when the process before this one ended.
-func (e *Engine) continueReleases() error {
-	f := waybill.ListFilter{State: "open", Limit: 200}
-	for {
-		list, next, err := e.book.Problems(context.Background(), f)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			if strings.HasPrefix(list[i].Code, watch.ReleaseMark) {
-				id := list[i].ID
-				e.d.Go(func() { e.openStep(id) })
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		f.Before = next
-	}
 }
 
 // releaseChoices are for an effect that its step holds back.

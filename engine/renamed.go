@@ -74,7 +74,7 @@ func (e *Engine) goneBefore(tx *record.Tx, next *waybill.Effect) (found *waybill
 			continue
 		}
 		f := e.today().flow(eff.Flow)
-		if (f == nil || !f.Continues(eff.Flow, eff.Address)) && eff.Fingerprint == fingerprintLike(eff, next) {
+		if (f == nil || f.Continued(eff.Flow, eff.Address) == "") && eff.Fingerprint == fingerprintLike(eff, next) {
 			found = eff
 		}
 	}

@@ -166,3 +166,52 @@ func TestARunOfARenamedFlowEntersBehindThoseOfItsFormerName(t *testing.T) {
 		r.wantRun(run, waybill.RunDone, "")
 	}
 }
+
+// TestReleasesGoOnBeingCountedUnderANewName: of three to be released by hand one was under the former name, which still holds some
+// back. Two more open the step, and let go what either name holds.
+func TestReleasesGoOnBeingCountedUnderANewName(t *testing.T) {
+	const text = "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n  - id: write\n    do: out.request.send\n" +
+		"    release: {by_hand: 3}\n    with: {path: /orders, body: {payment: \"${payment.id}\"}}\n"
+	for name, to := range map[string]*strings.Replacer{
+		"of the step": strings.NewReplacer("id: write", "id: send\n    was: write"),
+		"of the flow": strings.NewReplacer("flow: one", "flow: two\nwas: one"),
+		"of both":     strings.NewReplacer("flow: one", "flow: two\nwas: one", "id: write", "id: send\n    was: write"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, load(t, files(map[string]string{"flows/one.yaml": text})))
+			for range 3 {
+				pay(r)
+			}
+			r.run(time.Minute)
+			r.act(string(r.runs()[0].ID), waybill.VerbRelease, "")
+			r.run(time.Minute)
+			r.reload(load(t, files(map[string]string{"flows/one.yaml": to.Replace(text)})))
+			for range 3 {
+				pay(r)
+			}
+			r.run(time.Minute)
+			if n := r.called("out.request.send"); n != 1 {
+				t.Fatalf("%d were sent after one press", n)
+			}
+			for i, run := range []waybill.Run{r.runs()[1], r.runs()[4]} {
+				if n := r.called("out.request.send"); n != 1+i {
+					t.Fatalf("%d were sent after %d presses", n, 1+i)
+				}
+				said := r.act(string(run.ID), waybill.VerbRelease, "")
+				if opens := strings.Contains(said, "by itself"); opens != (i == 1) {
+					t.Errorf("press %d said %q", 2+i, said)
+				}
+				if i == 0 {
+					r.run(time.Minute)
+				}
+			}
+			r.run(10 * time.Minute)
+			pay(r)
+			r.run(time.Minute)
+			if n := r.called("out.request.send"); n != 7 {
+				t.Errorf("%d of 7 were sent once the step had opened", n)
+			}
+			r.wantNoProblem()
+		})
+	}
+}

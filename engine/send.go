@@ -366,7 +366,7 @@ func (e *Engine) held(tx *record.Tx, eff *waybill.Effect, run *waybill.Run, g wa
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return nil, err
 		}
-		return nil, e.listRun(tx, run, eff, heldBecause(eff, run, g))
+		return nil, e.listRun(tx, run, eff, e.heldBecause(eff, run, g))
 	}
 }
 

@@ -42,15 +42,19 @@ func (f *Flow) Renamed() bool {
 	return found
 }
 
-// Continues reports whether a step of today is the one of a flow and an address of then, under whatever names and within as
-// many loops: what was done once is not what is done for each.
-func (f *Flow) Continues(flowThen, then string) (found bool) {
+// Continued is the address of today's step that is the one of a flow and an address of then, under whatever names and within
+// as many loops: what was done once is not what is done for each. It is empty when there is none.
+func (f *Flow) Continued(flowThen, then string) (address string) {
+	if !f.WasCalled(flowThen) {
+		return ""
+	}
 	id, keys := parts(then)
 	walkSteps(f.steps, func(s *step) {
-		_, loops := parts(s.address)
-		found = found || s.former.had(s.id, id) && len(loops) == len(keys)
+		if _, loops := parts(s.address); s.former.had(s.id, id) && len(loops) == len(keys) {
+			address = s.address
+		}
 	})
-	return found && f.WasCalled(flowThen)
+	return address
 }
 
 // step is the one of an address, wherever it stands today; nil when it is gone.

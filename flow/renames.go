@@ -14,7 +14,7 @@ func Unexplained(before, now []*Flow) source.Faults {
 	gone := map[*Flow][]*step{} // by the flow of before
 	for _, old := range before {
 		walkSteps(old.steps, func(s *step) {
-			if s.leaves() && !slices.ContainsFunc(now, func(f *Flow) bool { return f.Continues(old.Name, s.address) }) {
+			if s.leaves() && !slices.ContainsFunc(now, func(f *Flow) bool { return f.Continued(old.Name, s.address) != "" }) {
 				gone[old] = append(gone[old], s)
 			}
 		})
