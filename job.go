@@ -138,6 +138,7 @@ type JobPlan struct {
 	Reads   int              `json:"reads,omitzero"`
 	Open    int              `json:"open,omitzero"`     // members whose later steps depend on answers nobody has yet
 	Repeats int              `json:"repeats,omitzero"`  // messages, payments and additions that would be repeated
+	Doubts  int              `json:"doubts,omitzero"`   // writes that may have been made before the book was restored: they start as unknown
 	Amounts map[string]int64 `json:"amounts,omitempty"` // minor units of payments that would be sent, by currency
 	// RepeatAmounts are those of payments among what would be repeated.
 	RepeatAmounts map[string]int64 `json:"repeat_amounts,omitempty"`
@@ -222,6 +223,7 @@ type JobWrite struct {
 	Old         []byte     `json:"old,omitempty"` // inputs as they were sent, JSON; of changed ones
 	New         []byte     `json:"new,omitempty"` // inputs as they would be
 	Repeats     bool       `json:"repeats,omitzero"`
+	Doubt       bool       `json:"doubt,omitzero"` // it may have been made before the book was restored: it starts as unknown
 }
 
 // JobAct is a person pressing a button of a job.

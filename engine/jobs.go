@@ -265,6 +265,9 @@ func addMember(tx *record.Tx, j *waybill.Job, m *judged) error {
 		if w.Repeats {
 			p.Repeats++
 		}
+		if w.Doubt {
+			p.Doubts++
+		}
 		if w.Class == waybill.ClassNew || w.Class == waybill.ClassChanged {
 			p.Connections = count(p.Connections, w.Connection, 1)
 			if w.Kind == waybill.KindMessage {

@@ -318,8 +318,8 @@ func orderOf(ev *waybill.Event) waybill.Stamp {
 	return waybill.Stamp{Revision: ev.Revision, At: ev.OccurredAt, Rank: ev.Rank, Event: ev.ID}
 }
 
-// standsInTheWay asks what would keep a write from being made now: it came too late, a newer fact was written, or the
-// other side cannot be reached.
+// standsInTheWay asks what would keep a write from being made now: it came too late, a newer fact was written, the other
+// side cannot be reached, or a process that was lost may have made it.
 func (r *recorded) standsInTheWay(p *flow.PlannedEffect, next *waybill.Effect, w *waybill.JobWrite) error {
 	now := r.e.d.Now()
 	if until := r.ev.AcceptedAt.Add(p.GoodFor); p.GoodFor > 0 && !now.Before(until) {
@@ -338,8 +338,13 @@ func (r *recorded) standsInTheWay(p *flow.PlannedEffect, next *waybill.Effect, w
 	}
 	if closed := r.e.closed(p.Connection, p.Action.Name); closed != "" {
 		w.Class, w.Words, r.m.closed = waybill.ClassFails, closed, closed
+		return nil
 	}
-	return nil
+	restoring, err := r.e.doubtFor(r.tx, r.ev, p.Action, next)
+	if err == nil && restoring.Unknown {
+		w.Doubt, w.Words = true, restoring.Decision.Reason
+	}
+	return err
 }
 
 // closed says why nothing can be sent to a connection now; empty when it can.

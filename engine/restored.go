@@ -158,19 +158,19 @@ func (e *Engine) moveUnknown(tx *record.Tx, eff *waybill.Effect, dec deliver.Dec
 
 // doubtFor says how an effect about to be planned stands after a restore. It costs nothing where the book never was
 // restored.
-func (e *Engine) doubtFor(tx *record.Tx, a *advance, eff *waybill.Effect) (deliver.Restoring, error) {
+func (e *Engine) doubtFor(tx *record.Tx, ev *waybill.Event, action *connector.Action, eff *waybill.Effect) (deliver.Restoring, error) {
 	r, err := e.restoredNow(tx)
 	if err != nil || r == nil {
 		return deliver.Restoring{}, err
 	}
-	ev, d := a.b.event, doubtOf(r)
+	d := doubtOf(r)
 	occurred, err := e.occurred(tx, ev)
 	if err != nil || !d.Covers(occurred, ev.AcceptedAt) {
 		return deliver.Restoring{}, err
 	}
 	_, same := deliver.Fact(ev)
 	known := same || waybill.MadeAt(string(ev.ID)).Before(d.To) // else the lost process knew it by another id
-	out := d.Weigh(eff, a.action, known, e.o.Policy, e.d.Now())
+	out := d.Weigh(eff, action, known, e.o.Policy, e.d.Now())
 	if out.Doubted && !out.Unknown {
 		eff.Doubted, eff.KeyUntil = true, out.KeyUntil
 	}

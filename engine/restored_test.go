@@ -398,3 +398,53 @@ func TestWhatMayHaveBeenUndoneSinceTheBackupIsNotUndoneTwice(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// TestAPlanInARestoredBookSaysWhatMayHaveHappened: somebody had a replay make writes that a new version of the flow added, then the
+// book was lost. The same replay, planned over the restored book, foretells what then comes: what a repeat could double starts as
+// unknown, and nothing is sent a second time.
+func TestAPlanInARestoredBookSaysWhatMayHaveHappened(t *testing.T) {
+	const upsert = "  - id: contact\n    do: crm.contact.upsert\n    with: {email: asha@example.com, first_name: Asha}\n"
+	r := newRig(t, oneStep(t, upsert))
+	r.hold = func(h simulator.Webhook) bool { return strings.Contains(h.URL, "/in/wa") } // no later proof
+	pay(r)
+	r.run(time.Minute)
+	file := r.saved()
+	more := oneStep(t, upsert+messageStep)
+	r.reload(more)
+	replay := waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{Type: "payment.succeeded"}}
+	j := r.plan(replay)
+	if j.Plan.Doubts != 0 {
+		t.Errorf("%d writes are in doubt in a book that was never restored", j.Plan.Doubts)
+	}
+	r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+	r.until(j.ID, waybill.JobDone, time.Minute)
+	if n := r.happened("wa", "message"); n != 1 {
+		t.Fatalf("%d messages before the loss", n)
+	}
+
+	r.restore(file)
+	r.run(time.Minute)
+	r.act(engine.RestoredObject, waybill.VerbResume, "compared with their consoles")
+	r.reload(more)
+	j = r.plan(replay)
+	if j.Plan.Doubts != 1 {
+		t.Errorf("%d writes are in doubt, want the message alone", j.Plan.Doubts)
+	}
+	words := ""
+	for _, w := range r.members(j.ID, waybill.JobMemberFilter{})[0].Writes {
+		if w.Doubt {
+			words = w.Words
+		}
+	}
+	if !strings.Contains(words, "before the book was restored") {
+		t.Errorf("the plan says of it %q", words)
+	}
+	r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+	r.run(10 * time.Minute)
+	if n := r.happened("wa", "message"); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	if eff := r.newest("write"); eff.State != waybill.EffectUnknown {
+		t.Errorf("the message is %s: %s", eff.State, eff.Reason)
+	}
+}

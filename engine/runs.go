@@ -369,7 +369,7 @@ func (e *Engine) leave(tx *record.Tx, a *advance, run waybill.Run) error {
 // returns the problem when the address has an effect with another fingerprint.
 func (e *Engine) applyEffect(tx *record.Tx, a *advance, run *waybill.Run) (*waybill.Problem, error) {
 	eff := *a.effect
-	restoring, err := e.doubtFor(tx, a, &eff)
+	restoring, err := e.doubtFor(tx, a.b.event, a.action, &eff)
 	if err != nil {
 		return nil, err
 	}

@@ -76,6 +76,7 @@ type apiJobPlan struct {
 	Reads       int            `json:"reads"`
 	Open        int            `json:"open" doc:"members whose later steps depend on answers nobody has yet"`
 	Repeats     int            `json:"repeats" doc:"messages, payments and additions that were done before with other values"`
+	Doubts      int            `json:"doubts" doc:"writes that may have been made before the book was restored: they are looked for, or asked about, before anything is sent"`
 	Amounts     []apiAmount    `json:"amounts" doc:"payments that would be sent"`
 	Again       []apiAmount    `json:"repeat_amounts" doc:"payments among what was done before"`
 	Unpriced    int            `json:"unpriced" doc:"payments that would be sent and name no amount: their system decides how much"`
@@ -287,7 +288,7 @@ func (a *api) jobOf(j waybill.Job) apiJob {
 	}
 	p := &j.Plan
 	out.Plan = apiJobPlan{
-		Members: p.Members, Classes: texts(p.Classes), Writes: texts(p.Writes), Reads: p.Reads, Open: p.Open, Repeats: p.Repeats,
+		Members: p.Members, Classes: texts(p.Classes), Writes: texts(p.Writes), Reads: p.Reads, Open: p.Open, Repeats: p.Repeats, Doubts: p.Doubts,
 		Amounts: amounts(p.Amounts), Again: amounts(p.RepeatAmounts), Unpriced: p.Unpriced, Messages: p.Messages, People: p.People, Connections: []apiTouched{}, Causes: texts(p.Causes),
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Connections)) {
@@ -363,6 +364,9 @@ func sayPlan(j *waybill.Job, p *apiJobPlan) []string {
 	}
 	if p.Open > 0 {
 		out = append(out, fmt.Sprintf("of %d it is not known how they go on: that depends on answers nobody has yet", p.Open))
+	}
+	if p.Doubts > 0 {
+		out = append(out, plural(p.Doubts, "write", "writes")+" may have been made before the book was restored: looked for, or asked about, before anything is sent")
 	}
 	if p.Repeats > 0 {
 		said := fmt.Sprintf("%s done before with other values; to do them again say the number %d", plural(p.Repeats, "message, payment or addition was", "messages, payments or additions were"), p.Repeats)
