@@ -12,11 +12,15 @@ import (
 // connections is the command of the accounts at outside systems: those of the workspace, and those that were taken out of it.
 func (m *Main) connections() *cobra.Command {
 	c := &cobra.Command{
-		Use: "connections", Short: "the accounts at outside systems: how each is; retire one that was taken out",
-		Long: `A connection that is taken out of the workspace keeps its address: what is still sent there is answered 200 and kept for
+		Use: "connections", Short: "the accounts at outside systems: how each is; pause, resume or retire one",
+		Long: `A connection that is paused takes everything in and sends nothing: what is to be sent waits, in order.
+
+One that is taken out of the workspace keeps its address: what is still sent there is answered 200 and kept for
 a person, until one retires it. From then on its address answers 404, as if it had never been. One that comes back into
 the workspace serves again.`,
 		Example: `  waybill connections list --dir shop
+  waybill connections pause crm --reason "they move to a new plan tonight" --dir shop
+  waybill connections resume crm --dir shop
   waybill connections retire old-shop --reason "the old shop is closed" --dir shop`,
 	}
 	var where bookFlags

@@ -35,6 +35,8 @@ var presses = map[string][]press{ // a table that nothing changes
 		{use: "go-on RUN", short: "let a run go on that waits for a time or an event", verb: waybill.VerbGoOn, reason: true},
 	},
 	"connections": {
+		{use: "pause NAME", short: "send nothing there until somebody lets it go on; what comes in is kept", verb: waybill.VerbPause, reason: true, all: true},
+		{use: "resume NAME", short: "end a pause, or try now whether an outage is over", verb: waybill.VerbResume},
 		{use: "retire NAME", short: "take nothing in any more for one that is no longer in the workspace: its address answers 404", verb: waybill.VerbRetire, reason: true, all: true},
 	},
 	"problems": {{use: "release PROBLEM", short: "send all that a step holds back", verb: waybill.VerbRelease}},
