@@ -131,7 +131,7 @@ func hang(wait time.Duration) measure {
 		if err != nil {
 			return result{}, err
 		}
-		out, err := atRate(ctx, newSigner(), srv.address+"/in/pay", s.rate, s.steady)
+		out, err := atRate(ctx, newSigner(), srv.address+"/in/pay", s.rate, s.beside())
 		if err != nil {
 			return result{}, errors.Join(err, srv.kill())
 		}
