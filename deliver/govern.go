@@ -290,10 +290,10 @@ func (g *Governor) CaughtUp(connection string) {
 	}
 }
 
-// Pause lets nothing through until a person resumes it.
-func (g *Governor) Pause(connection string, now time.Time) waybill.ConnectionState {
+// Pause lets nothing through until a person resumes it; words say who paused it, and why.
+func (g *Governor) Pause(connection, words string, now time.Time) waybill.ConnectionState {
 	c := g.of(connection)
-	c.become(waybill.HealthPaused, waybill.WaitingForPerson, "paused by a person", now)
+	c.become(waybill.HealthPaused, waybill.WaitingForPerson, words, now)
 	c.state.Until = time.Time{}
 	return c.copy()
 }

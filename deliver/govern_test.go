@@ -290,7 +290,7 @@ func TestOurOwnRefusalSaysNothingOfTheirSide(t *testing.T) {
 func TestAPauseIsEndedByAPersonOnly(t *testing.T) {
 	c := govern(t, connector.Limits{})
 	c.acquire(true)
-	c.g.Pause("crm", c.now)
+	c.g.Pause("crm", "paused by asha", c.now)
 	c.acquire(false)
 	c.release(waybill.Happened, "", 200, waybill.HealthPaused)
 	c.g.Probe("crm", c.now)

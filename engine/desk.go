@@ -82,7 +82,7 @@ func (e *Engine) actOnConnection(ctx context.Context, a waybill.Act) (string, er
 		return "", err
 	}
 	if a.Verb == waybill.VerbPause {
-		e.pause(a.Object)
+		e.pause(a.Object, "paused by "+a.Who+because(a.Reason))
 		return a.Object + " is paused: nothing is sent there until somebody lets it go on.", nil
 	}
 	e.resume(a.Object)

@@ -207,10 +207,10 @@ func (e *Engine) probe(name string) {
 	}
 }
 
-// pause holds a connection until a person resumes it.
-func (e *Engine) pause(name string) {
+// pause holds a connection until a person resumes it; words say who holds it and why.
+func (e *Engine) pause(name, words string) {
 	e.mu.Lock()
-	e.governor.Pause(name, e.d.Now())
+	e.governor.Pause(name, words, e.d.Now())
 	e.mu.Unlock()
 	e.writeHealth(name, true)
 }

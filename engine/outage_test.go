@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/record"
 )
 
 // down answers every call of a connection as long as *on is set.
@@ -141,6 +142,20 @@ func TestAPausedConnectionSendsNothingAndResumesAfterARestart(t *testing.T) {
 	r.run(time.Hour)
 	if len(r.calls) != 0 {
 		t.Fatalf("%d calls while paused", len(r.calls))
+	}
+	said, err := r.engine.Choices(t.Context(), "out")
+	if err != nil || len(said) != 1 || said[0].Verb != waybill.VerbResume {
+		t.Errorf("a paused connection offers %v, %v", said, err)
+	}
+	err = r.book.View(t.Context(), func(tx *record.Tx) error {
+		s, err := tx.ConnectionState("out")
+		if err == nil && s.Reason != "paused by asha: moving house" {
+			t.Errorf("its page says %q", s.Reason)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	r.act("out", waybill.VerbResume, "")
 	r.run(time.Minute)

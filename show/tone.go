@@ -162,7 +162,7 @@ func healthTone(h waybill.Health) tone {
 	case waybill.HealthSignInNeeded:
 		return tonePerson.said("Sign-in needed", "A person has to renew the key. The work is kept.")
 	case waybill.HealthPaused:
-		return toneStopped.said("Paused", "A person paused it. The work is kept.")
+		return toneStopped.said("Paused", "Nothing is sent there until somebody lets it go on. The work is kept.")
 	default:
 		return toneStopped.said(string(h), "")
 	}
