@@ -98,19 +98,23 @@ func (e *Engine) freshRead(tx *record.Tx, f *waybill.Fetch) (w waited, err error
 	if err != nil {
 		return w, err
 	}
-	if fresh == nil {
+	there := fresh != nil
+	if there {
+		there, err = e.renew(tx, run, eff, data)
+	}
+	if err != nil {
+		return w, e.listRun(tx, run, eff, blame{
+			cause: waybill.MappingWrong, connection: eff.Connection, action: eff.Action, owner: run.Owner,
+			words: "it was late, and what is so now cannot be written: " + err.Error(),
+		})
+	}
+	if !there {
 		eff.State, eff.Reason, eff.SettledAt, eff.DueAt = waybill.EffectSkipped, "late, no effect: what it is about is no longer so", e.d.Now(), time.Time{}
 		if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 			return w, err
 		}
 		w.run, err = e.goOn(tx, run, eff, answerOf(eff))
 		return w, err
-	}
-	if err := e.renew(tx, run, eff, data); err != nil {
-		return w, e.listRun(tx, run, eff, blame{
-			cause: waybill.MappingWrong, connection: eff.Connection, action: eff.Action, owner: run.Owner,
-			words: "it was late, and what is so now cannot be written: " + err.Error(),
-		})
 	}
 	eff.Order = waybill.Stamp{Revision: fresh.Revision, At: f.PlannedAt, Rank: fresh.Rank, Event: eff.Event}
 	eff.DueAt, eff.Gate, eff.Reason = time.Time{}, nil, "late: the newest state was read, and is written"
@@ -138,29 +142,30 @@ func (e *Engine) fresh(tx *record.Tx, eff *waybill.Effect, f *waybill.Fetch, as 
 	return nil, nil, nil
 }
 
-// renew evaluates an effect's inputs over the newest data and freezes its request anew.
-func (e *Engine) renew(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, data map[string]any) error {
+// renew evaluates an effect's inputs over the newest data and freezes its request anew; false when the item of a loop that it
+// is for is no longer there.
+func (e *Engine) renew(tx *record.Tx, run *waybill.Run, eff *waybill.Effect, data map[string]any) (bool, error) {
 	b, err := e.load(tx, run)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if b.progress.Address != eff.Address {
-		return &waybill.Error{Kind: waybill.Conflict, Message: "the run has gone on without it"}
+		return false, &waybill.Error{Kind: waybill.Conflict, Message: "the run has gone on without it"}
 	}
 	var p *flow.Progress
 	var in map[string]any
-	if p, in, err = b.flow.Again(b.progress, data, readsOf(tx, b)); err != nil {
-		return err
+	if p, in, err = b.flow.Again(b.progress, data, readsOf(tx, b)); err != nil || in == nil {
+		return false, err
 	}
 	t, ok := e.target(eff.Connection)
 	action := e.actionOf(eff.Connection, eff.Action)
 	if !ok || action == nil {
-		return &waybill.Error{Kind: waybill.Conflict, Message: "the connection or its action is no longer in the workspace"}
+		return false, &waybill.Error{Kind: waybill.Conflict, Message: "the connection or its action is no longer in the workspace"}
 	}
 	eff.Inputs = encode(in)
 	if err := e.render(t, action, in, eff); err != nil {
-		return err
+		return false, err
 	}
 	run.Progress = p.Encode()
-	return tx.MoveRun(run, run.State)
+	return true, tx.MoveRun(run, run.State)
 }

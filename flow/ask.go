@@ -342,8 +342,7 @@ func (c *compiler) covered(s, one *step) {
 // unknownIn names what a step's values need that is not known when the question is put; empty when all is.
 func (c *compiler) unknownIn(s, one *step) string {
 	for _, path := range one.input.Uses() {
-		root, _, _ := strings.Cut(path, ".")
-		if root = strings.TrimSuffix(root, "?"); !s.ask.known[root] {
+		if root := rootOf(path); !s.ask.known[root] {
 			return root
 		}
 	}

@@ -358,8 +358,26 @@ func collect(n *source.Node, expression bool, words map[string]bool) {
 	}
 }
 
-// kept marks the steps whose output some expression may name; other outputs are not carried along.
+// usesAny reports whether an expression names any of some results.
+func usesAny(p *expr.Program, names map[string]bool) bool {
+	return slices.ContainsFunc(p.Uses(), func(path string) bool { return names[rootOf(path)] })
+}
+
+// rootOf is the name with which a path begins.
+func rootOf(path string) string {
+	name, _, _ := strings.Cut(path, ".")
+	return strings.Trim(name, "?")
+}
+
+// kept marks the steps whose output some expression may name, and the loops whose list may come out otherwise later; nothing
+// else is carried along.
 func (c *compiler) kept() {
+	reread := map[string]bool{}
+	walkSteps(c.flow.steps, func(s *step) {
+		for _, get := range s.rereads {
+			reread[get.id] = true
+		}
+	})
 	walkSteps(c.flow.steps, func(s *step) {
 		s.keep = c.words[s.id] || s.ask != nil
 		if s.kind == kindGet && len(s.branches) > 0 { // what was made last stands for what was looked for
@@ -367,6 +385,7 @@ func (c *compiler) kept() {
 				made[len(made)-1].keep = true
 			}
 		}
+		s.fixed = s.list != nil && (s.list.NeedsBook() || usesAny(s.list, reread))
 		c.flow.results = append(c.flow.results, s.id)
 		if s.as != "" {
 			c.flow.results = append(c.flow.results, s.as)

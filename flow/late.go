@@ -65,7 +65,8 @@ func (c *compiler) tells(m *connector.Mapping) bool {
 }
 
 // Again evaluates the inputs of the step at which a run waits anew, over other data of its event: the newest state of what
-// it is about. The progress with these inputs is returned beside them.
+// it is about. The progress with these inputs is returned beside them; no inputs when the step is for an item of a loop that
+// is no longer there.
 func (f *Flow) Again(p *Progress, data map[string]any, r expr.Reads) (*Progress, map[string]any, error) {
 	if !f.knows(p.Frames) || f.at(p.Frames) == nil {
 		return nil, nil, &waybill.Error{Kind: waybill.Conflict, Message: "the run stands at no step of this flow"}
@@ -77,10 +78,12 @@ func (f *Flow) Again(p *Progress, data map[string]any, r expr.Reads) (*Progress,
 	}
 	m.vars[f.Noun] = data
 	maps.Copy(m.vars, m.p.Values)
-	m.open()
 	s := m.current()
 	if s.input == nil {
 		return nil, nil, &waybill.Error{Kind: waybill.Conflict, Message: "the step has no inputs"}
+	}
+	if there, err := m.openAnew(); err != nil || !there {
+		return m.p, nil, err
 	}
 	v, err := s.input.Eval(m.vars, r)
 	if err == nil {

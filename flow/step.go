@@ -53,6 +53,7 @@ type step struct {
 	event      string // emit
 	reason     *expr.Template
 	list       *expr.Program // each
+	fixed      bool          // each: the list may come out otherwise later, so it is kept as it was when the loop began
 	as         string
 	by         *expr.Program
 	ask        *asking  // ask

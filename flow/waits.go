@@ -381,9 +381,7 @@ func (c *compiler) still(def *stepDef, s *step, at scope) {
 		return
 	}
 	for _, path := range s.still.Uses() {
-		name, _, _ := strings.Cut(path, ".")
-		name = strings.TrimPrefix(name, "?")
-		if get := c.gets[name]; get != nil && !slices.Contains(s.rereads, get) {
+		if get := c.gets[rootOf(path)]; get != nil && !slices.Contains(s.rereads, get) {
 			s.rereads = append(s.rereads, get)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"waybill"
 	"waybill/flow"
+	"waybill/source"
 )
 
 const reminding = `flow: reminding
@@ -253,4 +254,57 @@ func TestCancelOnNeedsSomethingToCancel(t *testing.T) {
 		t.Errorf("got:\n%s", listed(faults))
 	}
 	faultless(t, strings.Replace(text, "{id: a, set: 1}", "{id: a, wait: 1h}", 1))
+}
+
+const rereadList = `  - id: deal
+    get: crm.deal.find
+    with: {order_no: "${order.id}"}
+  - id: parts
+    each: 'deal.?stage.orValue("") == "first" ? ["a", "b"] : ["b"]'
+    as: part
+    by: part
+    steps:
+      - {id: pause, wait: 1h}
+      - {id: note, do: crm.note.add, still: 'deal.id == "7"', with: {body: "${part}"}}
+`
+
+// TestALoopKeepsItsItemsWhenWhatTheyCameFromIsReadAgain: `still` makes the look-up again that the list is made of; the items
+// stay those with which the loop began, so that none is left out and none takes the place of another.
+func TestALoopKeepsItsItemsWhenWhatTheyCameFromIsReadAgain(t *testing.T) {
+	r := begin(t, faultless(t, steps(rereadList)), order(nil))
+	r.next(nil)
+	r.want(yes("deal", map[string]any{"id": "7", "stage": "first"}), "rest parts[a].pause")
+	r.want(result("parts[a].pause", flow.TimeOver), "fetch parts[a].note~deal crm.deal.find order_no=SO-1001")
+	r.want(yes("parts[a].note~deal", map[string]any{"id": "7", "stage": "second"}), "effect parts[a].note crm.note.add body=a")
+	r.want(yes("parts[a].note", nil), "rest parts[b].pause")
+	r.want(result("parts[b].pause", flow.TimeOver), "fetch parts[b].note~deal crm.deal.find order_no=SO-1001")
+	r.want(yes("parts[b].note~deal", map[string]any{"id": "7", "stage": "third"}), "effect parts[b].note crm.note.add body=b")
+	r.want(yes("parts[b].note", nil), "done 0 failed")
+}
+
+// TestWhatIsLateInALoopIsWrittenForItsOwnItem: the newest state has other items, in another order.
+func TestWhatIsLateInALoopIsWrittenForItsOwnItem(t *testing.T) {
+	deps := rereading(t)
+	n, _ := source.Parse("flows/test.yaml", []byte(steps(`  - id: line
+    each: order.?items.orValue([])
+    as: item
+    by: item.?sku.orValue("none")
+    steps:
+      - {id: up, do: crm.deal.update, late: fetch, with: {id: "${item.?sku.orValue('none')}", stage: "${item.?name.orValue('none')}"}}
+`)))
+	f, faults := flow.Compile(n, deps)
+	if f == nil || faults.Bad() {
+		t.Fatalf("refused:\n%s", listed(faults))
+	}
+	r := begin(t, f, order(nil))
+	r.want(nil, "effect line[sku-1].up crm.deal.update id=sku-1 stage=Cup")
+	item := func(sku, name string) any { return map[string]any{"sku": sku, "name": name, "quantity": int64(1)} }
+	_, in, err := f.Again(r.p, order(func(d map[string]any) { d["items"] = []any{item("sku-2", "Pot"), item("sku-1", "Mug")} }), reads)
+	if err != nil || in["id"] != "sku-1" || in["stage"] != "Mug" {
+		t.Errorf("moved, it is written as %v, %v", in, err)
+	}
+	_, in, err = f.Again(r.p, order(func(d map[string]any) { d["items"] = []any{item("sku-2", "Pot")} }), reads)
+	if err != nil || in != nil {
+		t.Errorf("it is no longer there, and %v is written, %v", in, err)
+	}
 }

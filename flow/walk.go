@@ -322,7 +322,7 @@ func (m *machine) loop(s *step) {
 		seen[key] = i
 	}
 	m.items[len(m.p.Frames)-1] = items
-	if s.list.NeedsBook() && len(items) > 0 {
+	if s.fixed && len(items) > 0 {
 		m.top().Items = items
 	}
 	m.item(s, items, 0)
@@ -350,8 +350,7 @@ func (m *machine) list(s *step) ([]any, error) {
 	return items, nil
 }
 
-// open finds again the items of the loops the run stands in. A list that does not depend on the book is the same each
-// time, so it is not kept.
+// open finds again the items of the loops the run stands in. A list that is the same each time is not kept.
 func (m *machine) open() {
 	for depth := range len(m.p.Frames) - 1 {
 		fr := m.p.Frames[depth]
@@ -368,6 +367,34 @@ func (m *machine) open() {
 			m.vars[s.as] = items[fr.Item]
 		}
 	}
+}
+
+// openAnew finds by their keys the items of the loops the run stands in, over other data of its event; false when one of
+// them is no longer there.
+func (m *machine) openAnew() (bool, error) {
+	for depth := range len(m.p.Frames) - 1 {
+		s := m.flow.at(m.p.Frames[:depth+1])
+		if s == nil || s.kind != kindEach {
+			continue
+		}
+		items, err := m.list(s)
+		if err != nil {
+			return false, err
+		}
+		found := false
+		for i := 0; i < len(items) && !found; i++ {
+			m.vars[s.as] = items[i]
+			key, err := m.key(s, items[i])
+			if err != nil {
+				return false, err
+			}
+			found = key == m.p.Frames[depth].Key
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // key evaluates the key of an item as an address takes it.
