@@ -108,10 +108,8 @@ func (e *Engine) actOnStep(tx *record.Tx, w *deskWork, run *waybill.Run, a waybi
 		if answer, err = e.answerAgain(tx, b, address); err != nil {
 			return err
 		}
-		if answer == nil { // what it asks for could not be made: it is made anew, with the inputs it was given
-			b.progress = b.flow.Edit(b.progress, address, b.progress.Inputs)
-		}
-	} else {
+	}
+	if answer == nil { // what it asks for could not be made: it is made anew, with the inputs it was given
 		b.progress = b.flow.Retry(b.progress, b.progress.Address)
 	}
 	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {

@@ -285,8 +285,8 @@ func (e *Engine) askAnswer(tx *record.Tx, b *begun) (*flow.Answer, error) {
 		return nil, err
 	}
 	q := &all[len(all)-1]
-	if q.Address != b.progress.Address {
-		return nil, nil
+	if q.Address != b.progress.Address || q.Round != b.progress.Round {
+		return nil, nil // the one that it stands at could not be put
 	}
 	if q.State != waybill.AskOpen {
 		return answerTo(q)

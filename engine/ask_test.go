@@ -358,3 +358,37 @@ func TestAKillAtAnyPieceOfWorkAcrossAnAskChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+const askAfter = `flow: one
+title: One
+owner: ops
+on: payment.succeeded
+steps:
+  - {id: pause, wait: 1h}
+  - {id: ok, ask: Send?, who: ops, for: write}
+` + sendStep
+
+// TestAQuestionThatCouldNotBePutIsPutWhenAPersonTriesAgain: what it is about could not be rendered, as its connection had been
+// taken out; it is back.
+func TestAQuestionThatCouldNotBePutIsPutWhenAPersonTriesAgain(t *testing.T) {
+	ws := load(t, files(map[string]string{"waybill.yaml": askFiles("", "")["waybill.yaml"], "flows/one.yaml": askAfter}))
+	without := load(t, files(map[string]string{"flows/one.yaml": "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n  - {id: nothing, was: [], set: 1}\n"}))
+	delete(without.Connections, "out")
+	r := newRig(t, ws)
+	pay(r)
+	if err := r.engine.Reload(t.Context(), without); err != nil {
+		t.Fatal(err)
+	}
+	r.run(2 * time.Hour)
+	r.wantRun(r.onlyRun(), waybill.RunBlocked, "")
+	if err := r.engine.Reload(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	r.act(string(r.onlyRun().ID), waybill.VerbRetry, "it is back")
+	r.run(time.Hour)
+	r.wantRun(r.onlyRun(), waybill.RunWaiting, "waiting for Operations: Send?")
+	r.act(string(r.onlyRun().ID), waybill.VerbApprove, "")
+	r.run(time.Minute)
+	r.wantRun(r.onlyRun(), waybill.RunDone, "")
+	r.wantNoProblem()
+}

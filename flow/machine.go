@@ -249,7 +249,11 @@ func (f *Flow) Skip(p *Progress, address string) *Progress {
 // Retry is a person's choice on a run that stands at address: the step is made again as if the run had just come to it. At
 // any other address nothing changes.
 func (f *Flow) Retry(p *Progress, address string) *Progress {
-	return choose(p, address, func(*Progress) {})
+	return choose(p, address, func(out *Progress) {
+		if out.Reading != "" { // the look-up is made again; its inputs are not the step's
+			out.Inputs, out.Reading = nil, ""
+		}
+	})
 }
 
 // Edit is a person's choice on a run that stands at address: the step (a get, do or emit) is made with other inputs. At
@@ -260,8 +264,8 @@ func (f *Flow) Edit(p *Progress, address string, inputs map[string]any) *Progres
 	if !f.knows(p.Frames) {
 		return p.Clone()
 	}
-	if p.Reading != "" { // the look-up is made again; its inputs are not the step's
-		return choose(p, address, func(out *Progress) { out.Inputs, out.Reading = nil, "" })
+	if p.Reading != "" {
+		return f.Retry(p, address)
 	}
 	if s := f.at(p.Frames); err != nil || !ok || s == nil || !s.edits() {
 		return p.Clone()
