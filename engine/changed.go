@@ -171,14 +171,28 @@ func (e *Engine) sendRedo(tx *record.Tx, w *deskWork, run *waybill.Run, act wayb
 		return err
 	}
 	before := *b
+	w.say = "It is being sent, as a new try on record."
 	b.progress = b.flow.Edit(b.progress, b.progress.Awaits(), b.progress.Inputs)
-	if turn, err := e.takeTurn(tx, run, b.progress); err != nil || !turn {
+	a := e.machine(b, nil, readsOf(tx, b))
+	a.from, a.redo = &before, &act
+	eff := *a.effect
+	restoring, err := e.doubtFor(tx, b.event, a.action, &eff)
+	if err != nil {
 		return err
 	}
-	w.say = "It is being sent, as a new try on record."
-	w.follow = e.machine(b, nil, readsOf(tx, b))
-	w.follow.from, w.follow.redo = &before, &act
-	return e.apply(tx, w.follow, run.State)
+	now := restoring.Unknown // then nothing is sent that would need a turn
+	if !now {
+		if now, err = e.takeTurn(tx, run, a.b.progress); err != nil {
+			return err
+		}
+	}
+	if now {
+		w.follow = a
+		return e.apply(tx, a, run.State)
+	}
+	eff.DueAt = waybill.Held() // the word is on record; it goes when its run's turn in the lane has come
+	_, _, err = e.redoing(tx, &eff, a.b, &act)
+	return err
 }
 
 // redoing marks an effect as one that a person has made again: a repeat with the same values is asked about anew where the

@@ -141,6 +141,48 @@ func TestABulkRetryOfStepsDoneWithOtherValuesNeedsTheChoice(t *testing.T) {
 	r.wantNoProblem()
 }
 
+// TestWhatAPersonHasSentOnceMoreIsSentWhenItsTurnHasCome: another run holds the lane when they press.
+func TestWhatAPersonHasSentOnceMoreIsSentWhenItsTurnHasCome(t *testing.T) {
+	flow := func(step string) string {
+		return "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nlane: '\"all\"'\nsteps:\n" + step
+	}
+	step := "  - id: write\n    do: out.request.put\n    with: {path: \"/p/${payment.id}\", body: {name: Wrong}}\n"
+	r := newRig(t, load(t, files(map[string]string{"flows/one.yaml": flow(step)})))
+	pay(r)
+	r.run(time.Minute)
+	if err := r.engine.Reload(t.Context(), load(t, files(map[string]string{"flows/one.yaml": flow("  - {id: pause, wait: 1h}\n  - id: write\n    do: out.request.put\n    with: {path: \"/p/${payment.id}\", body: {name: Right}}\n")}))); err != nil {
+		t.Fatal(err)
+	}
+	j := r.plan(waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{Flow: "one"}})
+	r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+	r.run(2 * time.Hour)
+	blocked := r.blocked()
+	if len(blocked) != 1 {
+		t.Fatalf("%d are blocked", len(blocked))
+	}
+	r.answer = func(_, action string) *http.Response {
+		if action == "request.put" {
+			r.v.Sleep(20 * time.Second)
+		}
+		return nil
+	}
+	pay(r) // another run of the lane
+	r.run(time.Hour)
+	r.wantRun(r.runs()[2], waybill.RunWaiting, "waiting for out")
+	said := r.act(string(blocked[0].ID), waybill.VerbSendAgain, "the new one is right")
+	if said == "" {
+		t.Error("nothing is said")
+	}
+	r.run(10 * time.Minute)
+	for _, run := range r.runs() {
+		r.wantRun(run, waybill.RunDone, "")
+	}
+	if n := r.called("out.request.put"); n != 3 {
+		t.Errorf("%d writes", n)
+	}
+	r.wantNoProblem()
+}
+
 // TestWhatWaitsForAConnectionThatIsTakenOutIsListed has a call and a read wait for their next try while the connection is taken out.
 func TestWhatWaitsForAConnectionThatIsTakenOutIsListed(t *testing.T) {
 	for _, what := range []string{"do: out.request.put", "get: out.request.get"} {
