@@ -40,7 +40,7 @@ const onTime = 5 * time.Minute
 // mostMissed bounds how many ticks are made up for; the newest ones are.
 const mostMissed = 1000
 
-// mostTicks bounds how many ticks are counted.
+// mostTicks bounds how many ticks are counted of those that were missed before the newest ones.
 const mostTicks = 100_000
 
 type scheduleDef struct {
@@ -162,8 +162,7 @@ func (s *Schedule) Next(t time.Time) time.Time {
 // Due returns the ticks after last that are to be run now, oldest first, and how many others were missed.
 func (s *Schedule) Due(last, now time.Time) (ticks []time.Time, missed int) {
 	count := 0
-	for tick := s.Next(last); !tick.IsZero() && !tick.After(now) && count < mostTicks; tick = s.Next(tick) {
-		count++
+	for tick := s.Next(last); !tick.IsZero() && !tick.After(now); tick = s.Next(tick) {
 		switch {
 		case s.Missed == MissedAll && len(ticks) < mostMissed:
 			ticks = append(ticks, tick)
@@ -171,6 +170,11 @@ func (s *Schedule) Due(last, now time.Time) (ticks []time.Time, missed int) {
 			ticks = append(ticks[1:], tick)
 		default:
 			ticks = append(ticks[:0], tick)
+		}
+		if count++; count == mostTicks { // from here on only the newest ones, of which there are as many at most
+			if newest := now.Add(-mostTicks * time.Minute); tick.Before(newest) {
+				tick = newest
+			}
 		}
 	}
 	if s.Missed == MissedSkip && len(ticks) > 0 && now.Sub(ticks[0]) > onTime {

@@ -115,6 +115,20 @@ func TestNoTickIsLostOrDoubledHoweverOftenItIsLooked(t *testing.T) {
 	})
 }
 
+// TestAScheduleGoesOnAfterAVeryLongStop: more ticks were missed than are counted, and the newest one is on time.
+func TestAScheduleGoesOnAfterAVeryLongStop(t *testing.T) {
+	now := time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)
+	for _, missed := range []string{"skip", "once", "all"} {
+		s := scheduled(t, `cron: "* * * * *", missed: `+missed)
+		for _, days := range []int{69, 70, 400} {
+			ticks, _ := s.Due(now.AddDate(0, 0, -days), now)
+			if len(ticks) == 0 || !ticks[len(ticks)-1].Equal(now) {
+				t.Errorf("missed: %s, stopped for %d days: %d ticks, the newest not now", missed, days, len(ticks))
+			}
+		}
+	}
+}
+
 func TestMistakesOfSchedulesAreNamed(t *testing.T) {
 	for name, c := range map[string]struct{ head, code, says string }{
 		"four fields":     {`schedule: {cron: "0 9 * *"}`, "E336", "five"},
