@@ -174,6 +174,9 @@ func (e *Engine) sendRedo(tx *record.Tx, w *deskWork, run *waybill.Run, act wayb
 	w.say = "It is being sent, as a new try on record."
 	b.progress = b.flow.Edit(b.progress, b.progress.Awaits(), b.progress.Inputs)
 	a := e.machine(b, nil, readsOf(tx, b))
+	if a.effect == nil {
+		return cannot("look at its page again", "the workspace was changed just now: it can no longer be sent like this")
+	}
 	a.from, a.redo = &before, &act
 	eff := *a.effect
 	restoring, err := e.doubtFor(tx, b.event, a.action, &eff)
