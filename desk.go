@@ -35,6 +35,7 @@ type Choice struct {
 	NeedsReason bool
 	Inputs      []byte // for an edit: the inputs now, JSON
 	Primary     bool
+	About       string // of a run or effect: what it would be said of as things stand, for the act that follows from it
 }
 
 // Act is a person pressing a button.
@@ -45,6 +46,7 @@ type Act struct {
 	Object string // the id: itm_…, run_…, eff_…, prb_…, or a connection's name
 	Reason string
 	Inputs []byte
+	About  string // as the choice that they saw has it: when something else stands there by now it is a Conflict; empty: whatever stands there
 }
 
 // Explanation is a problem in five fixed lines.

@@ -392,3 +392,47 @@ func TestAQuestionThatCouldNotBePutIsPutWhenAPersonTriesAgain(t *testing.T) {
 	r.wantRun(r.onlyRun(), waybill.RunDone, "")
 	r.wantNoProblem()
 }
+
+// TestAWordIsSaidOfWhatThePersonSaw: while their page stood open somebody else answered, and the run stands at another question,
+// or at another wait.
+func TestAWordIsSaidOfWhatThePersonSaw(t *testing.T) {
+	const twice = "  - {id: one_ok, ask: \"Send a little?\", who: ops}\n  - {id: two_ok, ask: \"Send a lot?\", who: ops, for: write}\n"
+	const waits = "  - {id: one_ok, wait: 1d}\n  - {id: two_ok, wait: 1d}\n"
+	for verb, steps := range map[waybill.Verb]string{waybill.VerbApprove: twice, waybill.VerbReject: twice, waybill.VerbGoOn: waits} {
+		t.Run(string(verb), func(t *testing.T) {
+			r := newRig(t, load(t, files(map[string]string{
+				"waybill.yaml":   askFiles("", "")["waybill.yaml"],
+				"flows/one.yaml": "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n" + steps + sendStep,
+			})))
+			pay(r)
+			run := string(r.onlyRun().ID)
+			saw := r.offered(run, verb)
+			theirs := waybill.Act{Who: "ravi", Verb: verb, Object: run, Reason: "as I saw it", About: saw.About}
+			if verb == waybill.VerbGoOn {
+				r.act(run, verb, "now")
+			} else {
+				r.act(run, waybill.VerbApprove, "")
+			}
+			r.run(time.Minute)
+			before := r.onlyRun()
+			if _, err := r.engine.Act(t.Context(), theirs); waybill.KindOf(err) != waybill.Conflict {
+				t.Errorf("a press on what is no longer there: %v", err)
+			}
+			r.run(time.Minute)
+			if got := r.onlyRun(); got.State != before.State || got.Reason != before.Reason || len(r.calls) != 0 {
+				t.Fatalf("the run is %s (%s), calls %v", got.State, got.Reason, r.calls)
+			}
+			if theirs.About = r.offered(run, verb).About; theirs.About == saw.About {
+				t.Fatalf("both are said of %q", saw.About)
+			}
+			if _, err := r.engine.Act(t.Context(), theirs); err != nil {
+				t.Errorf("a press on what is there: %v", err)
+			}
+			r.run(time.Minute)
+			r.wantRun(r.onlyRun(), waybill.RunDone, "")
+			if c := r.offers(run); len(c) > 0 && c[0] != "undo" {
+				t.Errorf("offers %v", c)
+			}
+		})
+	}
+}

@@ -21,10 +21,54 @@ func (e *Engine) Choices(ctx context.Context, object string) ([]waybill.Choice, 
 	}
 	var list []waybill.Choice
 	err := e.book.View(ctx, func(tx *record.Tx) (err error) {
-		list, err = e.choices(tx, object)
+		if list, err = e.choices(tx, object); err != nil || len(list) == 0 {
+			return err
+		}
+		about, err := e.standing(tx, object)
+		for i := range list {
+			if list[i].Verb != waybill.VerbStop { // who ends a run ends it wherever it stands
+				list[i].About = about
+			}
+		}
 		return err
 	})
 	return list, err
+}
+
+// standing names what a word on a run or effect would be said of as things stand: the question that is open, the effect with its
+// values, or the step. So that a press on a page that is no longer so is not taken for what has come in its place.
+func (e *Engine) standing(tx *record.Tx, object string) (string, error) {
+	var eff *waybill.Effect
+	var run *waybill.Run
+	var err error
+	switch kind, _, _ := strings.Cut(object, "_"); kind {
+	case "eff":
+		eff, err = tx.Effect(waybill.EffectID(object))
+	case "run":
+		if run, err = tx.Run(waybill.RunID(object)); err == nil {
+			eff, err = e.effectOfStep(tx, run)
+		}
+	default:
+		return "", nil
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case eff != nil:
+		return string(eff.ID) + " " + eff.Fingerprint, nil
+	}
+	q, err := tx.OpenAsk(run.ID)
+	if err != nil {
+		return "", err
+	}
+	if q != nil {
+		return string(q.ID), nil
+	}
+	p, err := flow.Decode(run.Progress)
+	if err != nil {
+		return "", nil //nolint:nilerr // a run that cannot be read can still be stopped
+	}
+	return string(run.ID) + " " + p.Address, nil
 }
 
 func (e *Engine) choices(tx *record.Tx, object string) ([]waybill.Choice, error) {

@@ -46,6 +46,18 @@ func (e *Engine) allowed(tx *record.Tx, a waybill.Act) error {
 	if i < 0 {
 		return &waybill.Error{Kind: waybill.Conflict, Message: fmt.Sprintf("%q is not possible here now", a.Verb), Hint: offers(offered)}
 	}
+	if a.About != "" && a.Verb != waybill.VerbStop {
+		now, err := e.standing(tx, a.Object)
+		if err != nil {
+			return err
+		}
+		if now != a.About {
+			return &waybill.Error{
+				Kind: waybill.Conflict, Message: "something else stands here by now than what you saw, so nothing was done",
+				Hint: "look at it again, and press what you want then",
+			}
+		}
+	}
 	if offered[i].NeedsReason && strings.TrimSpace(a.Reason) == "" {
 		return &waybill.Error{Kind: waybill.Invalid, Message: "this needs a reason", Hint: "say in a few words why; it is kept with your name"}
 	}

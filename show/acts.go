@@ -51,7 +51,7 @@ func (s *Server) buttonsFor(ctx context.Context, object string) buttons {
 func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	a := waybill.Act{
 		Who: person(r).Name, Role: string(person(r).Role), Verb: waybill.Verb(r.PostFormValue("verb")), Object: r.PostFormValue("object"),
-		Reason: strings.TrimSpace(r.PostFormValue("reason")),
+		Reason: strings.TrimSpace(r.PostFormValue("reason")), About: r.PostFormValue("about"),
 	}
 	if inputs := r.PostFormValue("inputs"); inputs != "" {
 		a.Inputs = []byte(inputs)

@@ -311,7 +311,7 @@ func (a *api) choices(ctx context.Context, in *byID) (*listOf[apiChoice], error)
 	}
 	out := &listOf[apiChoice]{Items: make([]apiChoice, 0, len(rows))}
 	for _, c := range rows {
-		out.Items = append(out.Items, apiChoice{string(c.Verb), c.Label, c.Safety, c.Safe, c.NeedsReason, rawJSON(c.Inputs)})
+		out.Items = append(out.Items, apiChoice{string(c.Verb), c.Label, c.Safety, c.Safe, c.NeedsReason, rawJSON(c.Inputs), c.About})
 	}
 	return out, nil
 }
@@ -322,6 +322,7 @@ type actInput struct {
 		Object string `json:"object" maxLength:"128" doc:"itm_…, run_…, eff_…, prb_…, or a connection's name"`
 		Reason string `json:"reason,omitempty" maxLength:"300" doc:"why; some verbs need it"`
 		Inputs any    `json:"inputs,omitempty" doc:"other inputs, for edit and retry"`
+		About  string `json:"about,omitempty" maxLength:"1000" doc:"as the choice has it, or the id of the question that is answered: refused with 409 when something else stands there by now"`
 	}
 	RawBody []byte
 }
@@ -334,7 +335,7 @@ type actOutput struct {
 
 func (a *api) act(ctx context.Context, in *actInput) (*actOutput, error) {
 	p, _ := ctx.Value(personKey{}).(Person)
-	act := waybill.Act{Who: p.Name, Role: string(p.Role), Verb: waybill.Verb(in.Body.Verb), Object: in.Body.Object, Reason: in.Body.Reason, Inputs: rawMember(in.RawBody, "inputs")}
+	act := waybill.Act{Who: p.Name, Role: string(p.Role), Verb: waybill.Verb(in.Body.Verb), Object: in.Body.Object, Reason: in.Body.Reason, Inputs: rawMember(in.RawBody, "inputs"), About: in.Body.About}
 	said, err := a.s.do(ctx, act)
 	if err != nil {
 		return nil, a.refuse(ctx, err)

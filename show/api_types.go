@@ -343,6 +343,7 @@ type apiChoice struct {
 	Safe        bool            `json:"safe"`
 	NeedsReason bool            `json:"needs_reason"`
 	Inputs      json.RawMessage `json:"inputs,omitempty"`
+	About       string          `json:"about,omitempty" doc:"what it would be said of as things stand; give it back with the act"`
 }
 
 // rawJSON is kept JSON as it stands; what is none is left out.

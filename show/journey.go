@@ -239,7 +239,7 @@ func (p *journeyPage) answer(run *runView) {
 		}
 		q.Choices.Object = run.Choices.Object
 		for _, c := range run.Choices.Choices {
-			if answers(c) {
+			if answers(c) && (c.About == "" || c.About == string(q.ID)) { // another one may be asked by now
 				q.Choices.Choices = append(q.Choices.Choices, c)
 			}
 		}

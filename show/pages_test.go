@@ -235,6 +235,30 @@ func TestTheJourneySaysHowSureEachEffectIsAndWhatIsSafe(t *testing.T) {
 	}
 }
 
+// TestAButtonTellsWhatItWasShownFor: so that a press on a page that stood open is not taken for what came in its place. Buttons that
+// answer another question than the page shows are left out.
+func TestAButtonTellsWhatItWasShownFor(t *testing.T) {
+	p := open(t, showtest.Rich(now))
+	asha := p.signIn(t, "asha", show.Operator)
+	run, page, ask := showtest.ID("run", 8960), "/events/"+showtest.ID("evt", 8960), showtest.ID("ask", 8960)
+	const field = `<input type="hidden" name="about" value="`
+	if html := text(t, p.ask(t, http.MethodGet, page, "", asha)); strings.Count(html, field+ask+`"`) != 3 {
+		t.Errorf("the buttons do not tell that they are about %s", ask)
+	}
+	p.ask(t, http.MethodPost, "/acts", "object="+run+"&verb=approve&about="+ask+"&back="+page, asha)
+	res := p.ask(t, http.MethodPost, "/api/v1/acts", `{"verb":"approve","object":"`+run+`","about":"`+ask+`"}`, p.token(t, show.Operator),
+		func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
+	if res.StatusCode != http.StatusOK || len(p.book.Acts) != 2 || p.book.Acts[0].About != ask || p.book.Acts[1].About != ask {
+		t.Errorf("%d, the desk was told %+v", res.StatusCode, p.book.Acts)
+	}
+	for i := range p.book.Buttons[run] {
+		p.book.Buttons[run][i].About = "ask_another"
+	}
+	if html := text(t, p.ask(t, http.MethodGet, page, "", asha)); strings.Contains(html, `value="approve"`) || !strings.Contains(html, `value="stop"`) {
+		t.Error("the page offers to answer a question that it does not show")
+	}
+}
+
 func TestAButtonDoesItAndSaysSo(t *testing.T) {
 	p := open(t, showtest.Rich(now))
 	asha := p.signIn(t, "asha", show.Operator)

@@ -59,11 +59,11 @@ func (b *Book) asked(now time.Time) {
 	b.Question = append(b.Question, q)
 	b.Buttons[string(r.ID)] = []waybill.Choice{
 		{
-			Verb: waybill.VerbApprove, Label: "Approve", Primary: true,
+			Verb: waybill.VerbApprove, Label: "Approve", Primary: true, About: string(q.ID),
 			Safety: "For Finance: this is sent as it is shown: Refund a payment (amount ₹4,500.00, note SO-1024, payment pay_29QQoUBi66xm2f), which " + strings.TrimSuffix(cannotGoBack, "."),
 		},
-		{Verb: waybill.VerbChange, Label: "Change and approve", Safety: "For Finance: it is sent with your values", Inputs: q.Change},
-		{Verb: waybill.VerbReject, Label: "Reject", Safety: "For Finance: nothing of it is sent", Safe: true, NeedsReason: true},
+		{Verb: waybill.VerbChange, Label: "Change and approve", Safety: "For Finance: it is sent with your values", Inputs: q.Change, About: string(q.ID)},
+		{Verb: waybill.VerbReject, Label: "Reject", Safety: "For Finance: nothing of it is sent", Safe: true, NeedsReason: true, About: string(q.ID)},
 		{Verb: waybill.VerbStop, Label: "Stop this run", Safety: "What is done stays done; the rest is left out", Safe: true, NeedsReason: true},
 	}
 }
