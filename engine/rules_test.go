@@ -382,3 +382,35 @@ func TestARunWhoseVersionCannotBeReadIsAPersonsAndGoesOnOnceItCan(t *testing.T) 
 		t.Errorf("calls %v", r.calls)
 	}
 }
+
+// TestAWaitGoesOnOnceItsVersionCanBeRead: its time came, or what it waits for, while the version it began with could not be read.
+func TestAWaitGoesOnOnceItsVersionCanBeRead(t *testing.T) {
+	for name, c := range map[string]struct{ flow, done string }{
+		"a time":   {reminder, ""},
+		"an event": {waitingFor, ""},
+		"an end":   {unless, "the customer paid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := load(t, files(map[string]string{"flows/a.yaml": c.flow}))
+			changed := load(t, files(map[string]string{"flows/a.yaml": strings.Replace(c.flow, "title: ", "title: Now ", 1)}))
+			r := newRig(t, old)
+			r.pay("payment.pending", "pay_1", order("SO-1"))
+			r.run(time.Hour)
+			r.kill()
+			r.unreadable = errors.New("its file is of another age")
+			r.start(changed)
+			if name == "a time" {
+				r.run(25 * time.Hour)
+			} else {
+				r.pay("payment.succeeded", "pay_2", order("SO-1"))
+				r.run(time.Minute)
+			}
+			r.wantRun(r.onlyRun(), waybill.RunBlocked, "another age")
+			r.unreadable = nil
+			r.act(string(r.onlyRun().ID), waybill.VerbRetry, "")
+			r.run(time.Minute)
+			r.wantRun(r.onlyRun(), waybill.RunDone, c.done)
+			r.wantNoProblem()
+		})
+	}
+}

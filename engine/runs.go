@@ -319,7 +319,7 @@ func (e *Engine) apply(tx *record.Tx, a *advance, from waybill.RunState) error {
 		}
 		a.job = &job{fetch: &f, action: a.action, b: a.b}
 	}
-	if err := e.applyRest(tx, a, &run); err != nil {
+	if err := e.applyRest(tx, a, &run, from); err != nil {
 		return err
 	}
 	if from == waybill.RunBlocked {

@@ -35,13 +35,15 @@ func (e *Engine) resolveRest(a *advance, r *flow.Rest, now time.Time) {
 	a.rest = r
 }
 
-// applyRest registers what a run waits for from now on, and forgets what it no longer waits for.
-func (e *Engine) applyRest(tx *record.Tx, a *advance, run *waybill.Run) error {
+// applyRest registers what a run waits for from now on, and forgets what it no longer waits for. A run that was blocked comes
+// to its wait anew: what came meanwhile woke nobody.
+func (e *Engine) applyRest(tx *record.Tx, a *advance, run *waybill.Run, from waybill.RunState) error {
 	rested := a.from.flow.Rests(a.from.progress)
-	if rested && a.rest != nil && a.from.progress.Address == a.rest.Address {
+	same := rested && a.rest != nil && a.from.progress.Address == a.rest.Address
+	if same && from != waybill.RunBlocked {
 		return nil // it goes on waiting for the same
 	}
-	if rested {
+	if rested && !same {
 		if err := tx.EndWaits(run.ID); err != nil {
 			return fmt.Errorf("forget what the run waited for: %w", err)
 		}
@@ -50,6 +52,13 @@ func (e *Engine) applyRest(tx *record.Tx, a *advance, run *waybill.Run) error {
 		return nil
 	}
 	hits := 0
+	if same {
+		known, err := tx.Hits(run.ID)
+		if err != nil {
+			return fmt.Errorf("read what came: %w", err)
+		}
+		hits = len(known)
+	}
 	for _, k := range a.rest.Keys {
 		for _, typ := range k.Types {
 			n, err := tx.Await(run.ID, waitAddress(a.rest, k), waitKey(typ, k), a.b.event.AcceptedAt, a.b.event.ID)
