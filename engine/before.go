@@ -21,10 +21,10 @@ func needsBefore(eff *waybill.Effect, action *connector.Action) bool {
 	return eff.Undo == "restore" && eff.Before == nil && action != nil && action.Undo.Restore != ""
 }
 
-// forgetBefore makes an effect that undoes read again what is there before it is sent after a wait: it may be something
-// else by then. One that may have happened already does not: what it would find may be its own.
+// forgetBefore makes an effect read again what is there before it is sent after a wait: it may be something else by then. One
+// that may have happened already does not: what it would find may be its own.
 func forgetBefore(eff *waybill.Effect) {
-	if eff.Undoes != "" && !eff.Doubted {
+	if !eff.Doubted {
 		eff.Before = nil
 	}
 }

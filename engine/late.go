@@ -117,6 +117,7 @@ func (e *Engine) freshRead(tx *record.Tx, f *waybill.Fetch) (w waited, err error
 		return w, err
 	}
 	eff.Order = waybill.Stamp{Revision: fresh.Revision, At: f.PlannedAt, Rank: fresh.Rank, Event: eff.Event}
+	forgetBefore(eff)
 	eff.DueAt, eff.Gate, eff.Reason = time.Time{}, nil, "late: the newest state was read, and is written"
 	w.effect = eff
 	return w, tx.EditEffect(eff, waybill.EffectPlanned)

@@ -128,6 +128,7 @@ func (e *Engine) countRelease(tx *record.Tx, w *deskWork, eff *waybill.Effect) e
 // letGo makes an effect due that a rule of the gate held; the gate is asked again.
 func (e *Engine) letGo(tx *record.Tx, w *deskWork, run *waybill.Run, eff *waybill.Effect) error {
 	eff.DueAt = time.Time{}
+	forgetBefore(eff)
 	if err := tx.MoveEffect(eff, waybill.EffectPlanned); err != nil {
 		return err
 	}

@@ -70,6 +70,45 @@ func TestARestoreWritesBackWhatWasThere(t *testing.T) {
 	}
 }
 
+// TestWhatIsPutBackIsWhatWasThereWhenItWasWrittenOver: the write waits, for a person, a limit or its turn, and others write there
+// meanwhile.
+func TestWhatIsPutBackIsWhatWasThereWhenItWasWrittenOver(t *testing.T) {
+	for name, steps := range map[string]string{"until a person lets it go": strings.Replace(wonSteps, "undo:", "release: hold\n    undo:", 1), "until the limit is over": wonSteps} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, oneStep(t, steps))
+			there, limited := "qualifiedtobuy", steps == wonSteps
+			r.answer = func(_, action string) *http.Response {
+				switch {
+				case action == "deal.get":
+					return says(200, `{"id":"1","properties":{"dealstage":"`+there+`"}}`)
+				case action == "deal.update" && limited:
+					limited = false
+					return says(429, `{"status":"error","message":"too many"}`, "Retry-After", "600")
+				}
+				return nil
+			}
+			pay(r)
+			r.run(time.Minute)
+			there = "contractsent" // somebody moves it on
+			r.run(time.Hour)
+			if steps != wonSteps {
+				r.act(string(r.newest("won").ID), waybill.VerbRelease, "")
+				r.run(time.Minute)
+			}
+			won := r.newest("won")
+			if won.State != waybill.EffectConfirmed || !strings.Contains(string(won.Before), "contractsent") {
+				t.Fatalf("it is %s (%s); written over was %s", won.State, won.Reason, won.Before)
+			}
+			there = "closedwon"
+			r.act(string(won.ID), waybill.VerbUndo, "the wrong order")
+			r.run(time.Minute)
+			if undo := r.newest("won!undo1"); undo.State != waybill.EffectConfirmed || stage(t, undo.Inputs) != "contractsent" {
+				t.Errorf("the undoing is %s (%s), wrote %s", undo.State, undo.Reason, undo.Inputs)
+			}
+		})
+	}
+}
+
 func TestWhatOthersWroteSinceIsNotWrittenOverUnasked(t *testing.T) {
 	for _, verb := range []waybill.Verb{waybill.VerbRetry, waybill.VerbRelease, waybill.VerbSkip} {
 		t.Run(string(verb), func(t *testing.T) {
