@@ -60,9 +60,9 @@ type Caller struct {
 	// Turn is asked before a refresh token is used that may rotate, where several nodes share one: see Turn. Nil: there is
 	// nobody else.
 	Turn func(connection, secret string) (*Turn, error)
-	// May is asked just before the first byte of a call with that time limit leaves; when it says no, nothing is sent. Nil: it
-	// may always.
-	May func(limit time.Duration) bool
+	// May is asked just before the first byte of a call of an epoch (0: of any) with that time limit leaves; when it says no,
+	// nothing is sent. Nil: it may always.
+	May func(epoch int64, limit time.Duration) bool
 
 	tokens tokens
 }
@@ -94,7 +94,7 @@ func (c *Caller) Call(ctx context.Context, t *Target, action *connector.Action, 
 		return x
 	}
 	limit := TimeLimit(action)
-	way := trail{may: func() bool { return c.May == nil || c.May(limit) }}
+	way := trail{may: func() bool { return c.May == nil || c.May(t.Epoch, limit) }}
 	if !way.may() {
 		x.held()
 		x.Attempt.EndedAt = c.Now()

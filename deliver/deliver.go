@@ -32,6 +32,8 @@ type Target struct {
 	Private    []string // host:port it may reach though private
 	Limits     connector.Limits
 	Planned    time.Time // when the call to render is planned, for actions that state a time of ours
+	// Epoch is the node's life in which the call was decided; 0: any may make it. See Caller.May.
+	Epoch int64
 	// Secret returns the clear value of one of the connector's secrets.
 	Secret func(name string) (string, bool)
 }

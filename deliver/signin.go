@@ -299,7 +299,7 @@ func (c *Caller) turn(t *Target, k *token) (*Turn, *failure) {
 		turn.Done(nil)
 		return nil, nil
 	}
-	if c.May != nil && !c.May(tokenWithin) {
+	if c.May != nil && !c.May(t.Epoch, tokenWithin) {
 		turn.Done(nil)
 		return nil, &failure{cause: waybill.OurSide, words: "This node's lease was about to end before it signed in.", turn: true, retryAfter: turnAgain}
 	}

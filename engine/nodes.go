@@ -134,8 +134,9 @@ func (e *Engine) lease() time.Duration { return e.today().longest + e.member.o.L
 
 // mayBegin reports whether an exchange with a time limit may begin: the lease outlives it. It is asked again just before
 // the first byte leaves, for the process may have stood still meanwhile. Both of this machine's clocks must say so: the
-// one that never jumps, and the one that goes on while a machine sleeps.
-func (e *Engine) mayBegin(limit time.Duration) bool {
+// one that never jumps, and the one that goes on while a machine sleeps. What was written as sent under an epoch begins
+// under that one only, 0 is any: once it was lost, others may have sent it again, and the next lease is none of its own.
+func (e *Engine) mayBegin(epoch int64, limit time.Duration) bool {
 	m := e.member
 	if m == nil {
 		return true
@@ -143,8 +144,9 @@ func (e *Engine) mayBegin(limit time.Duration) bool {
 	end := m.raw.Now().Add(limit)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	may := !m.joining && !m.leaving && !end.After(m.until) && !end.Round(0).After(m.until.Round(0))
-	m.short = m.short || !may
+	of := epoch == 0 || epoch == m.epoch.Load()
+	may := of && !m.joining && !m.leaving && !end.After(m.until) && !end.Round(0).After(m.until.Round(0))
+	m.short = m.short || of && !may
 	return may
 }
 

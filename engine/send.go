@@ -92,7 +92,7 @@ func (e *Engine) reserve(a *advance) {
 	if eff == nil || !eff.Repeat.Harmless() || needsBefore(eff, a.action) {
 		return
 	}
-	if !e.launch.gone.Load() || !e.mayBegin(e.today().longest) {
+	if !e.launch.gone.Load() || !e.mayBegin(0, e.today().longest) {
 		return
 	}
 	limits := e.limits(eff.Connection)
@@ -484,6 +484,7 @@ func (e *Engine) exchange(j *job) {
 	} else {
 		req = j.fetch.Request
 	}
+	t.Epoch = j.epoch
 	e.called(t.Connection)
 	began := e.d.Now()
 	if j.effect != nil {

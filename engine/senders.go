@@ -191,7 +191,7 @@ func (e *Engine) pump(name string) {
 	fit := func(j *job) bool {
 		return j.effect == nil || j.sent || !e.restored.Paused() && e.busy[objectKey(j.effect)] == 0
 	}
-	for e.mayBegin(e.today().longest) {
+	for e.mayBegin(0, e.today().longest) {
 		e.mu.Lock()
 		s := e.sender(name)
 		if s.low() {
