@@ -20,9 +20,21 @@ type asking struct {
 	schema   *expr.Schema // their types
 	rounds   []askRound   // who is asked, one after the other
 	named    []source.Text
-	covers   []*step // what is approved: their inputs are frozen when the question is put
+	covers   []covered // what is approved: their inputs are frozen when the question is put
 	known    map[string]bool
 	inside   bool // all that is approved stands in the branch `approved`
+}
+
+// covered is a step that is approved, and what must be so for a run to come to it from the question.
+type covered struct {
+	*step
+	under []guard
+}
+
+// guard is a condition on the way to a step.
+type guard struct {
+	when *expr.Program
+	is   bool
 }
 
 // askRound is one group of people who are asked.
@@ -231,6 +243,9 @@ func (c *compiler) who(n *source.Node) (owners []string, role string) {
 	if n.Kind == source.List {
 		nodes = n.Items
 	}
+	if len(nodes) == 0 {
+		c.fault("E317", n.Span, "`who` is empty, so nobody could ever answer.", "Write who: finance-ops, or who: {role: admin}")
+	}
 	for _, one := range nodes {
 		t, ok := one.Scalar()
 		if !ok || t.Value == "" {
@@ -262,54 +277,65 @@ func (c *compiler) approvals(list []*step) {
 		if s.ask == nil {
 			continue
 		}
-		within := map[string]*step{}
+		within := map[string]covered{}
 		nested := map[string]bool{}
 		if b := s.branch(branchApproved); b != nil {
-			reachable(b.steps, within)
+			reachable(b.steps, nil, within)
 			for id := range within {
 				nested[id] = true
 			}
 		}
-		reachable(list[i+1:], within)
+		reachable(list[i+1:], nil, within)
 		if len(s.ask.named) == 0 {
-			c.coverKnown(s)
+			c.coverKnown(s, within)
 		}
 		for _, t := range s.ask.named {
 			c.cover(s, t, within)
 		}
-		s.ask.inside = !slices.ContainsFunc(s.ask.covers, func(one *step) bool { return !nested[one.id] })
+		s.ask.inside = !slices.ContainsFunc(s.ask.covers, func(one covered) bool { return !nested[one.id] })
 	}
 }
 
-// reachable collects the steps of a list and of the choices in it: not those inside a loop, which are as many as its items.
-func reachable(list []*step, into map[string]*step) {
+// reachable collects the steps of a list and of the choices in it, with the conditions on the way: not those inside a loop,
+// which are as many as its items.
+func reachable(list []*step, under []guard, into map[string]covered) {
 	for _, s := range list {
-		into[s.id] = s
+		here := slices.Clip(under)
+		if s.when != nil {
+			here = append(here, guard{s.when, true})
+		}
+		into[s.id] = covered{s, here}
 		if s.kind == kindEach {
 			continue
 		}
+		others := here
 		for _, b := range s.branches {
-			reachable(b.steps, into)
+			inside := others
+			if b.when != nil {
+				inside = append(slices.Clip(others), guard{b.when, true})
+				others = append(slices.Clip(others), guard{b.when, false})
+			}
+			reachable(b.steps, inside, into)
 		}
 	}
 }
 
-func (c *compiler) coverKnown(s *step) {
+func (c *compiler) coverKnown(s *step, within map[string]covered) {
 	b := s.branch(branchApproved)
 	if b == nil {
 		return
 	}
 	for _, one := range b.steps {
 		if one.kind == kindDo && one.input != nil && c.unknownIn(s, one) == "" {
-			c.covered(s, one)
+			c.covered(s, within[one.id])
 		}
 	}
 }
 
-func (c *compiler) cover(s *step, t source.Text, within map[string]*step) {
+func (c *compiler) cover(s *step, t source.Text, within map[string]covered) {
 	one := within[t.Value]
 	switch {
-	case one == nil || one.kind != kindDo:
+	case one.step == nil || one.kind != kindDo:
 		var names []string
 		for _, id := range sortedNames(within) {
 			if within[id].kind == kindDo {
@@ -322,8 +348,8 @@ func (c *compiler) cover(s *step, t source.Text, within map[string]*step) {
 		}
 		c.fault("E329", t.Span, message+" What stands in a loop is asked for inside the loop.", source.DidYouMean(t.Value, names))
 	case one.input == nil: // faulted already
-	case c.unknownIn(s, one) != "":
-		c.fault("E329", one.inputAt, fmt.Sprintf("What is approved must be known when the question is put, but %q is not known then.", c.unknownIn(s, one)),
+	case c.unknownIn(s, one.step) != "":
+		c.fault("E329", one.inputAt, fmt.Sprintf("What is approved must be known when the question is put, but %q is not known then.", c.unknownIn(s, one.step)),
 			fmt.Sprintf("Make it known before %q, or ask later.", s.id))
 	case one.askedBy != nil:
 		c.fault("E329", t.Span, fmt.Sprintf("%q is approved by %q already.", one.id, one.askedBy.id), "")
@@ -332,7 +358,7 @@ func (c *compiler) cover(s *step, t source.Text, within map[string]*step) {
 	}
 }
 
-func (c *compiler) covered(s, one *step) {
+func (c *compiler) covered(s *step, one covered) {
 	if one.askedBy == nil {
 		s.ask.covers = append(s.ask.covers, one)
 		one.askedBy = s
@@ -340,9 +366,12 @@ func (c *compiler) covered(s, one *step) {
 }
 
 // unknownIn names what a step's values need that is not known when the question is put; empty when all is.
-func (c *compiler) unknownIn(s, one *step) string {
-	for _, path := range one.input.Uses() {
-		if root := rootOf(path); !s.ask.known[root] {
+func (c *compiler) unknownIn(s, one *step) string { return s.ask.lacks(one.input.Uses()) }
+
+// lacks names the first of some paths that is not known when the question is put; empty when all are.
+func (a *asking) lacks(uses []string) string {
+	for _, path := range uses {
+		if root := rootOf(path); !a.known[root] {
 			return root
 		}
 	}
@@ -419,30 +448,64 @@ func (m *machine) freeze(s *step, values map[string]any) bool {
 		frozen = map[string]map[string]any{}
 	}
 	for _, one := range s.ask.covers {
-		v, ok := m.value(one)
+		wanted, ok := m.wanted(s, one)
 		if !ok {
+			return false
+		}
+		if !wanted {
+			delete(frozen, m.address(one.step))
+			continue
+		}
+		v, err := one.input.Eval(m.vars, m.reads)
+		if err == nil {
+			v, err = settled(v)
+		}
+		if err != nil {
+			m.stop(s, one.inputAt, "", err)
 			return false
 		}
 		in, ok := v.(map[string]any)
 		if !ok {
 			in = map[string]any{}
 		}
-		if name := missing(one, in); name != "" {
+		if name := missing(one.step, in); name != "" {
 			m.block(s, waybill.MissingValue, fmt.Sprintf("%s:%d", one.inputAt.File, one.inputAt.Line),
 				fmt.Sprintf("%s:%d: %s needs %q, and it has no value here", one.inputAt.File, one.inputAt.Line, one.does(), name))
 			return false
 		}
-		frozen[m.address(one)] = in
+		frozen[m.address(one.step)] = in
 	}
 	m.p.Frozen = frozen
 	return true
+}
+
+// wanted reports whether the run would come to a step that is approved, as far as that is known when the question is put; ok is
+// false when a condition on the way failed, and the run is blocked.
+func (m *machine) wanted(s *step, one covered) (wanted, ok bool) {
+	for _, g := range one.under {
+		if s.ask.lacks(g.when.Uses()) != "" {
+			return true, true
+		}
+		is, err := g.when.Bool(m.vars, m.reads)
+		if err != nil {
+			m.stop(s, g.when.Span(), "`when`", err)
+			return false, false
+		}
+		if is != g.is {
+			return false, true
+		}
+	}
+	return true, true
 }
 
 // frozen lists what is approved, as it will be sent.
 func (m *machine) frozen(s *step) []PlannedEffect {
 	var out []PlannedEffect
 	for _, one := range s.ask.covers {
-		address := m.address(one)
+		address := m.address(one.step)
+		if m.p.Frozen[address] == nil {
+			continue // the run will not come to it
+		}
 		out = append(out, PlannedEffect{
 			Address: address, Connection: one.connection, Action: one.action, Inputs: m.p.Frozen[address], Undo: one.undo, Approval: m.address(s),
 		})
@@ -489,7 +552,7 @@ func (m *machine) rejected(s *step, a *Answer) {
 	values, _ := m.p.Inputs["change"].(map[string]any)
 	m.resume()
 	for _, one := range s.ask.covers {
-		delete(m.p.Frozen, m.address(one))
+		delete(m.p.Frozen, m.address(one.step))
 	}
 	m.put(s, answered(false, a.By, a.Words, values))
 	if s.branch(branchRejected) == nil {

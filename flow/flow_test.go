@@ -197,6 +197,9 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		"a lane that may be absent is refused": {
 			"flow: a\ntitle: A\non: payment.succeeded\nlane: payment.?order_id\nsteps:\n  - end: x\n", "E308", 4, "has(payment.order_id)",
 		},
+		"a question that nobody may answer is refused": {
+			steps("  - {id: a, ask: Ok?, who: []}\n"), "E317", 6, "nobody could ever answer",
+		},
 		"a step id is given once": {
 			steps("  - {id: a, end: x, when: 'false'}\n  - {id: a, end: y}\n"), "E309", 7, "taken",
 		},
