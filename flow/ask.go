@@ -580,7 +580,6 @@ func (m *machine) into(s *step, branch string) {
 		m.advance()
 		return
 	}
-	m.p.Inputs, m.p.Round, m.p.Address = nil, 0, ""
 	m.push(branch)
 }
 

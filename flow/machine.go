@@ -202,7 +202,6 @@ func (m *machine) none(s *step) {
 	case noneEnd:
 		m.end(s.ifNone.reason)
 	case noneCreate:
-		m.p.Inputs, m.p.Round, m.p.Address = nil, 0, ""
 		m.push(s.branches[0].name)
 	case noneWait:
 		if delay, ok := waitBefore(m.p.Round, s.ifNone.wait); ok {

@@ -340,7 +340,6 @@ func sayDuration(d time.Duration) string {
 func (m *machine) past(s *step) {
 	m.drop(s)
 	if s.kind == kindWaitFor && len(s.branches[0].steps) > 0 {
-		m.leave()
 		m.push(timedOut)
 		return
 	}

@@ -308,3 +308,39 @@ func TestWhatIsLateInALoopIsWrittenForItsOwnItem(t *testing.T) {
 		t.Errorf("it is no longer there, and %v is written, %v", in, err)
 	}
 }
+
+// TestAConditionThatIsAskedAgainIsOfItsOwnStepOnly: what stands inside a step with `still` is left out by its own `when`, and
+// asks its own `still`.
+func TestAConditionThatIsAskedAgainIsOfItsOwnStepOnly(t *testing.T) {
+	const (
+		still = "still: 'order.status == \"paid\"'"
+		left  = "{id: note, when: order.paid_total.minor < 0, do: crm.note.add, with: {body: never}}"
+		ended = "{id: note, still: 'order.status == \"cancelled\"', do: crm.note.add, with: {body: never}}"
+	)
+	for name, step := range map[string]string{
+		"a choice":   "{id: way, " + still + ", choose: {one: {when: order.paid_total.minor > 0, steps: [INNER]}, otherwise: {steps: []}}}",
+		"a loop":     "{id: lines, " + still + ", each: '[\"a\"]', as: line, by: line, steps: [INNER]}",
+		"a question": "{id: ok, " + still + ", ask: Ok?, who: {role: admin}, approved: [INNER]}",
+		"what is made": "{id: deal, " + still + ", get: crm.deal.find, with: {order_no: x}, if_none: {create: [INNER, " +
+			"{id: made, do: crm.deal.create, with: {name: x}}]}}",
+	} {
+		for what, inner := range map[string]string{"when": left, "still": ended} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				r := begin(t, faultless(t, steps("  - {id: pause, wait: 1h}\n  - "+strings.Replace(step, "INNER", inner, 1)+"\n")), order(nil))
+				r.next(nil)
+				got := r.next(result("pause", flow.TimeOver))
+				switch name {
+				case "a question":
+					got = r.next(result("ok", flow.Consent))
+				case "what is made":
+					got = r.next(result("deal", flow.NotFound))
+				}
+				for _, move := range got {
+					if strings.Contains(move, "never") {
+						t.Errorf("it is made all the same: %v", got)
+					}
+				}
+			})
+		}
+	}
+}

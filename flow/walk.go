@@ -118,8 +118,9 @@ func (m *machine) leave() {
 	m.p.Began, m.p.Over, m.p.Reread, m.p.Reading, m.p.Asked = 0, false, 0, "", false
 }
 
-// push enters a branch of the step the innermost frame stands at.
+// push enters a branch of the step the innermost frame stands at. What was known of that step is not of those in it.
 func (m *machine) push(branch string) {
+	m.leave()
 	m.top().Branch = branch
 	m.p.Frames = append(m.p.Frames, frame{})
 }
