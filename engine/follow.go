@@ -51,7 +51,9 @@ func (e *Engine) followBundle(id waybill.BundleID) {
 	m.mu.Lock()
 	told := m.trouble
 	m.trouble, m.refused = "", ""
-	if err != nil {
+	if err == nil {
+		m.cannot = nil
+	} else {
 		if waybill.KindOf(err) != waybill.Unavailable {
 			m.refused = id // not tried again
 		}
@@ -69,6 +71,52 @@ func (e *Engine) followBundle(id waybill.BundleID) {
 	e.current = v
 	e.mu.Unlock()
 	e.log.Info("another version of the workspace was published: new runs use it, runs under way finish on theirs", "version", fmt.Sprintf("%.12s", id))
+}
+
+// leaves reports whether this node leaves to others what needs the version that the book says is current: it is about to take
+// that over, or it cannot load it while another that works can, as when nodes get a newer program one after the other.
+func (e *Engine) leaves(tx *record.Tx) (bool, error) {
+	m := e.member
+	if m == nil {
+		return false, nil
+	}
+	current, err := tx.CurrentBundle()
+	if err != nil || current == e.today().id {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.trouble == "" || m.abler, nil
+}
+
+// leaveRun leaves a run to the others, and those of its version from now on.
+func (e *Engine) leaveRun(tx *record.Tx, run *waybill.Run) error {
+	m := e.member
+	m.mu.Lock()
+	if !slices.Contains(m.cannot, run.Bundle) {
+		m.cannot = append(m.cannot, run.Bundle)
+	}
+	m.mu.Unlock()
+	run.DueAt = e.d.Now().Add(e.o.Sweep) // what is due now would be claimed with the row
+	return tx.MoveRun(run, run.State)
+}
+
+// dueRuns reads the runs that can go on and that are for this node.
+func (e *Engine) dueRuns(tx *record.Tx, limit int) ([]waybill.Run, error) {
+	var without []waybill.BundleID
+	if m := e.member; m != nil {
+		m.mu.Lock()
+		without = slices.Clone(m.cannot)
+		m.mu.Unlock()
+	}
+	if len(without) > 0 {
+		if leaves, err := e.leaves(tx); err != nil {
+			return nil, err
+		} else if !leaves {
+			without = nil
+		}
+	}
+	return tx.DueRuns(e.d.Now().Add(e.o.Sweep), limit, without...)
 }
 
 // followHealth takes over the health of connections as it was written last, by whichever node.

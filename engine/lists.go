@@ -51,10 +51,18 @@ func (e *Engine) settledAfterEnd(tx *record.Tx, run *waybill.Run, eff *waybill.E
 	return e.listRun(tx, run, eff, why)
 }
 
-// listBroken blocks a run that this program cannot take on: the version it began with cannot be read any more.
+// listBroken blocks a run that this program cannot take on: the version it began with cannot be read any more. One that another
+// node can take on is left to it.
 func (e *Engine) listBroken(tx *record.Tx, run *waybill.Run, broken error) error {
 	if waybill.KindOf(broken) == waybill.Unavailable {
 		return broken
+	}
+	if run.State != waybill.RunBlocked {
+		if leaves, err := e.leaves(tx); err != nil {
+			return err
+		} else if leaves {
+			return e.leaveRun(tx, run)
+		}
 	}
 	words := "the version of the workspace that it began with cannot be read: " + broken.Error()
 	p := e.problem(blame{cause: waybill.OurSide, code: "version", words: words, owner: run.Owner}, run.Flow)

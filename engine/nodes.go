@@ -40,18 +40,20 @@ type member struct {
 	epoch atomic.Int64
 
 	mu      sync.Mutex
-	node    waybill.Node // as it joined
-	until   time.Time    // the end of its lease, by its own clock: never later than what the book says
-	leaving bool         // nothing new is begun
-	short   bool         // the lease was too short to begin something
-	health  string       // what the book said of the connections' health when it was read last
-	away    bool         // the book cannot be reached
-	working []int64      // the epochs of those that work on the book, in order
-	heard   time.Time    // when its last beat began, by its own clock
-	steady  time.Time    // since when no beat was late
-	joining bool         // it lost its epoch and is about to get another
-	follows bool         // it is about to take over what the book says
-	trouble string       // why it does not serve the book's version
+	node    waybill.Node       // as it joined
+	until   time.Time          // the end of its lease, by its own clock: never later than what the book says
+	leaving bool               // nothing new is begun
+	short   bool               // the lease was too short to begin something
+	health  string             // what the book said of the connections' health when it was read last
+	away    bool               // the book cannot be reached
+	working []int64            // the epochs of those that work on the book, in order
+	heard   time.Time          // when its last beat began, by its own clock
+	steady  time.Time          // since when no beat was late
+	joining bool               // it lost its epoch and is about to get another
+	follows bool               // it is about to take over what the book says
+	trouble string             // why it does not serve the book's version
+	abler   bool               // another that works has no such trouble
+	cannot  []waybill.BundleID // versions whose runs it left to others
 	refused waybill.BundleID
 }
 
@@ -378,15 +380,17 @@ func (e *Engine) refill() {
 // met takes note of the nodes that work on the book.
 func (m *member) met(list []waybill.Node) {
 	var working []int64
+	abler := false
 	for i := range list {
-		if list[i].State() == "working" {
-			working = append(working, list[i].Epoch)
+		if n := &list[i]; n.State() == "working" {
+			working = append(working, n.Epoch)
+			abler = abler || n.Epoch != m.epoch.Load() && n.Trouble == ""
 		}
 	}
 	slices.Sort(working)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.working = working
+	m.working, m.abler = working, abler
 }
 
 // carries reports whether this node carries a piece of bulk work on: one of them does, so that its pace is kept and not

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -34,6 +35,8 @@ type node struct {
 	engine *engine.Engine
 	intake *receive.Handler
 	cutOff bool
+	// unreadable, when set, is why it cannot load a version that it has not loaded yet.
+	unreadable error
 	// before, when set, is called as a call is prepared, after its effect stands as sent and before its first byte may leave.
 	before func()
 }
@@ -86,8 +89,8 @@ func (c *cluster) join(name string, skew time.Duration) *node {
 	n.engine, err = engine.New(engine.Options{
 		Book: way{c.book, n}, Dispatcher: n.life, IDs: c.ids, Environment: c.env, Workspace: c.ws,
 		Load: func(content []byte) (*workspace.Workspace, error) {
-			if c.unreadable != nil {
-				return nil, c.unreadable
+			if err := errors.Join(c.unreadable, n.unreadable); err != nil {
+				return nil, err
 			}
 			return workspace.FromBundle(content, workspace.Options{Environment: c.env, Built: connectors.All(), Manifests: &manifests})
 		},

@@ -516,7 +516,7 @@ func (e *Engine) refillRuns() {
 		return
 	}
 	var list []waybill.Run
-	err := e.take(func(tx *record.Tx) (err error) { list, err = tx.DueRuns(e.d.Now().Add(e.o.Sweep), free); return err })
+	err := e.take(func(tx *record.Tx) (err error) { list, err = e.dueRuns(tx, free); return err })
 	if err != nil {
 		e.log.Error("the runs that are due could not be read", "err", err)
 		return

@@ -114,7 +114,15 @@ const aheadAtMost = time.Hour
 func (e *Engine) tickFlow(v *version, f *flow.Flow, now time.Time) error {
 	cron := f.Schedule.Text()
 	var seen []byte
-	if err := e.view(func(tx *record.Tx) (err error) { seen, err = tx.Setting(tickSetting(f.Name)); return err }); err != nil {
+	leaves := false
+	err := e.view(func(tx *record.Tx) (err error) {
+		if leaves, err = e.leaves(tx); err != nil || leaves {
+			return err
+		}
+		seen, err = tx.Setting(tickSetting(f.Name))
+		return err
+	})
+	if err != nil || leaves { // two versions of a schedule would take it from each other
 		return err
 	}
 	t, ok := readTicked(seen)

@@ -28,6 +28,7 @@ type queue[T any] struct {
 	open           string // the condition of its index
 	order          string // after the time it is due
 	scan           func(row) (T, error)
+	without        []waybill.BundleID // a node claims nothing of these versions
 }
 
 // ClaimBatch is how much a node takes at a time of what nobody has in hand, so that the others find some, too.
@@ -61,9 +62,14 @@ func (q queue[T]) take(tx *Tx, condition string, now time.Time, limit int, args 
 		return nil, err
 	}
 	bound[len(bound)-1] = min(limit, ClaimBatch)
-	taken, err := q.read(tx, fmt.Sprintf(`WITH mine AS MATERIALIZED (SELECT id%s AND `+freeClaim+`%s%s)
+	free, claims := freeClaim, append(slices.Clip(bound), tx.epoch)
+	for _, id := range q.without {
+		claims = append(claims, id)
+		free += fmt.Sprintf(" AND bundle <> $%d", len(claims))
+	}
+	taken, err := q.read(tx, fmt.Sprintf(`WITH mine AS MATERIALIZED (SELECT id%s AND %s%s%s)
 		UPDATE %s SET claim = $%d WHERE id IN (SELECT id FROM mine) RETURNING due, id, %s`,
-		where, last, tx.lock(" FOR UPDATE SKIP LOCKED"), q.table, len(bound)+1, q.columns), append(slices.Clip(bound), tx.epoch))
+		where, free, last, tx.lock(" FOR UPDATE SKIP LOCKED"), q.table, len(bound)+1, q.columns), claims)
 	if err != nil {
 		return nil, err
 	}
@@ -131,19 +137,20 @@ func (s skipped) bytes(i int) []byte { return s.r.bytes(i + s.n) }
 // DueItems lists kept items whose time has come, and fetching ones that were given a time. This and the others that list
 // what is due claim it for the node that the act is by: see As.
 func (tx *Tx) DueItems(now time.Time, limit int) ([]waybill.Item, error) {
-	return queue[waybill.Item]{"items", itemColumns, openItem, "id", scanItem}.due(tx, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
+	return queue[waybill.Item]{"items", itemColumns, openItem, "id", scanItem, nil}.due(tx, now, limit, string(waybill.ItemKept), string(waybill.ItemFetching))
 }
 
-// DueRuns lists queued runs that are first in their lane, and running or waiting ones that were given a time.
-func (tx *Tx) DueRuns(now time.Time, limit int) ([]waybill.Run, error) {
-	return queue[waybill.Run]{"runs", runColumns, openRun, "id", scanRun}.due(tx, now, limit,
+// DueRuns lists queued runs that are first in their lane, and running or waiting ones that were given a time. A node that cannot
+// take on those of some versions leaves them to others: without.
+func (tx *Tx) DueRuns(now time.Time, limit int, without ...waybill.BundleID) ([]waybill.Run, error) {
+	return queue[waybill.Run]{"runs", runColumns, openRun, "id", scanRun, without}.due(tx, now, limit,
 		string(waybill.RunQueued), string(waybill.RunRunning), string(waybill.RunWaiting))
 }
 
 // DueEffects lists planned effects of a connection that are due, of one flow: so that what a flow with a long backlog has to
 // send does not stand before what others have.
 func (tx *Tx) DueEffects(connection, flow string, now time.Time, limit int) ([]waybill.Effect, error) {
-	q := queue[waybill.Effect]{"effects", effectColumns, openEffect, "seq", scanEffect}
+	q := queue[waybill.Effect]{"effects", effectColumns, openEffect, "seq", scanEffect, nil}
 	return things(q.take(tx, "state = 'planned' AND connection = $2 AND flow = $3", now, limit, connection, flow))
 }
 
@@ -160,7 +167,7 @@ func (tx *Tx) BusyFlows(connection string) ([]string, error) {
 
 // DueLooks lists effects that stand as unknown, or as sent with a time given, and whose next look-up is due.
 func (tx *Tx) DueLooks(now time.Time, limit int) ([]waybill.Effect, error) {
-	q := queue[waybill.Effect]{"effects", effectColumns, openEffect, "seq", scanEffect}
+	q := queue[waybill.Effect]{"effects", effectColumns, openEffect, "seq", scanEffect, nil}
 	if tx.epoch != 0 {
 		return things(q.take(tx, "state = 'unknown'", now, limit)) // the claim of a sent one says who sent it
 	}
@@ -176,7 +183,7 @@ func (tx *Tx) SentEffects(after waybill.EffectID, limit int) ([]waybill.Effect, 
 
 // DueFetches lists planned fetches of a connection that are due.
 func (tx *Tx) DueFetches(connection string, now time.Time, limit int) ([]waybill.Fetch, error) {
-	q := queue[waybill.Fetch]{"fetches", fetchColumns, "state = 'planned'", "seq", scanFetch}
+	q := queue[waybill.Fetch]{"fetches", fetchColumns, "state = 'planned'", "seq", scanFetch, nil}
 	return things(q.take(tx, "connection = $2", now, limit, connection))
 }
 

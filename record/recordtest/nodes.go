@@ -168,6 +168,36 @@ var nodeCases = []testCase{
 		same(k, "to b", k.dueTo(b, 10), []waybill.ItemID{second.ID})
 		same(k, "to a again", k.dueTo(a, 10), []waybill.ItemID{first.ID})
 	}},
+	{"a node claims no run of a version that it leaves to others, and finds those that it has in hand", func(k *kit) {
+		a, b := k.join("a", time.Minute), k.join("b", time.Minute)
+		put := func() waybill.RunID {
+			run := k.run(k.event(), "")
+			run.DueAt = k.now.Add(time.Second)
+			k.do(func(tx *record.Tx) error {
+				_, err := tx.PutRun(run)
+				return err
+			})
+			return run.ID
+		}
+		dueTo := func(n waybill.Node, without ...waybill.BundleID) (ids []waybill.RunID) {
+			k.do(func(tx *record.Tx) error {
+				if _, err := tx.As(n.Epoch); err != nil {
+					return err
+				}
+				ids = nil
+				for _, run := range must[[]waybill.Run](k)(tx.DueRuns(k.now.Add(time.Minute), 10, without...)) {
+					ids = append(ids, run.ID)
+				}
+				return nil
+			})
+			return ids
+		}
+		first := put()
+		same(k, "of other versions", dueTo(a, "b0", "b2"), []waybill.RunID{first})
+		second := put()
+		same(k, "to a", dueTo(a, "b1"), []waybill.RunID{first})
+		same(k, "to b", dueTo(b), []waybill.RunID{second})
+	}},
 	{"a view claims nothing", func(k *kit) {
 		a := k.join("a", time.Minute)
 		it := k.item()

@@ -1,0 +1,61 @@
+package engine_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"waybill"
+)
+
+// hasNewer makes the last node of a cluster publish a workspace that the other cannot load, as one does that runs a newer program.
+func (c *cluster) hasNewer(flows map[string]string) (older, newer *node) {
+	c.t.Helper()
+	older, newer = c.nodes[0], c.nodes[1]
+	older.unreadable = errors.New("flows/a.yaml:1: this version of Waybill does not know that")
+	c.run(15 * time.Second)
+	if err := newer.engine.Reload(c.t.Context(), load(c.t, files(flows))); err != nil {
+		c.t.Fatal(err)
+	}
+	c.run(5 * time.Second)
+	if n, _ := older.engine.Node(); n.Trouble == "" {
+		c.t.Fatal("the older one can load it")
+	}
+	return older, newer
+}
+
+func TestANodeThatCannotLoadTheNewestVersionLeavesItsSchedulesToThoseThatCan(t *testing.T) {
+	hourly := strings.Replace(morning, `"0 9 * * *"`, `"0 * * * *"`, 1)
+	c := newCluster(t, load(t, files(map[string]string{"flows/a.yaml": hourly})), 2, 1)
+	c.hasNewer(map[string]string{"flows/a.yaml": strings.Replace(hourly, `"0 * * * *"`, `"*/10 * * * *"`, 1)})
+	c.run(time.Hour)
+	if got := c.happened("crm", "notes"); got != 6 {
+		t.Errorf("%d ticks in an hour, want 6", got)
+	}
+}
+
+const restsAMinute = "flow: a\ntitle: A\nowner: ops\non: payment.succeeded\nsteps:\n  - {id: rest, wait: 1m}\n  - id: write\n    do: out.request.send\n    with: {path: /told, body: {id: \"${payment.id}\"}}\n"
+
+func TestANodeThatCannotLoadTheVersionOfARunLeavesItToThoseThatCan(t *testing.T) {
+	c := newCluster(t, load(t, files(map[string]string{"flows/a.yaml": oneWrite})), 2, 1)
+	older, newer := c.hasNewer(map[string]string{"flows/a.yaml": restsAMinute})
+	for i := range 8 {
+		c.give(newer, string(rune('A'+i)))
+		c.run(1300 * time.Millisecond)
+	}
+	c.rest(5 * time.Minute)
+	for _, run := range c.runs() {
+		c.wantRun(run, waybill.RunDone, "")
+	}
+	c.give(newer, "last")
+	c.run(10 * time.Second)
+	newer.dead = true // nobody is left who can
+	c.run(2 * time.Minute)
+	if runs := c.runs(); runs[0].State != waybill.RunBlocked && runs[len(runs)-1].State != waybill.RunBlocked {
+		t.Errorf("what nobody can take on is on no list: %v", runs)
+	}
+	if n, _ := older.engine.Node(); n.Trouble == "" {
+		t.Error("the older one does not say so")
+	}
+}
