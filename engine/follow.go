@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -81,12 +82,50 @@ func (e *Engine) leaves(tx *record.Tx) (bool, error) {
 		return false, nil
 	}
 	current, err := tx.CurrentBundle()
-	if err != nil || current == e.today().id {
+	if err != nil {
 		return false, err
+	}
+	return e.isBehind(current), nil
+}
+
+// isBehind is leaves for who has read which version is current; empty says that there are no nodes.
+func (e *Engine) isBehind(current waybill.BundleID) bool {
+	m := e.member
+	if m == nil || current == "" || current == e.today().id {
+		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.trouble == "" || m.abler, nil
+	return m.trouble == "" || m.abler
+}
+
+// outpaced reports whether this node cannot load the version that is current, as far as it knows, while another can.
+func (e *Engine) outpaced() bool {
+	m := e.member
+	if m == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.trouble != "" && m.abler
+}
+
+// errBehind refuses to read an item by a version that is no longer current: a run that waits for what the item tells may have
+// begun with the current one, and this node does not know for what those wait.
+var errBehind = errors.New("another version of the workspace was published")
+
+// leaveItems leaves items to whoever serves the current version: others, or this node when it has followed.
+func (e *Engine) leaveItems(list ...*piece) {
+	err := e.take(func(tx *record.Tx) error { return tx.LeaveItems() })
+	if err != nil && !errors.Is(err, errLost) {
+		e.log.Error("items could not be left to the other nodes; it is tried again", "err", err)
+	}
+	for _, p := range list {
+		e.claims.drop(string(p.item.ID))
+	}
+	if !e.outpaced() {
+		e.Wake()
+	}
 }
 
 // leaveRun leaves a run to the others, and those of its version from now on.

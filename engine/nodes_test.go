@@ -37,6 +37,8 @@ type node struct {
 	cutOff bool
 	// unreadable, when set, is why it cannot load a version that it has not loaded yet.
 	unreadable error
+	// loads is how long it takes to load one.
+	loads time.Duration
 	// before, when set, is called as a call is prepared, after its effect stands as sent and before its first byte may leave.
 	before func()
 }
@@ -91,6 +93,9 @@ func (c *cluster) join(name string, skew time.Duration) *node {
 		Load: func(content []byte) (*workspace.Workspace, error) {
 			if err := errors.Join(c.unreadable, n.unreadable); err != nil {
 				return nil, err
+			}
+			if n.loads > 0 {
+				c.v.Sleep(n.loads)
 			}
 			return workspace.FromBundle(content, workspace.Options{Environment: c.env, Built: connectors.All(), Manifests: &manifests})
 		},

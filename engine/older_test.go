@@ -59,3 +59,37 @@ func TestANodeThatCannotLoadTheVersionOfARunLeavesItToThoseThatCan(t *testing.T)
 		t.Error("the older one does not say so")
 	}
 }
+
+func TestAnEventThatComesToANodeThatIsBehindReachesTheRunThatWaitsForIt(t *testing.T) {
+	for _, can := range []bool{true, false} {
+		ws := load(t, files(map[string]string{"flows/a.yaml": oneWrite}))
+		c := newCluster(t, ws, 2, 1)
+		older, newer := c.nodes[0], c.nodes[1]
+		next := map[string]string{"flows/a.yaml": waitingFor}
+		if can {
+			c.run(15 * time.Second)
+			older.loads = 300 * time.Millisecond // it takes a moment until it has followed
+			if err := newer.engine.Reload(t.Context(), load(t, files(next))); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			c.hasNewer(next)
+		}
+		err := newer.engine.Tell("pay", "payment.pending", map[string]any{
+			"id": "pay_1", "status": "pending", "amount": map[string]any{"minor": int64(1), "currency": "USD"}, "order_id": "SO-1",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.give(older, "SO-1")
+		c.rest(time.Minute)
+		for _, run := range c.runs() {
+			if run.Flow == "wait-for-payment" {
+				c.wantRun(run, waybill.RunDone, "")
+			}
+		}
+		if got := c.happened("crm", "notes"); got != 1 {
+			t.Errorf("can load it %v: %d were thanked", can, got)
+		}
+	}
+}

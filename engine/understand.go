@@ -44,6 +44,10 @@ type understood struct {
 // understand is the second transaction for a batch of items: each item's end, its events by their fact keys, their
 // runs in lanes, the effects that a webhook settles.
 func (e *Engine) understand(batch []*piece) {
+	if e.outpaced() {
+		e.leaveItems(batch...)
+		return
+	}
 	e.readArrivals(batch)
 	intents := make([]intent, 0, len(batch))
 	for _, p := range batch {
@@ -54,7 +58,12 @@ func (e *Engine) understand(batch []*piece) {
 		}
 		intents = append(intents, intent{
 			ahead: aheadOf(u.openings),
-			apply: func(tx *record.Tx) error { return e.applyUnderstood(tx, u) },
+			apply: func(tx *record.Tx) error {
+				if e.isBehind(tx.Standing().Bundle) {
+					return errBehind
+				}
+				return e.applyUnderstood(tx, u)
+			},
 			after: func() {
 				e.o.Passing(stepUnderstood)
 				e.claims.drop(string(p.item.ID))
@@ -62,6 +71,10 @@ func (e *Engine) understand(batch []*piece) {
 			},
 			fail: func(err error) {
 				e.releaseOpenings(u.openings)
+				if errors.Is(err, errBehind) {
+					e.leaveItems(p)
+					return
+				}
 				e.putOff(p, err)
 			},
 		})
@@ -473,6 +486,10 @@ func (e *Engine) hand(p *piece) {
 
 // refillItems reads from the table the items that no hint holds.
 func (e *Engine) refillItems() {
+	if e.outpaced() {
+		e.leaveItems() // also those that it has claimed and forgotten
+		return
+	}
 	free := e.items.room()
 	if free < e.o.Backlog/2 {
 		return

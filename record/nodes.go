@@ -329,6 +329,13 @@ func (tx *Tx) SentBy(id waybill.EffectID) (int64, error) {
 	return by, err
 }
 
+// LeaveItems lets others have the items that the node of the act has claimed.
+func (tx *Tx) LeaveItems() error {
+	_, err := tx.exec("UPDATE items SET claim = 0 WHERE "+openItem+" AND claim = $1", tx.epoch)
+	tx.changed |= itemChanged // the others hear that there is work
+	return err
+}
+
 // Part is what a node may use of a connection's limits.
 type Part struct {
 	Connection string
