@@ -52,6 +52,8 @@ type AskFor struct {
 	Inputs      []byte `json:"inputs"`
 	Fingerprint string `json:"fingerprint"`
 	Undo        string `json:"undo,omitempty"` // how it can be undone, or that it cannot, in words
+	// GoodUntil is when it makes no sense any more: approved later, it is left out. Zero: it always does.
+	GoodUntil time.Time `json:"good_until,omitzero"`
 }
 
 // MayAnswer reports whether somebody may answer what was asked of these owners, or of a role: a person by their name and

@@ -68,7 +68,7 @@ func (e *Engine) askedFor(b *begun, p *flow.PlannedEffect, now time.Time) (waybi
 	}
 	return waybill.AskFor{
 		Address: p.Address, Connection: p.Connection, Account: t.Account, Action: p.Action.Name, Inputs: encode(p.Inputs),
-		Fingerprint: eff.Fingerprint, Undo: p.Undoing(),
+		Fingerprint: eff.Fingerprint, Undo: p.Undoing(), GoodUntil: goodUntil(b.event, p),
 	}, nil
 }
 
@@ -111,23 +111,35 @@ func (e *Engine) resolveApproved(a *advance, m *flow.Approved) {
 	}
 }
 
-// askChoices are the buttons of an open question.
-func (e *Engine) askChoices(q *waybill.Question) []waybill.Choice {
-	who := "For " + e.askedWords(q)
-	var about []string
-	safe := true
+// askedAbout says what comes of what is asked about when it is approved now, and whether all of it could be undone.
+func (e *Engine) askedAbout(q *waybill.Question) (words string, safe bool) {
+	var sent, late []string
+	safe = true
 	for _, f := range q.For {
+		what := e.words().Action(f.Connection, f.Action)
+		if !f.GoodUntil.IsZero() && !e.d.Now().Before(f.GoodUntil) {
+			late = append(late, what+" is left out, too late: it was good until "+f.GoodUntil.UTC().Format(time.RFC3339))
+			continue
+		}
 		in, err := decodeMap(f.Inputs)
 		if err != nil {
 			in = nil
 		}
-		about = append(about, fmt.Sprintf("%s (%s), which %s", e.words().Action(f.Connection, f.Action), inputWords(in), strings.TrimSuffix(f.Undo, ".")))
+		sent = append(sent, fmt.Sprintf("%s (%s), which %s", what, inputWords(in), strings.TrimSuffix(f.Undo, ".")))
 		safe = safe && strings.HasPrefix(f.Undo, "can be")
 	}
-	safety := who + ": the run goes on"
-	if len(about) > 0 {
-		safety = who + ": this is sent as it is shown: " + strings.Join(about, "; ")
+	words = "the run goes on"
+	if len(sent) > 0 {
+		words = "this is sent as it is shown: " + strings.Join(sent, "; ")
 	}
+	return strings.Join(append([]string{words}, late...), ". "), safe
+}
+
+// askChoices are the buttons of an open question.
+func (e *Engine) askChoices(q *waybill.Question) []waybill.Choice {
+	who := "For " + e.askedWords(q)
+	about, safe := e.askedAbout(q)
+	safety := who + ": " + about
 	list := []waybill.Choice{{Verb: waybill.VerbApprove, Label: "Approve", Safety: safety, Safe: safe, Primary: true}}
 	if len(q.Change) > 0 {
 		list = append(list, waybill.Choice{

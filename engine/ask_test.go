@@ -418,12 +418,21 @@ func TestAWordIsSaidOfWhatThePersonSaw(t *testing.T) {
 			if _, err := r.engine.Act(t.Context(), theirs); waybill.KindOf(err) != waybill.Conflict {
 				t.Errorf("a press on what is no longer there: %v", err)
 			}
+			if verb != waybill.VerbGoOn { // by its own id, too
+				theirs.Object, theirs.About = saw.About, ""
+				if _, err := r.engine.Act(t.Context(), theirs); waybill.KindOf(err) != waybill.Conflict {
+					t.Errorf("an answer to a question that was answered: %v", err)
+				}
+			}
 			r.run(time.Minute)
 			if got := r.onlyRun(); got.State != before.State || got.Reason != before.Reason || len(r.calls) != 0 {
 				t.Fatalf("the run is %s (%s), calls %v", got.State, got.Reason, r.calls)
 			}
 			if theirs.About = r.offered(run, verb).About; theirs.About == saw.About {
 				t.Fatalf("both are said of %q", saw.About)
+			}
+			if verb != waybill.VerbGoOn {
+				theirs.Object, theirs.About = theirs.About, ""
 			}
 			if _, err := r.engine.Act(t.Context(), theirs); err != nil {
 				t.Errorf("a press on what is there: %v", err)
@@ -434,5 +443,24 @@ func TestAWordIsSaidOfWhatThePersonSaw(t *testing.T) {
 				t.Errorf("offers %v", c)
 			}
 		})
+	}
+}
+
+// TestAQuestionSaysWhatIsTooLateByNow: who approves it then must not believe that it is sent.
+func TestAQuestionSaysWhatIsTooLateByNow(t *testing.T) {
+	r := newRig(t, load(t, files(map[string]string{
+		"waybill.yaml": askFiles("", "")["waybill.yaml"],
+		"flows/one.yaml": "flow: one\ntitle: One\nowner: ops\non: payment.succeeded\nsteps:\n  - {id: ok, ask: Send?, who: ops, for: write}\n" +
+			strings.Replace(sendStep, "    with", "    good_for: 2h\n    with", 1),
+	})))
+	pay(r)
+	run := string(r.onlyRun().ID)
+	r.run(time.Hour)
+	if c := r.offered(run, waybill.VerbApprove); !strings.Contains(c.Safety, "this is sent as it is shown") {
+		t.Errorf("in time the button says %q", c.Safety)
+	}
+	r.run(2 * time.Hour)
+	if c := r.offered(run, waybill.VerbApprove); strings.Contains(c.Safety, "sent") || !strings.Contains(c.Safety, "too late: it was good until") {
+		t.Errorf("too late the button says %q", c.Safety)
 	}
 }

@@ -24,6 +24,8 @@ func (e *Engine) Act(ctx context.Context, a waybill.Act) (string, error) {
 			return e.runAnew(ctx, a, waybill.JobFilter{IDs: []string{a.Object}}, "Run again: "+a.Object)
 		}
 		return e.actOnRun(ctx, a)
+	case "ask":
+		return e.actOnAsk(ctx, a)
 	case "itm":
 		return e.actOnItem(ctx, a)
 	case "prb":
@@ -122,6 +124,17 @@ func (e *Engine) actOnRun(ctx context.Context, a waybill.Act) (string, error) {
 	}
 	e.followDesk(w)
 	return w.say, nil
+}
+
+// actOnAsk answers a question by its id: that very one, whatever its run asks by now.
+func (e *Engine) actOnAsk(ctx context.Context, a waybill.Act) (string, error) {
+	var q *waybill.Question
+	err := e.book.View(ctx, func(tx *record.Tx) (err error) { q, err = tx.Ask(waybill.AskID(a.Object)); return err })
+	if err != nil {
+		return "", err
+	}
+	a.Object, a.About = string(q.Run), a.Object
+	return e.actOnRun(ctx, a)
 }
 
 // runAct does to a run or an effect what was chosen, if it is offered; followDesk what it leads to, once that is on stable

@@ -148,9 +148,7 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 		PlannedAt: now,
 		Order:     orderOf(b.event),
 	}
-	if m.GoodFor > 0 {
-		eff.GoodUntil = b.event.AcceptedAt.Add(m.GoodFor)
-	}
+	eff.GoodUntil = goodUntil(b.event, m)
 	eff.Fact, _ = deliver.Fact(b.event)
 	if err := e.render(target, m.Action, m.Inputs, eff); err != nil {
 		e.blockRun(a, blame{cause: waybill.MappingWrong, connection: m.Connection, action: m.Action.Name, words: err.Error()})
@@ -158,6 +156,14 @@ func (e *Engine) resolveEffect(a *advance, m *flow.PlannedEffect, now time.Time)
 	}
 	b.run.State, b.run.Reason = waybill.RunWaiting, "waiting for "+m.Connection+"."+m.Action.Name
 	a.effect, a.action = eff, m.Action
+}
+
+// goodUntil is when an effect of an event makes no sense any more; zero when it always does.
+func goodUntil(ev *waybill.Event, p *flow.PlannedEffect) time.Time {
+	if p.GoodFor == 0 {
+		return time.Time{}
+	}
+	return ev.AcceptedAt.Add(p.GoodFor)
 }
 
 // render freezes the effect's request, with the key of its generation; one that has its key keeps it.

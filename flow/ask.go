@@ -507,7 +507,7 @@ func (m *machine) frozen(s *step) []PlannedEffect {
 			continue // the run will not come to it
 		}
 		out = append(out, PlannedEffect{
-			Address: address, Connection: one.connection, Action: one.action, Inputs: m.p.Frozen[address], Undo: one.undo, Approval: m.address(s),
+			Address: address, Connection: one.connection, Action: one.action, Inputs: m.p.Frozen[address], Undo: one.undo, GoodFor: one.goodFor, Approval: m.address(s),
 		})
 	}
 	return out

@@ -319,10 +319,10 @@ func (a *api) choices(ctx context.Context, in *byID) (*listOf[apiChoice], error)
 type actInput struct {
 	Body struct {
 		Verb   string `json:"verb" maxLength:"40" doc:"one of the object's choices: retry, skip, stop, it happened, pause, retire…"`
-		Object string `json:"object" maxLength:"128" doc:"itm_…, run_…, eff_…, prb_…, or a connection's name"`
+		Object string `json:"object" maxLength:"128" doc:"itm_…, run_…, ask_… (answers that very question), eff_…, prb_…, or a connection's name"`
 		Reason string `json:"reason,omitempty" maxLength:"300" doc:"why; some verbs need it"`
 		Inputs any    `json:"inputs,omitempty" doc:"other inputs, for edit and retry"`
-		About  string `json:"about,omitempty" maxLength:"1000" doc:"as the choice has it, or the id of the question that is answered: refused with 409 when something else stands there by now"`
+		About  string `json:"about,omitempty" maxLength:"1000" doc:"as the choice has it, refused with 409 when something else stands there by now"`
 	}
 	RawBody []byte
 }

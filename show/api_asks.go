@@ -40,6 +40,7 @@ type apiAskFor struct {
 	Inputs      json.RawMessage `json:"inputs"`
 	Fingerprint string          `json:"fingerprint"`
 	Undo        string          `json:"undo" doc:"how it can be undone, or that it cannot"`
+	GoodUntil   time.Time       `json:"good_until,omitzero" doc:"approved later it is left out: it is too late then"`
 }
 
 // askQuery narrows the list of questions.
@@ -107,7 +108,7 @@ func apiAskOf(q waybill.Question) apiAsk {
 		Reason: q.Reason, Values: rawJSON(q.Values), AskedAt: q.AskedAt, DueAt: q.DueAt, Answered: q.Answered,
 	}
 	for _, f := range q.For {
-		out.For = append(out.For, apiAskFor{f.Address, f.Connection, f.Action, rawJSON(f.Inputs), f.Fingerprint, f.Undo})
+		out.For = append(out.For, apiAskFor{f.Address, f.Connection, f.Action, rawJSON(f.Inputs), f.Fingerprint, f.Undo, f.GoodUntil})
 	}
 	return out
 }

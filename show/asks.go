@@ -39,6 +39,7 @@ type askForView struct {
 	System string
 	Inputs values
 	Safe   bool // it can be undone
+	Late   bool // it is left out when it is approved now
 }
 
 // values are a JSON object as people read it, a line for each value; what has values inside values, or is no object, stays
@@ -122,7 +123,7 @@ func (s *Server) askView(q waybill.Question) askView {
 	for _, f := range q.For {
 		one := askForView{
 			AskFor: f, Title: say.Action(f.Connection, f.Action), System: say.System(f.Connection), Inputs: showValues(f.Inputs),
-			Safe: strings.HasPrefix(f.Undo, "can be"),
+			Safe: strings.HasPrefix(f.Undo, "can be"), Late: v.Waits && !f.GoodUntil.IsZero() && !s.now().Before(f.GoodUntil),
 		}
 		v.Final = v.Final || !one.Safe
 		v.For = append(v.For, one)

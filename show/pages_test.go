@@ -259,6 +259,20 @@ func TestAButtonTellsWhatItWasShownFor(t *testing.T) {
 	}
 }
 
+func TestAQuestionShowsWhatIsTooLateToBeSent(t *testing.T) {
+	for until, want := range map[time.Time]string{now.Add(time.Hour): "Sent when it is approved", now.Add(-time.Hour): "Left out when it is approved: too late"} {
+		book := showtest.Rich(now)
+		for i := range book.Question {
+			book.Question[i].For[0].GoodUntil = until
+		}
+		p := open(t, book)
+		html := text(t, p.ask(t, http.MethodGet, "/events/"+showtest.ID("evt", 8960), "", p.signIn(t, "asha", show.Operator)))
+		if !strings.Contains(html, want) {
+			t.Errorf("good until %s the page does not say %q", until, want)
+		}
+	}
+}
+
 func TestAButtonDoesItAndSaysSo(t *testing.T) {
 	p := open(t, showtest.Rich(now))
 	asha := p.signIn(t, "asha", show.Operator)
