@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -91,5 +93,36 @@ func TestAnEventThatComesToANodeThatIsBehindReachesTheRunThatWaitsForIt(t *testi
 		if got := c.happened("crm", "notes"); got != 1 {
 			t.Errorf("can load it %v: %d were thanked", can, got)
 		}
+	}
+}
+
+func TestANodeThatIsBehindLeavesTheCallsOfAConnectionThatItDoesNotKnow(t *testing.T) {
+	c := newCluster(t, load(t, files(map[string]string{"flows/a.yaml": oneWrite})), 2, 1)
+	next := map[string]string{
+		"flows/a.yaml":           strings.Replace(oneWrite, "do: out.", "do: other.", 1),
+		"connections/other.yaml": "connection: other\ntitle: Another receiver\nconnector: http\n",
+	}
+	for _, sealed := range load(t, files(next)).Connections["other"].Secrets {
+		c.secrets[sealed] = "a key"
+	}
+	_, newer := c.hasNewer(next)
+	tries := 0
+	c.answer = func(connection, _ string) *http.Response {
+		if tries++; tries <= 3 { // it waits for its next try in the table
+			return says(429, `{}`, "Retry-After", "7")
+		}
+		return says(200, `{}`)
+	}
+	for i := range 6 {
+		tries = 0
+		c.give(newer, fmt.Sprintf("SO-%d", i))
+		c.run(time.Minute)
+	}
+	c.rest(5 * time.Minute)
+	for _, run := range c.runs() {
+		c.wantRun(run, waybill.RunDone, "")
+	}
+	if n := len(c.runs()); n != 6 {
+		t.Errorf("%d runs", n)
 	}
 }

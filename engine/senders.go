@@ -332,6 +332,11 @@ func (e *Engine) refillSender(name string) {
 	var full []string
 	err := e.take(func(tx *record.Tx) error {
 		jobs, full = nil, nil
+		if e.today().ws.Connections[name] == nil { // a newer version may have it
+			if leaves, err := e.leaves(tx); err != nil || leaves {
+				return err
+			}
+		}
 		flows, err := tx.BusyFlows(name)
 		if err != nil {
 			return err
