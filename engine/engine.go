@@ -322,6 +322,7 @@ type intent struct {
 	epoch    int64
 	evidence func(tx *record.Tx) error
 	late     bool
+	of       int64 // the epoch it was tried as
 }
 
 // commit writes intents, together when the book takes them so, else each alone: one failing act never takes its
@@ -331,9 +332,10 @@ func (e *Engine) commit(intents ...intent) {
 		return
 	}
 	var standing record.Standing
+	var at int
 	err := e.book.Do(context.Background(), func(tx *record.Tx) error {
-		for i := range intents {
-			if err := e.act(tx, &intents[i]); err != nil {
+		for at = range intents {
+			if err := e.act(tx, &intents[at]); err != nil {
 				return err
 			}
 		}
@@ -341,7 +343,7 @@ func (e *Engine) commit(intents ...intent) {
 		return nil
 	}, e.foretell(intents))
 	if errors.Is(err, errLost) {
-		e.lost()
+		e.lost(intents[at].of)
 	} else if err == nil {
 		e.heed(standing)
 	}

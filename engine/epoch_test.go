@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/record"
 )
 
 const oneNote = `flow: a
@@ -40,5 +41,36 @@ func TestACallOfALostEpochIsNotMadeUnderTheNextOne(t *testing.T) {
 	c.rest(30 * time.Minute)
 	if got := c.happened("crm", "notes"); got != 1 {
 		t.Errorf("%d notes were made, want 1; called %v", got, c.calls)
+	}
+}
+
+// TestANodeThatHearsLateThatAnEpochWasLostKeepsTheOneItHasNow: of acts under way at the same time each is told that it was.
+func TestANodeThatHearsLateThatAnEpochWasLostKeepsTheOneItHasNow(t *testing.T) {
+	c := newCluster(t, load(t, files(map[string]string{"flows/a.yaml": oneWrite})), 2, 1)
+	c.run(15 * time.Second)
+	victim, told := c.nodes[0], 0
+	victim.still = true
+	c.v.After(time.Minute, victim.goOn)
+	victim.answered = func(err error) {
+		if waybill.KindOf(err) == waybill.Conflict {
+			if told++; told == 1 {
+				c.v.Sleep(5 * time.Second)
+			}
+		}
+	}
+	c.run(2 * time.Minute)
+	var list []waybill.Node
+	err := c.book.View(t.Context(), func(tx *record.Tx) (err error) { list, err = tx.Nodes(); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := 0
+	for _, n := range list {
+		if n.Name == victim.name {
+			lives++
+		}
+	}
+	if told < 2 || lives != 2 {
+		t.Errorf("told %d times, %d lives, want 2 or more and 2", told, lives)
 	}
 }

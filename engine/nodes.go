@@ -161,6 +161,7 @@ func (e *Engine) act(tx *record.Tx, in *intent) error {
 	if epoch == 0 {
 		epoch = e.epoch()
 	}
+	in.of = epoch
 	s, err := tx.As(epoch)
 	if err != nil {
 		return err
@@ -181,8 +182,9 @@ func (e *Engine) take(read func(tx *record.Tx) error) error {
 		return e.view(read)
 	}
 	var s record.Standing
+	epoch := e.epoch()
 	err := e.book.Do(context.Background(), func(tx *record.Tx) (err error) {
-		if s, err = tx.As(e.epoch()); err != nil {
+		if s, err = tx.As(epoch); err != nil {
 			return err
 		}
 		if !s.Holds {
@@ -191,7 +193,7 @@ func (e *Engine) take(read func(tx *record.Tx) error) error {
 		return read(tx)
 	})
 	if errors.Is(err, errLost) {
-		e.lost()
+		e.lost(epoch)
 	} else if err == nil {
 		e.heed(s)
 	}
@@ -313,7 +315,7 @@ func (e *Engine) beat() {
 		e.heed(standing)
 		e.turnJobs()
 	case waybill.KindOf(err) == waybill.Conflict:
-		e.lost()
+		e.lost(n.Epoch)
 	default:
 		m.mu.Lock()
 		first := !m.away
@@ -437,12 +439,13 @@ func (e *Engine) renewed(n waybill.Node, until time.Time, lost []waybill.Node) {
 	}
 }
 
-// lost drops what this node has in hand and joins anew. Exchanges under way go on: what comes of them is evidence.
-func (e *Engine) lost() {
+// lost drops what this node has in hand and joins anew, once for an epoch: of many acts under way each is told. Exchanges under
+// way go on: what comes of them is evidence.
+func (e *Engine) lost(epoch int64) {
 	m := e.member
 	m.mu.Lock()
-	first := !m.joining
-	m.joining = true
+	first := !m.joining && epoch == m.epoch.Load()
+	m.joining = m.joining || first
 	m.mu.Unlock()
 	if first {
 		e.log.Error("this node's lease was lost: others take on its work; it joins anew", "epoch", m.epoch.Load())

@@ -39,6 +39,8 @@ type node struct {
 	unreadable error
 	// loads is how long it takes to load one.
 	loads time.Duration
+	// answered, when set, sees how an act on the book ended, before the node does.
+	answered func(error)
 	// before, when set, is called as a call is prepared, after its effect stands as sent and before its first byte may leave.
 	before func()
 }
@@ -60,7 +62,11 @@ func (w way) Do(ctx context.Context, act func(*record.Tx) error, ahead ...record
 	if err := w.open(); err != nil {
 		return err
 	}
-	return w.Book.Do(ctx, act, ahead...)
+	err := w.Book.Do(ctx, act, ahead...)
+	if w.n.answered != nil {
+		w.n.answered(err)
+	}
+	return err
 }
 
 func (w way) View(ctx context.Context, read func(*record.Tx) error) error {
