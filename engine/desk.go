@@ -204,8 +204,22 @@ func (e *Engine) followDesk(w *deskWork) {
 	}
 }
 
-// stopRun ends a run; what it planned and did not send is skipped. What may have happened stays unknown.
+// stopRun ends a run and hands its lane on.
 func (e *Engine) stopRun(tx *record.Tx, w *deskWork, run *waybill.Run, a waybill.Act) error {
+	if err := e.endRun(tx, run, a); err != nil {
+		return err
+	}
+	w.say = "The run is stopped. What was done stays done."
+	if run.Lane == "" {
+		return nil
+	}
+	var err error
+	w.advance, err = e.passLane(tx, run.ID)
+	return err
+}
+
+// endRun ends a run; what it planned and did not send is skipped. What may have happened stays unknown.
+func (e *Engine) endRun(tx *record.Tx, run *waybill.Run, a waybill.Act) error {
 	from, why := run.State, "stopped by "+a.Who+": "+a.Reason
 	list, err := tx.EffectsOf(run.ID)
 	if err != nil {
@@ -246,15 +260,7 @@ func (e *Engine) stopRun(tx *record.Tx, w *deskWork, run *waybill.Run, a waybill
 	if err := tx.MoveRun(run, from); err != nil {
 		return err
 	}
-	if err := tx.Clear(waybill.Member{Run: run.ID}); err != nil {
-		return err
-	}
-	w.say = "The run is stopped. What was done stays done."
-	if run.Lane == "" {
-		return nil
-	}
-	w.advance, err = e.passLane(tx, run.ID)
-	return err
+	return tx.Clear(waybill.Member{Run: run.ID})
 }
 
 // actOnEffect settles, skips, edits or sends again an effect: the one its run waits for, or a part that the run went on

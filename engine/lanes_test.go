@@ -100,6 +100,58 @@ func TestABlockedRunLetsTheNextPassUnlessTheFlowHolds(t *testing.T) {
 	}
 }
 
+// TestWhatRunsAgainKeepsItsPlaceInALaneThatHolds: those behind a blocked run do not pass it when it is run again on the version
+// of today.
+func TestWhatRunsAgainKeepsItsPlaceInALaneThatHolds(t *testing.T) {
+	for _, hold := range []bool{true, false} {
+		t.Run(fmt.Sprintf("hold %v", hold), func(t *testing.T) {
+			extra := ""
+			if hold {
+				extra = "behind_blocked: hold\n"
+			}
+			r := newRig(t, load(t, files(laned(extra))))
+			refuse := true
+			r.answer = func(connection, _ string) *http.Response {
+				if refuse && connection == "out" {
+					refuse = false
+					return says(422, `{"error":"no"}`)
+				}
+				return nil
+			}
+			for range 3 {
+				inLane(r, 1)
+				r.run(10 * time.Millisecond)
+			}
+			r.run(time.Minute)
+			if err := r.engine.Reload(t.Context(), load(t, files(laned(extra+"columns: [payment.id]\n")))); err != nil {
+				t.Fatal(err)
+			}
+			first := r.runs()[0]
+			j := r.plan(waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{IDs: []string{string(first.ID)}}})
+			r.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+			r.run(10 * time.Minute)
+			var order []waybill.EventID
+			for _, eff := range r.effects() {
+				if eff.State == waybill.EffectConfirmed {
+					order = append(order, eff.Event)
+				}
+			}
+			place := 2 // the others have passed
+			if hold {
+				place = 0
+			}
+			if len(order) != 3 || order[place] != first.Event {
+				t.Errorf("sent in the order %v; the one that ran again is of %s", order, first.Event)
+			}
+			r.wantRun(r.runs()[0], waybill.RunStopped, "")
+			for _, run := range r.runs()[1:] {
+				r.wantRun(run, waybill.RunDone, "")
+			}
+			r.wantNoProblem()
+		})
+	}
+}
+
 func TestAQueuedRunIsFoundAgainAfterARestart(t *testing.T) {
 	r := newRig(t, load(t, files(laned(""))))
 	r.world.Script(simulator.Fault{Connection: "out", Kind: simulator.Slow, Delay: 5 * time.Second, Times: 1})

@@ -36,19 +36,19 @@ func (e *Engine) runAgain(tx *record.Tx, job *waybill.Job, m *waybill.JobMember)
 	if !c.Matched {
 		return nil, cannot("", "the flow is not for this event any more: %s", c.Reason)
 	}
-	var closing deskWork
 	b := e.begin(v, f, ev, data, lane)
 	b.run.ID, b.run.Mode = m.Run, waybill.ModeReplay
 	runs, err := tx.RunsOf(ev.ID)
 	if err != nil {
 		return nil, err
 	}
-	if run := repeated(runs, f); run != nil {
+	run := repeated(runs, f)
+	if run != nil {
 		b.run.Repeats = run.ID
 		switch {
 		case run.State == waybill.RunBlocked:
 			act := waybill.Act{Who: job.Who, Reason: "it runs again on the version of today: " + job.Name}
-			if err := e.stopRun(tx, &closing, run, act); err != nil {
+			if err := e.endRun(tx, run, act); err != nil {
 				return nil, err
 			}
 		case !run.State.Ended():
@@ -62,9 +62,15 @@ func (e *Engine) runAgain(tx *record.Tx, job *waybill.Job, m *waybill.JobMember)
 	if err := e.applyStart(tx, a); err != nil {
 		return nil, err
 	}
+	next := waybill.RunID("")
+	if run != nil && run.Lane != "" { // where the flow holds, it gives the lane up only now: to this one, before those behind it
+		if next, err = e.passLane(tx, run.ID); err != nil {
+			return nil, err
+		}
+	}
 	return func() {
-		if closing.advance != "" {
-			e.runs.push(closing.advance)
+		if next != "" {
+			e.runs.push(next)
 		}
 		e.follow(a)
 	}, nil
