@@ -113,6 +113,9 @@ func (e *Engine) holdOutdated(job *waybill.Job) error {
 		if err != nil || j.State != waybill.JobRunning {
 			return err
 		}
+		if leaves, err := e.leaves(tx); err != nil || leaves {
+			return err // the workspace that changed is this node's, and not the one that is served
+		}
 		j.State, j.Reason = waybill.JobPaused, "held by itself: the workspace has changed since its plan was made; plan it anew"
 		return tx.MoveJob(j, waybill.JobRunning)
 	})

@@ -39,22 +39,23 @@ type member struct {
 	raw   Dispatcher // by this node's own clock
 	epoch atomic.Int64
 
-	mu      sync.Mutex
-	node    waybill.Node       // as it joined
-	until   time.Time          // the end of its lease, by its own clock: never later than what the book says
-	leaving bool               // nothing new is begun
-	short   bool               // the lease was too short to begin something
-	health  string             // what the book said of the connections' health when it was read last
-	away    bool               // the book cannot be reached
-	working []int64            // the epochs of those that work on the book, in order
-	heard   time.Time          // when its last beat began, by its own clock
-	steady  time.Time          // since when no beat was late
-	joining bool               // it lost its epoch and is about to get another
-	follows bool               // it is about to take over what the book says
-	trouble string             // why it does not serve the book's version
-	abler   bool               // another that works has no such trouble
-	cannot  []waybill.BundleID // versions whose runs it left to others
-	refused waybill.BundleID
+	mu       sync.Mutex
+	node     waybill.Node       // as it joined
+	until    time.Time          // the end of its lease, by its own clock: never later than what the book says
+	leaving  bool               // nothing new is begun
+	short    bool               // the lease was too short to begin something
+	health   string             // what the book said of the connections' health when it was read last
+	away     bool               // the book cannot be reached
+	working  int                // how many work on the book
+	carriers []int64            // the epochs of those that carry bulk work on, in order
+	heard    time.Time          // when its last beat began, by its own clock
+	steady   time.Time          // since when no beat was late
+	joining  bool               // it lost its epoch and is about to get another
+	follows  bool               // it is about to take over what the book says
+	trouble  string             // why it does not serve the book's version
+	abler    bool               // another that works has no such trouble
+	cannot   []waybill.BundleID // versions whose runs it left to others
+	refused  waybill.BundleID
 }
 
 // errLost refuses what a node decides after its epoch was called lost.
@@ -381,37 +382,43 @@ func (e *Engine) refill() {
 
 // met takes note of the nodes that work on the book.
 func (m *member) met(list []waybill.Node) {
-	var working []int64
-	abler := false
+	var working, able []int64
 	for i := range list {
 		if n := &list[i]; n.State() == "working" {
 			working = append(working, n.Epoch)
-			abler = abler || n.Epoch != m.epoch.Load() && n.Trouble == ""
+			if n.Trouble == "" {
+				able = append(able, n.Epoch)
+			}
 		}
 	}
-	slices.Sort(working)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.working, m.abler = working, abler
+	m.abler = slices.ContainsFunc(able, func(epoch int64) bool { return epoch != m.epoch.Load() })
+	m.working, m.carriers = len(working), able
+	if len(able) == 0 {
+		m.carriers = working
+	}
+	slices.Sort(m.carriers)
 }
 
 // carries reports whether this node carries a piece of bulk work on: one of them does, so that its pace is kept and not
-// multiplied. While two are of different minds both may; its members are claimed one by one all the same.
+// multiplied; not one that cannot load the current version, where another can. While two are of different minds both may; its
+// members are claimed one by one all the same.
 func (m *member) carries(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.working) == 0 {
+	if len(m.carriers) == 0 {
 		return false // it has not looked yet
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
-	return m.working[int(h.Sum32())%len(m.working)] == m.epoch.Load()
+	return m.carriers[int(h.Sum32())%len(m.carriers)] == m.epoch.Load()
 }
 
 func (m *member) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.working)
+	return m.working
 }
 
 // self is what the node says of itself with a beat.

@@ -126,3 +126,18 @@ func TestANodeThatIsBehindLeavesTheCallsOfAConnectionThatItDoesNotKnow(t *testin
 		t.Errorf("%d runs", n)
 	}
 }
+
+func TestANodeThatCannotLoadTheNewestVersionCarriesNoJobs(t *testing.T) {
+	next := strings.Replace(oneWrite, "path: /told", "path: /again", 1)
+	for seed := range uint64(12) { // another node would carry each of them
+		c := newCluster(t, load(t, files(map[string]string{"flows/a.yaml": oneWrite})), 2, seed+1)
+		for i := range 3 {
+			c.give(c.nodes[0], fmt.Sprintf("SO-%d", i))
+		}
+		_, newer := c.hasNewer(map[string]string{"flows/a.yaml": next + "  - id: more\n    do: out.request.send\n    with: {path: /more, body: {id: \"${payment.id}\"}}\n"})
+		c.rig.engine = newer.engine
+		j := c.plan(waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{Flow: "a"}})
+		c.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
+		c.until(j.ID, waybill.JobDone, 5*time.Minute)
+	}
+}
