@@ -59,8 +59,8 @@ const (
 	branchRejected = "rejected"
 )
 
-// askRoles are the roles that may be asked.
-var askRoles = []string{"viewer", "operator", "admin"} // a table that nothing changes
+// askRoles are the roles that may be asked: a viewer presses no buttons.
+var askRoles = []string{"operator", "admin"} // a table that nothing changes
 
 // askResult are the fields of an ask's own result, beside the values that may be changed.
 var askResult = []string{"approved", "by", "reason"} // a table that nothing changes
@@ -234,7 +234,7 @@ func (c *compiler) who(n *source.Node) (owners []string, role string) {
 		var def roleDef
 		c.add(source.Decode(n, &def))
 		if def.Role.Value != "" && !slices.Contains(askRoles, def.Role.Value) {
-			c.fault("E317", def.Role.Span, fmt.Sprintf("There is no role %q. Roles: %s.", def.Role.Value, source.Listed(askRoles)),
+			c.fault("E317", def.Role.Span, fmt.Sprintf("No role %q answers questions. Roles that do: %s.", def.Role.Value, source.Listed(askRoles)),
 				source.DidYouMean(def.Role.Value, askRoles))
 		}
 		return nil, def.Role.Value

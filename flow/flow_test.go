@@ -245,7 +245,8 @@ func TestEveryFaultOfAFlowIsNamedAtItsPlace(t *testing.T) {
 		},
 		"an ask says who may answer":        {steps("  - {id: a, ask: ok?}\n"), "E105", 6, "who: OWNER"},
 		"an ask asks owners that there are": {steps("  - {id: a, ask: ok?, who: financ}\n"), "E312", 6, "finance-ops"},
-		"an ask knows three roles":          {steps("  - {id: a, ask: ok?, who: {role: boss}}\n"), "E317", 6, "role"},
+		"an ask knows two roles":            {steps("  - {id: a, ask: ok?, who: {role: boss}}\n"), "E317", 6, "Roles that do: admin, operator"},
+		"a viewer answers nothing":          {steps("  - {id: a, ask: ok?, who: {role: viewer}}\n"), "E317", 6, `No role "viewer" answers`},
 		"no answer needs a time":            {steps("  - {id: a, ask: ok?, who: {role: admin}, no_answer: reject}\n"), "E327", 6, "within"},
 		"no answer means one of a few things": {
 			steps("  - {id: a, ask: ok?, who: {role: admin}, within: 1d, no_answer: rejct}\n"), "E317", 6, "reject",
