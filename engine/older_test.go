@@ -135,7 +135,7 @@ func TestANodeThatCannotLoadTheNewestVersionCarriesNoJobs(t *testing.T) {
 			c.give(c.nodes[0], fmt.Sprintf("SO-%d", i))
 		}
 		_, newer := c.hasNewer(map[string]string{"flows/a.yaml": next + "  - id: more\n    do: out.request.send\n    with: {path: /more, body: {id: \"${payment.id}\"}}\n"})
-		c.rig.engine = newer.engine
+		c.engine = newer.engine
 		j := c.plan(waybill.Job{Kind: waybill.JobReplay, Filter: waybill.JobFilter{Flow: "a"}})
 		c.press(j.ID, waybill.JobAct{Verb: waybill.VerbJobGo})
 		c.until(j.ID, waybill.JobDone, 5*time.Minute)

@@ -18,6 +18,10 @@ func (tx *Tx) ConnectionState(name string) (*waybill.ConnectionState, error) {
 	if !found {
 		s = waybill.ConnectionState{Connection: name, Health: waybill.HealthWorking}
 	}
+	if tx.stateless == nil {
+		tx.stateless = map[string]bool{}
+	}
+	tx.stateless[name] = !found
 	return &s, nil
 }
 
@@ -32,9 +36,17 @@ func (tx *Tx) SetConnectionState(s *waybill.ConnectionState) error {
 	if err != nil {
 		return err
 	}
+	tx.changed |= connectionChanged
+	if tx.stateless[s.Connection] { // there was no row to keep for this transaction
+		tx.stateless[s.Connection] = false
+		n, err := tx.exec("INSERT INTO connection_states (connection, doc) VALUES ($1, $2) ON CONFLICT DO NOTHING", s.Connection, text)
+		if err == nil && n == 0 {
+			return tx.beaten("the connection " + s.Connection)
+		}
+		return err
+	}
 	_, err = tx.exec(`INSERT INTO connection_states (connection, doc) VALUES ($1, $2)
 		ON CONFLICT (connection) DO UPDATE SET doc = excluded.doc`, s.Connection, text)
-	tx.changed |= connectionChanged
 	return err
 }
 

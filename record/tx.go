@@ -36,6 +36,8 @@ type Tx struct {
 	attempts []attempted               // to be counted once their connection is known
 	conns    map[string]string         // connection by effect and fetch seen in this act
 	accepted map[waybill.EventID]int64 // when events written in this act were accepted
+	// stateless are the connections of which this act has read that nothing is remembered: nobody else may have written since
+	stateless map[string]bool
 }
 
 // reset forgets what the batch noted so far: it is run again.
@@ -51,6 +53,7 @@ func (tx *Tx) forgetAct() {
 	tx.attempts = tx.attempts[:0]
 	clear(tx.conns)
 	clear(tx.accepted)
+	clear(tx.stateless)
 }
 
 func (tx *Tx) writable() error {

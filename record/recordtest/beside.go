@@ -61,6 +61,31 @@ var besideCases = []struct {
 	promise string
 	check   func(k *beside)
 }{
+	{"what two nodes write of a connection of which nothing was known is kept of both", func(k *beside) {
+		for i := range 20 {
+			name := fmt.Sprintf("pay%d", i)
+			k.race(4, func(i int, do func(func(tx *record.Tx) error) error) error {
+				return do(func(tx *record.Tx) error {
+					s, err := tx.ConnectionState(name)
+					if err != nil {
+						return err
+					}
+					s.Connection = name
+					if i == 0 { // a person's press
+						s.Health, s.Reason = waybill.HealthPaused, "paused by asha"
+					} else { // when it was called last
+						s.LastOut = k.now
+					}
+					return tx.SetConnectionState(s)
+				})
+			})
+			k.read(func(tx *record.Tx) error {
+				s := must[*waybill.ConnectionState](k.kit)(tx.ConnectionState(name))
+				same(k.kit, "health and last call", []any{s.Health, s.LastOut.Equal(k.now)}, []any{waybill.HealthPaused, true})
+				return nil
+			})
+		}
+	}},
 	{"a connection that one node publishes anew is not retired by another at that moment", func(k *beside) {
 		for i := range 20 {
 			name, with, without := fmt.Sprintf("pay%d", i), waybill.BundleID(fmt.Sprintf("with%d", i)), waybill.BundleID(fmt.Sprintf("without%d", i))
