@@ -21,8 +21,12 @@ func (e *Engine) heed(s record.Standing) {
 	if m == nil || s.Epoch == 0 || !s.Holds {
 		return
 	}
-	bundle := s.Bundle != "" && s.Bundle != e.today().id
+	serves := e.today().id
+	bundle := s.Bundle != "" && s.Bundle != serves
 	m.mu.Lock()
+	if s.Bundle == serves && m.trouble != "" { // the version that it has was published anew
+		m.trouble, m.refused, m.cannot = "", "", nil
+	}
 	bundle = bundle && s.Bundle != m.refused
 	health := s.Health != m.health
 	start := (bundle || health) && !m.follows

@@ -141,3 +141,22 @@ func TestANodeThatCannotLoadTheNewestVersionCarriesNoJobs(t *testing.T) {
 		c.until(j.ID, waybill.JobDone, 5*time.Minute)
 	}
 }
+
+func TestANodeThatIsBehindServesAgainOnceTheVersionThatItHasIsPublishedAnew(t *testing.T) {
+	ws := load(t, files(map[string]string{"flows/a.yaml": oneWrite}))
+	c := newCluster(t, ws, 2, 1)
+	older, newer := c.hasNewer(map[string]string{"flows/a.yaml": restsAMinute})
+	if err := newer.engine.Reload(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	c.run(5 * time.Second)
+	if n, _ := older.engine.Node(); n.Trouble != "" {
+		t.Errorf("it still says: %s", n.Trouble)
+	}
+	newer.still = true // it does not take anything on, and is not called lost yet
+	c.give(older, "SO-1")
+	c.run(2 * time.Second)
+	if runs := c.runs(); len(runs) != 1 || runs[0].State != waybill.RunDone {
+		t.Errorf("it does not serve: %v", runs)
+	}
+}
