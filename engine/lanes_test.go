@@ -63,22 +63,33 @@ func TestRunsOfOneLaneFollowEachOtherInTheOrderOfAcceptance(t *testing.T) {
 	}
 }
 
+// behind says whether a flow holds those behind a blocked run.
+func behind(hold bool) string {
+	if hold {
+		return "behind_blocked: hold\n"
+	}
+	return ""
+}
+
+// blockedFirst is a lane whose first call is refused.
+func blockedFirst(t *testing.T, hold bool) *rig {
+	t.Helper()
+	r := newRig(t, load(t, files(laned(behind(hold)))))
+	refuse := true
+	r.answer = func(connection, _ string) *http.Response {
+		if refuse && connection == "out" {
+			refuse = false
+			return says(422, `{"error":"no"}`)
+		}
+		return nil
+	}
+	return r
+}
+
 func TestABlockedRunLetsTheNextPassUnlessTheFlowHolds(t *testing.T) {
 	for _, hold := range []bool{false, true} {
 		t.Run(fmt.Sprintf("hold %v", hold), func(t *testing.T) {
-			extra := ""
-			if hold {
-				extra = "behind_blocked: hold\n"
-			}
-			r := newRig(t, load(t, files(laned(extra))))
-			refuse := true
-			r.answer = func(connection, _ string) *http.Response {
-				if refuse && connection == "out" {
-					refuse = false
-					return says(422, `{"error":"no"}`)
-				}
-				return nil
-			}
+			r := blockedFirst(t, hold)
 			inLane(r, 3)
 			r.run(time.Minute)
 			runs := r.runs()
@@ -105,25 +116,13 @@ func TestABlockedRunLetsTheNextPassUnlessTheFlowHolds(t *testing.T) {
 func TestWhatRunsAgainKeepsItsPlaceInALaneThatHolds(t *testing.T) {
 	for _, hold := range []bool{true, false} {
 		t.Run(fmt.Sprintf("hold %v", hold), func(t *testing.T) {
-			extra := ""
-			if hold {
-				extra = "behind_blocked: hold\n"
-			}
-			r := newRig(t, load(t, files(laned(extra))))
-			refuse := true
-			r.answer = func(connection, _ string) *http.Response {
-				if refuse && connection == "out" {
-					refuse = false
-					return says(422, `{"error":"no"}`)
-				}
-				return nil
-			}
+			r := blockedFirst(t, hold)
 			for range 3 {
 				inLane(r, 1)
 				r.run(10 * time.Millisecond)
 			}
 			r.run(time.Minute)
-			if err := r.engine.Reload(t.Context(), load(t, files(laned(extra+"columns: [payment.id]\n")))); err != nil {
+			if err := r.engine.Reload(t.Context(), load(t, files(laned(behind(hold)+"columns: [payment.id]\n")))); err != nil {
 				t.Fatal(err)
 			}
 			first := r.runs()[0]
