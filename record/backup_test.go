@@ -211,7 +211,8 @@ func TestARestoreRefusesWhatWouldMixOrLose(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := record.Restore(t.Context(), record.Restoring{From: silent, To: to, At: time.Now(), Now: time.Now}); err != nil {
+	at := time.Now().Truncate(time.Millisecond).Add(999 * time.Microsecond) // finer than the book's clock
+	if _, err := record.Restore(t.Context(), record.Restoring{From: silent, To: to, At: at, Now: func() time.Time { return at }}); err != nil {
 		t.Errorf("a copy whose moment a person names: %v", err)
 	}
 	err := book.Do(t.Context(), func(tx *record.Tx) error { _, err := tx.MarkRestored(time.Now().Add(time.Hour)); return err })

@@ -47,6 +47,7 @@ func formatted(t *testing.T) *faultdisk.Disk {
 	return d
 }
 
+// copied is a copy of a disk. A test that makes many closes each when it is done with it: a disk is all in memory.
 func copied(t *testing.T, from *faultdisk.Disk, seed uint64) *faultdisk.Disk {
 	t.Helper()
 	d, err := from.Copy(seed)
@@ -179,6 +180,7 @@ func TestAcceptedMeansKeptAcrossPowerCuts(t *testing.T) {
 			p.wantKept(t, d, fmt.Sprintf("seed %d, cut %d", seed, cut))
 		}
 		promises += len(p.list)
+		d.Close()
 	}
 	t.Attr("size", fmt.Sprintf("%d power cuts", cuts))
 	t.Attr("result", fmt.Sprintf("%d promises, 0 lost", promises))
@@ -214,6 +216,7 @@ func TestAcceptedMeansKeptAcrossPowerCutsUnderMany(t *testing.T) {
 		all.Wait()
 		_ = book.Close()
 		p.wantKept(t, d, fmt.Sprint("seed ", seed))
+		d.Close()
 	}
 }
 
@@ -268,6 +271,7 @@ func TestAnErrorOfTheDiskIsUnavailableAndOverOnceTheDiskWorks(t *testing.T) {
 			}
 			_ = book.Close()
 			p.wantKept(t, d, when)
+			d.Close()
 		}
 	}
 	t.Attr("size", fmt.Sprintf("%d kinds of error, at each of the first %d operations", len(faults), upTo))
@@ -312,6 +316,7 @@ func TestAFullDiskRefusesWithWordsStillReadsAndGoesOnOnceThereIsRoom(t *testing.
 		d.PowerCut()
 		_ = book.Close()
 		p.wantKept(t, d, fmt.Sprintf("room for %d bytes", room))
+		d.Close()
 	}
 }
 
@@ -352,6 +357,7 @@ func TestASyncThatFailedIsNeverTrustedAgain(t *testing.T) {
 		d.PowerCut()
 		_ = book.Close()
 		p.wantKept(t, d, fmt.Sprint("seed ", seed))
+		d.Close()
 	}
 	if failed == 0 {
 		t.Fatal("no sync failed")
@@ -401,5 +407,6 @@ func TestALogWhoseSyncFailedIsNotBuiltUpon(t *testing.T) {
 		d.PowerCut()
 		_ = book.Close()
 		p.wantKept(t, d, when)
+		d.Close()
 	}
 }

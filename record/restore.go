@@ -177,8 +177,8 @@ func inspect(r Restoring) (*waybill.Backup, error) {
 	if err != nil {
 		return nil, &waybill.Error{Kind: waybill.Invalid, Message: r.From + " is no backup of a book", Hint: "name the file that waybill backup wrote", Err: err}
 	}
-	if !r.At.IsZero() && (m.At.IsZero() || r.At.Before(m.At)) { // of two moments the earlier doubts more
-		m.At = r.At
+	if at := r.At.UTC().Truncate(time.Millisecond); !r.At.IsZero() && (m.At.IsZero() || at.Before(m.At)) { // of two moments the earlier doubts more
+		m.At = at
 	}
 	newest, err := newestSchema()
 	switch {

@@ -103,12 +103,15 @@ func (d *Disk) register() error {
 	return nil
 }
 
-// Close makes the disk unknown again. No connection may be open on it.
+// Close makes the disk unknown again and lets go what it held; a second one does nothing. No connection may be open on it.
 func (d *Disk) Close() {
-	lib.Xsqlite3_vfs_unregister(d.tls, d.vfs)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.strike, d.onCut = nil, nil
+	if d.files == nil {
+		return
+	}
+	lib.Xsqlite3_vfs_unregister(d.tls, d.vfs)
+	d.files, d.gone, d.open, d.strike, d.onCut = nil, nil, nil, nil, nil
 	libc.Xfree(d.tls, (*lib.Tsqlite3_vfs)(at(d.vfs)).FzName)
 	libc.Xfree(d.tls, d.vfs)
 	libc.Xfree(d.tls, d.fns.methods)
