@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 )
 
-// backlog fills the book while nobody answers at the sink, then opens it: how fast what waits drains, and whether memory
-// stays flat meanwhile.
+// backlog fills the book while nobody answers at the sink, then opens it and has a person say so, as the next probe may be five
+// minutes off: how fast what waits drains, and whether memory stays flat meanwhile.
 func backlog(ctx context.Context, s settings, dir string) (result, error) {
 	to, err := newSink()
 	if err != nil {
@@ -33,6 +34,10 @@ func backlog(ctx context.Context, s settings, dir string) (result, error) {
 		return result{}, errors.Join(err, srv.kill())
 	}
 	defer to.close()
+	resume := exec.CommandContext(ctx, s.binary, "connections", "resume", "out", "--dir", dir, "--env", "test")
+	if said, err := resume.CombinedOutput(); err != nil {
+		return result{}, errors.Join(fmt.Errorf("resume: %w: %s", err, said), srv.kill())
+	}
 	n := len(out.acks)
 	memory := [4]float64{}
 	before := usageOf(srv.pids()...)

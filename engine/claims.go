@@ -6,39 +6,49 @@ import "sync"
 type claims struct {
 	mu    sync.Mutex
 	ids   map[string]struct{}
-	looks int                 // at the tables, under way
-	let   map[string]struct{} // let go since the oldest of those began
+	looks map[*look]struct{} // under way
 }
 
-func newClaims() *claims { return &claims{ids: map[string]struct{}{}, let: map[string]struct{}{}} }
+func newClaims() *claims { return &claims{ids: map[string]struct{}{}, looks: map[*look]struct{}{}} }
 
-// look begins a look at a table; done ends it. What is let go between the two may be read as it was before: takeSeen leaves
-// it for the next look.
-func (c *claims) look() (done func()) {
+// look is one look at a table. What is let go before it ends may be read as it was before: it is left for the next look.
+type look struct {
+	c   *claims
+	let map[string]struct{} // let go since it began
+}
+
+func (c *claims) look() *look {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.looks++
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.looks--; c.looks == 0 {
-			clear(c.let)
-		}
-	}
+	l := &look{c: c, let: map[string]struct{}{}}
+	c.looks[l] = struct{}{}
+	return l
 }
 
-// takeSeen claims an id that was read in a look that has not ended.
-func (c *claims) takeSeen(id string) bool {
-	c.mu.Lock()
-	_, let := c.let[id]
-	c.mu.Unlock()
-	return !let && c.take(id)
+func (l *look) end() {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	delete(l.c.looks, l)
+}
+
+// take claims an id that the look has read.
+func (l *look) take(id string) bool {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if _, let := l.let[id]; let {
+		return false
+	}
+	return l.c.hold(id)
 }
 
 // take claims id; false when it is in hand already.
 func (c *claims) take(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.hold(id)
+}
+
+func (c *claims) hold(id string) bool { // called with mu held
 	if _, held := c.ids[id]; held {
 		return false
 	}
@@ -58,7 +68,7 @@ func (c *claims) drop(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.ids, id)
-	if c.looks > 0 {
-		c.let[id] = struct{}{}
+	for l := range c.looks {
+		l.let[id] = struct{}{}
 	}
 }

@@ -28,8 +28,12 @@ type sender struct {
 // line is what one flow has to send over a connection, in the order it fell due.
 type line struct {
 	queue  []*job
-	missed bool // the table has more
+	missed bool      // the table has more
+	again  time.Time // it is not asked for that before: all it gave last was on its way already
 }
+
+// low reports whether it is time to ask the table for more.
+func (l *line) low() bool { return len(l.queue) < lineBound/4 }
 
 // lineBound is how many jobs of one flow and connection are held in memory.
 const lineBound = 512
@@ -156,10 +160,10 @@ func (s *sender) more() bool {
 }
 
 // low reports whether a line that left jobs in the table has room for them again, and takes note that they are asked for.
-func (s *sender) low() bool {
+func (s *sender) low(now time.Time) bool {
 	found := false
 	for _, l := range s.lines {
-		if l.missed && len(l.queue) < lineBound/4 {
+		if l.missed && l.low() && !now.Before(l.again) {
 			l.missed, found = false, true
 		}
 	}
@@ -194,7 +198,7 @@ func (e *Engine) pump(name string) {
 	for e.mayBegin(0, e.today().longest) {
 		e.mu.Lock()
 		s := e.sender(name)
-		if s.low() {
+		if s.low(e.d.Now()) {
 			e.d.Go(func() { e.refillSender(name); e.pump(name) })
 		}
 		at, i := e.nextJob(s, fit)
@@ -326,12 +330,13 @@ func (e *Engine) refillSenders() {
 // refillSender reads from the table the jobs of a connection that are due and not in hand, for each of its lines that has
 // room.
 func (e *Engine) refillSender(name string) {
-	defer e.claims.look()()
+	look := e.claims.look()
+	defer look.end()
 	now := e.d.Now()
 	var jobs []*job
-	var full []string
+	var more []string
 	err := e.take(func(tx *record.Tx) error {
-		jobs, full = nil, nil
+		jobs, more = nil, nil
 		if e.today().ws.Connections[name] == nil { // a newer version may have it
 			if leaves, err := e.leaves(tx); err != nil || leaves {
 				return err
@@ -347,6 +352,7 @@ func (e *Engine) refillSender(name string) {
 		for _, flow := range flows {
 			room := e.room(name, flow)
 			if room == 0 {
+				more = append(more, flow)
 				continue
 			}
 			effects, err := tx.DueEffects(name, flow, now, room)
@@ -359,11 +365,12 @@ func (e *Engine) refillSender(name string) {
 				jobs = append(jobs, j)
 			}
 			if len(effects) >= e.inOneLook(room) {
-				full = append(full, flow)
+				more = append(more, flow)
 			}
 		}
 		room := e.room(name, "")
 		if room == 0 {
+			more = append(more, "")
 			return nil
 		}
 		fetches, err := tx.DueFetches(name, now, room)
@@ -371,7 +378,7 @@ func (e *Engine) refillSender(name string) {
 			jobs = append(jobs, &job{fetch: &fetches[i]})
 		}
 		if len(fetches) >= e.inOneLook(room) {
-			full = append(full, "")
+			more = append(more, "")
 		}
 		return err
 	})
@@ -379,22 +386,36 @@ func (e *Engine) refillSender(name string) {
 		e.log.Error("the work of a connection could not be read", "connection", name, "err", err)
 		return
 	}
+	if again := e.lineUp(name, look, jobs, more); !again.IsZero() {
+		e.wakeSender(name, again)
+	}
+}
+
+// lineUp puts what a look at the table found into a connection's lines; more are those of which the table may have more. It
+// returns when to look again for one that is low and got nothing new: all that was read is on its way already.
+func (e *Engine) lineUp(name string, look *look, jobs []*job, more []string) (again time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sender(name)
-	fresh := false
+	fresh := map[string]bool{}
 	for _, j := range jobs {
 		switch {
-		case !e.claims.takeSeen(j.id()):
+		case !look.take(j.id()):
 		case s.push(j):
-			fresh = true
+			fresh[j.flow()] = true
 		default:
 			e.claims.drop(j.id())
 		}
 	}
-	for _, flow := range full {
-		s.line(flow).missed = fresh // else all of it is in hand: the sweep looks again
+	for _, flow := range more {
+		l := s.line(flow)
+		l.missed = true
+		if !fresh[flow] && l.low() {
+			again = e.d.Now().Add(soon)
+			l.again = again
+		}
 	}
+	return again
 }
 
 // room is how many jobs a line can take from the table; 0 while it is more than half full, as looking costs as well.

@@ -10,18 +10,26 @@ import (
 	"waybill/record"
 )
 
-// slowBook is a book whose every commit takes a second, once it is slow.
+// slowBook is a book whose every commit takes a time, and so does every read after it has its snapshot.
 type slowBook struct {
 	*record.Book
-	v    *engine.Virtual
-	slow *bool
+	v              *engine.Virtual
+	commits, reads time.Duration
 }
 
-func (b slowBook) Do(ctx context.Context, act func(*record.Tx) error, ahead ...record.Ahead) error {
-	if *b.slow {
-		b.v.Sleep(time.Second)
+func (b *slowBook) Do(ctx context.Context, act func(*record.Tx) error, ahead ...record.Ahead) error {
+	if b.commits > 0 {
+		b.v.Sleep(b.commits)
 	}
 	return b.Book.Do(ctx, act, ahead...)
+}
+
+func (b *slowBook) View(ctx context.Context, read func(*record.Tx) error) error {
+	err := b.Book.View(ctx, read)
+	if b.reads > 0 {
+		b.v.Sleep(b.reads)
+	}
+	return err
 }
 
 // TestASlotIsHeldWhileTheBookWritesOnlyWhereARepeatWouldDoHarm has five calls to make with one slot, and a book whose commits take a
@@ -30,8 +38,8 @@ func TestASlotIsHeldWhileTheBookWritesOnlyWhereARepeatWouldDoHarm(t *testing.T) 
 	for action, most := range map[string]time.Duration{"post": 3 * time.Second, "put": 3 * time.Second, "send": 0} {
 		ws := load(t, files(onePath(action, 1)))
 		r := newWorld(t, ws, "offline", 1)
-		slow := false
-		r.through = func(b *record.Book) engine.Book { return slowBook{b, r.v, &slow} }
+		var slow *slowBook
+		r.through = func(b *record.Book) engine.Book { slow = &slowBook{Book: b, v: r.v}; return slow }
 		r.start(ws)
 		var at []time.Time
 		r.answer = func(_, _ string) *http.Response {
@@ -42,9 +50,9 @@ func TestASlotIsHeldWhileTheBookWritesOnlyWhereARepeatWouldDoHarm(t *testing.T) 
 		r.pings(0, 5)
 		r.run(time.Minute)
 		r.act("out", "resume", "open")
-		slow = true
+		slow.commits = time.Second
 		r.run(time.Minute)
-		slow = false
+		slow.commits = 0
 		if len(at) != 5 {
 			t.Fatalf("%s: %d calls", action, len(at))
 		}
@@ -56,5 +64,48 @@ func TestASlotIsHeldWhileTheBookWritesOnlyWhereARepeatWouldDoHarm(t *testing.T) 
 				t.Errorf("%s: call %d came %v after the one before", action, i+1, d)
 			}
 		}
+	}
+}
+
+// TestABacklogDrainsWithoutWaitingForTheSweep has a backlog of many times what a line holds. What a look at the table finds first is
+// on its way already: so much is written at once, or goes while the table is read.
+func TestABacklogDrainsWithoutWaitingForTheSweep(t *testing.T) {
+	const n = 3000
+	for name, c := range map[string]struct {
+		slots          int
+		commits, reads time.Duration
+	}{
+		"a fast book":             {slots: 16},
+		"much is written at once": {slots: 400, commits: 20 * time.Millisecond},
+		"reading takes a time":    {slots: 64, reads: 50 * time.Millisecond},
+		"both":                    {slots: 128, commits: 20 * time.Millisecond, reads: 50 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ws := load(t, files(onePath("put", c.slots)))
+			r := newWorld(t, ws, "offline", 1)
+			r.sweep = time.Hour
+			var slow *slowBook
+			r.through = func(b *record.Book) engine.Book { slow = &slowBook{Book: b, v: r.v}; return slow }
+			r.start(ws)
+			calls := map[string]int{}
+			var last time.Time
+			r.answer = func(_, _ string) *http.Response {
+				r.v.Sleep(5 * time.Millisecond)
+				last = r.v.Now()
+				calls["all"]++
+				return says(200, `{}`)
+			}
+			r.act("out", "pause", "closed")
+			r.pings(0, n)
+			r.run(time.Second)
+			r.act("out", "resume", "open")
+			slow.commits, slow.reads = c.commits, c.reads
+			began := r.v.Now()
+			r.run(time.Minute)
+			t.Logf("%d calls in %v", calls["all"], last.Sub(began))
+			if calls["all"] != n || last.Sub(began) > 5*time.Second {
+				t.Errorf("%d of %d calls, the last after %v", calls["all"], n, last.Sub(began))
+			}
+		})
 	}
 }

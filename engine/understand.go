@@ -494,7 +494,8 @@ func (e *Engine) refillItems() {
 	if free < e.o.Backlog/2 {
 		return
 	}
-	defer e.claims.look()()
+	look := e.claims.look()
+	defer look.end()
 	var list []waybill.Item
 	err := e.take(func(tx *record.Tx) (err error) { list, err = tx.DueItems(e.d.Now(), free); return err })
 	if err != nil {
@@ -505,7 +506,7 @@ func (e *Engine) refillItems() {
 		e.items.more()
 	}
 	for i := range list {
-		if p := (&piece{item: list[i]}); e.claims.takeSeen(string(p.item.ID)) && !e.items.push(p) {
+		if p := (&piece{item: list[i]}); look.take(string(p.item.ID)) && !e.items.push(p) {
 			e.claims.drop(string(p.item.ID))
 		}
 	}
