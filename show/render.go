@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"waybill"
+	"waybill/watch"
 )
 
 //go:embed pages/*.html
@@ -39,7 +40,7 @@ type frame struct {
 	Place  Place
 	Theme  string // light, dark, or empty for the system's
 	Next   string // the theme the switch goes to
-	Open   int    // open problems
+	Needs  int    // open problems that need a person
 	Live   string // the kinds of change at which the page asks for itself again
 	Search string
 	Said   *said
@@ -184,7 +185,7 @@ func (s *Server) frame(w http.ResponseWriter, r *http.Request, title string) fra
 	}
 	f.Next = map[string]string{"": "light", "light": "dark", "dark": "auto"}[f.Theme]
 	if f.Person.Role != public && r.Header.Get("HX-Request") == "" {
-		f.Open = s.openProblems(r.Context())
+		f.Needs = s.needsPerson(r.Context())
 		f.Said = takeSaid(w, r)
 	}
 	return f
@@ -203,14 +204,15 @@ func here(p string) string {
 	}
 }
 
-func (s *Server) openProblems(ctx context.Context) int {
+// needsPerson counts the open problems that do not go on by themselves.
+func (s *Server) needsPerson(ctx context.Context) int {
 	list, _, err := s.reader.Problems(ctx, waybill.ListFilter{State: "open", Limit: 100})
 	if err != nil {
 		return 0
 	}
 	n := 0
 	for _, p := range list {
-		if p.State.Open() {
+		if watch.NeedsPerson(p) {
 			n++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"waybill"
+	"waybill/watch"
 )
 
 // tone is how a state shows: always a word, an icon and a colour together, and what it means for whoever asks.
@@ -175,13 +176,16 @@ func problemTone(p waybill.Problem) tone {
 	case waybill.ProblemWorking:
 		return toneWorking.said("Somebody is on it", "A person took it.")
 	case waybill.ProblemRegressed:
+		if !watch.NeedsPerson(p) {
+			return toneWaiting.said("Came back", "It was fixed before, and is here again. It goes on by itself, as long as it ends.")
+		}
 		return tonePerson.said("Came back", "It was fixed before, and is here again.")
 	case waybill.ProblemNew:
 	}
 	if p.Cause == waybill.AnswerLost {
 		return toneUnknown.said("New", "Nobody has taken it yet.")
 	}
-	if p.Cause.Outage() && p.Cause != waybill.SignInExpired {
+	if !watch.NeedsPerson(p) {
 		return toneWaiting.said("Goes on by itself", "It needs nobody, as long as it ends.")
 	}
 	return tonePerson.said("New", "Nobody has taken it yet.")

@@ -108,7 +108,7 @@ func (m *Main) report(dir string, ws *workspace.Workspace, faults source.Faults,
 		source.Render(m.Stdout, faults, reader(dir))
 		switch {
 		case bad > 0:
-			fmt.Fprintf(m.Stdout, "\n%s\n", count(bad, "fault", "faults")+": the workspace is refused until they are mended.")
+			fmt.Fprintf(m.Stdout, "\n%s\n", count(bad, "fault: the workspace is refused until it is mended.", "faults: the workspace is refused until they are mended."))
 		case ws != nil:
 			fmt.Fprintf(m.Stdout, "%s is fine: %s, %s, %s.\n", name(ws, dir), count(len(ws.Flows), "flow", "flows"),
 				count(len(ws.Connections), "connection", "connections"), count(len(ws.Scenarios), "test", "tests"))
