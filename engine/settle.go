@@ -12,18 +12,24 @@ import (
 
 // recover settles what the process before this one left as sent: its exchange may have happened.
 func (e *Engine) recover() error {
+	return e.eachSent(func(eff *waybill.Effect) { e.recoverOne(eff.ID, 0) })
+}
+
+// eachSent shows every effect that stands as sent, in the order of planning.
+func (e *Engine) eachSent(show func(*waybill.Effect)) error {
+	const page = 256
 	after := waybill.EffectID("")
 	for {
 		var list []waybill.Effect
-		err := e.view(func(tx *record.Tx) (err error) { list, err = tx.SentEffects(after, 256); return err })
+		err := e.view(func(tx *record.Tx) (err error) { list, err = tx.SentEffects(after, page); return err })
 		if err != nil {
 			return err
 		}
 		for i := range list {
-			e.recoverOne(list[i].ID, 0)
+			show(&list[i])
 			after = list[i].ID
 		}
-		if len(list) < 256 {
+		if len(list) < page {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill"
 	"waybill/engine"
 	"waybill/record"
 )
@@ -107,5 +108,41 @@ func TestABacklogDrainsWithoutWaitingForTheSweep(t *testing.T) {
 				t.Errorf("%d of %d calls, the last after %v", calls["all"], n, last.Sub(began))
 			}
 		})
+	}
+}
+
+// TestASentEffectThatNobodyHasInHandIsFoundBehindManyThatAreUnderWay has 300 calls hang, and behind them one effect that stands as sent
+// though no exchange of it is under way.
+func TestASentEffectThatNobodyHasInHandIsFoundBehindManyThatAreUnderWay(t *testing.T) {
+	const slots, held = 300, 512
+	ws := load(t, files(onePath("send", slots)))
+	r := newRigIn(t, ws, "offline", 1)
+	r.answer = func(_, _ string) *http.Response {
+		r.v.Sleep(10 * time.Minute)
+		return says(200, `{}`)
+	}
+	r.pings(0, slots+held+10)
+	r.run(time.Second)
+	stray := r.newest("out") // no line has it
+	if stray.State != waybill.EffectPlanned {
+		t.Fatalf("the last effect is %s", stray.State)
+	}
+	err := r.book.Do(t.Context(), func(tx *record.Tx) error {
+		eff, err := tx.Effect(stray.ID)
+		if err != nil {
+			return err
+		}
+		eff.State, eff.SentAt = waybill.EffectSent, r.v.Now()
+		return tx.MoveEffect(eff, waybill.EffectPlanned)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run(2 * time.Minute)
+	if now := r.newest("out"); now.ID != stray.ID || now.State != waybill.EffectUnknown {
+		t.Errorf("after two minutes it is %s", now.State)
+	}
+	if n := len(r.calls); n != slots {
+		t.Errorf("%d calls are under way", n)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"waybill"
-	"waybill/record"
 )
 
 // strayAfter is how long an effect may stand as sent, and in nobody's hand, before it is settled: longer than the moment
@@ -16,15 +15,12 @@ const strayAfter = time.Minute
 // not wait for one.
 func (e *Engine) settleStrays() {
 	latest := e.d.Now().Add(-strayAfter)
-	var list []waybill.Effect
-	err := e.view(func(tx *record.Tx) (err error) { list, err = tx.SentEffects("", 256); return err })
-	if err != nil {
-		e.log.Error("the effects that stand as sent could not be read", "err", err)
-		return
-	}
-	for i := range list {
-		if eff := &list[i]; !eff.SentAt.After(latest) && !e.claims.held(string(eff.ID)) {
+	err := e.eachSent(func(eff *waybill.Effect) {
+		if !eff.SentAt.After(latest) && !e.claims.held(string(eff.ID)) {
 			e.recoverOne(eff.ID, e.epoch())
 		}
+	})
+	if err != nil {
+		e.log.Error("the effects that stand as sent could not be read", "err", err)
 	}
 }
