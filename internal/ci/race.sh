@@ -6,5 +6,5 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 GO=${GO:-go}
-export GOGC=${GOGC:-400} # memory is cheaper here than time
+export GOGC=${GOGC:-400} GOMEMLIMIT=${GOMEMLIMIT:-2GiB} # memory is cheaper here than time, up to a point
 $GO test -race -short -timeout 20m -gcflags='modernc.org/...=-race=false' $($GO list ./... | grep -v /prove)

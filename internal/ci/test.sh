@@ -33,7 +33,7 @@ if ! postgres; then export WAYBILL_TEST_POSTGRES=absent; fi
 export WAYBILL_TEST_BROWSER=required
 if ! browser; then export WAYBILL_TEST_BROWSER=absent; fi
 
-export GOGC=${GOGC:-400} # memory is cheaper here than time
+export GOGC=${GOGC:-400} GOMEMLIMIT=${GOMEMLIMIT:-2GiB} # memory is cheaper here than time, up to a point
 status=0
 $GO vet ./... || status=1
 $GO test -timeout 20m ./... || status=1
