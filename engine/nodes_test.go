@@ -287,3 +287,27 @@ func TestClocksThatAreOffByMinutesDoNoHarm(t *testing.T) {
 		}
 	}
 }
+
+// TestTheFirstCallOfANodeDoesNotWaitForItsBeat has a node make its first call to a connection, of whose slots it has no part yet.
+func TestTheFirstCallOfANodeDoesNotWaitForItsBeat(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		c := newCluster(t, load(t, files(onePath("put", 8))), nodes, 1)
+		c.run(1500 * time.Millisecond)
+		c.nodes[0].answered = func(error) { c.v.Sleep(5 * time.Millisecond) } // a commit takes a time
+		var at time.Time
+		c.answer = func(_, _ string) *http.Response {
+			at = c.v.Now()
+			return says(200, `{}`)
+		}
+		began := c.v.Now()
+		c.v.Go(func() {
+			if err := c.nodes[0].engine.Tell("out", "ping.e0", map[string]any{"id": "p1"}); err != nil {
+				t.Error(err)
+			}
+		})
+		c.run(10 * time.Second)
+		if d := at.Sub(began); at.IsZero() || d > 50*time.Millisecond {
+			t.Errorf("of %d nodes, the first call came %v after its event", nodes, d)
+		}
+	}
+}

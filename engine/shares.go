@@ -95,7 +95,7 @@ func (e *Engine) partOf(name string, limits *connector.Limits) bool {
 	if p.use == 0 {
 		if now := e.d.Now(); !p.asking && now.Sub(p.asked) >= askEvery {
 			p.asking, p.asked = true, now
-			e.d.Go(func() { e.askPart(name) })
+			e.d.Go(func() { e.askPart(name, 1) }) // what asks here stands in no line yet
 		}
 		return false
 	}
@@ -112,13 +112,13 @@ func (e *Engine) partOf(name string, limits *connector.Limits) bool {
 	return true
 }
 
-// askPart settles this node's part of a connection with the others.
-func (e *Engine) askPart(name string) {
+// askPart settles this node's part of a connection with the others; it wants so many slots at least.
+func (e *Engine) askPart(name string, least int) {
 	now, limits := e.d.Now(), e.limits(name)
 	total := deliver.Slots(limits)
 	e.mu.Lock()
 	busy := e.governor.Busy(name)
-	wants := min(total, busy+e.sender(name).held)
+	wants := min(total, max(least, busy+e.sender(name).held))
 	e.mu.Unlock()
 	nodes := e.member.count()
 	var hold, use int
@@ -188,6 +188,6 @@ func (e *Engine) shareOut(list []record.Part) {
 	}
 	e.mu.Unlock()
 	for _, name := range ask {
-		e.askPart(name)
+		e.askPart(name, 0)
 	}
 }
