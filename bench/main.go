@@ -153,24 +153,34 @@ func run(ctx context.Context, s settings) error {
 			return err
 		}
 	}
-	var rows []result
-	for _, p := range parts(s) {
-		if strings.HasPrefix(p.name, "river") && s.river == "" {
-			s.river = filepath.Join(dir, "river")
-			if err := build(ctx, filepath.Join("bench", "river"), ".", s.river); err != nil {
-				return err
+	list := parts(s)
+	if s.river == "" && slices.ContainsFunc(list, func(p part) bool { return strings.HasPrefix(p.name, "river") }) {
+		s.river = filepath.Join(dir, "river")
+		if err := build(ctx, filepath.Join("bench", "river"), ".", s.river); err != nil {
+			return err
+		}
+	}
+	// The rounds go around the parts, so that a machine that grows faster or slower meanwhile does so for all of them.
+	measured, failed := map[string][]result{}, map[string]bool{}
+	for round := range s.rounds {
+		for _, p := range list {
+			if failed[p.name] || round > 0 && p.long() {
+				continue
 			}
+			r, err := once(ctx, s, p, dir)
+			if err != nil {
+				failed[p.name] = true
+				fmt.Fprintf(os.Stderr, "bench: %s is left out: %v\n", p.name, err)
+				continue
+			}
+			measured[p.name] = append(measured[p.name], r)
 		}
-		rounds := s.rounds
-		if p.name == "backlog" || p.name == "book" {
-			rounds = 1 // they are long, and compare with themselves
+	}
+	var rows []result
+	for _, p := range list {
+		if !failed[p.name] {
+			rows = append(rows, median(measured[p.name]))
 		}
-		r, err := several(ctx, s, p, rounds, dir)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "bench: %s is left out: %v\n", p.name, err)
-			continue
-		}
-		rows = append(rows, r)
 	}
 	if err := show(rows, s); err != nil {
 		return err
@@ -178,24 +188,22 @@ func run(ctx context.Context, s settings) error {
 	return write(rows, s)
 }
 
-// several measures a part so many times and returns the median.
-func several(ctx context.Context, s settings, p part, rounds int, dir string) (result, error) {
-	var list []result
-	for round := range rounds {
-		sub := filepath.Join(dir, fmt.Sprintf("%s-%d", p.name, round))
-		if err := os.MkdirAll(sub, 0o750); err != nil {
-			return result{}, err
-		}
-		r, err := p.run(ctx, s, sub)
-		if err != nil {
-			return result{}, err
-		}
-		r.Part = p.name
-		fmt.Fprintf(os.Stderr, "bench: %s: %.0f acks/s, %.0f end to end/s, %.2f CPU s per 1,000\n", p.name, r.Acks, r.EndToEnd, r.CPU)
-		list = append(list, r)
-		_ = os.RemoveAll(sub)
+// long parts are measured once: they compare with themselves.
+func (p part) long() bool { return p.name == "backlog" || p.name == "book" }
+
+// once measures a part.
+func once(ctx context.Context, s settings, p part, dir string) (result, error) {
+	sub := filepath.Join(dir, "parts", p.name)
+	if err := os.MkdirAll(sub, 0o750); err != nil {
+		return result{}, err
 	}
-	return median(list), nil
+	r, err := p.run(ctx, s, sub)
+	if err != nil {
+		return result{}, err
+	}
+	r.Part = p.name
+	fmt.Fprintf(os.Stderr, "bench: %s: %.0f acks/s, %.0f end to end/s, %.2f CPU s per 1,000\n", p.name, r.Acks, r.EndToEnd, r.CPU)
+	return r, os.RemoveAll(sub)
 }
 
 func build(ctx context.Context, dir, what, to string) error {
