@@ -262,6 +262,18 @@ func TestEveryStateHasAWordAnIconAndATone(t *testing.T) {
 	}
 }
 
+func TestAProblemThatGoesOnByItselfNeverWearsTheColourOfOneThatNeedsAPerson(t *testing.T) {
+	for _, state := range []waybill.ProblemState{waybill.ProblemNew, waybill.ProblemRegressed} {
+		for cause, want := range map[waybill.Cause]string{
+			waybill.TheirSideDown: "waiting", waybill.LimitReached: "waiting", waybill.SignInExpired: "person", waybill.DeclinedValue: "person",
+		} {
+			if got := problemTone(waybill.Problem{State: state, Cause: cause}); got.Tone != want {
+				t.Errorf("a problem that is %s, %s, shows as %s: %s", state, cause, got.Tone, got.Word)
+			}
+		}
+	}
+}
+
 func TestComingBackStaysOnThisHost(t *testing.T) {
 	for target, want := range map[string]string{
 		"/events?q=a#eff_1": "/events?q=a#eff_1", "//evil.example/x": "/", "https://evil.example": "/", "javascript:alert(1)": "/", `/\evil.example`: "/",

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"waybill"
 	"waybill/show"
 	"waybill/show/showtest"
+	"waybill/watch"
 )
 
 // payloads are texts that want to be more than text, each in the way of another place.
@@ -609,6 +611,32 @@ func TestAProblemNamesEachFlowItHoldsAndIsFoundByIt(t *testing.T) {
 	p.book.Trouble[0].Problem.Flows = []string{"payment-to-crm", "new-lead", "part-paid", "refund-note", "dispute-alarm"}
 	if html := text(t, p.ask(t, http.MethodGet, "/problems", "", asha)); !strings.Contains(html, "and 2 other flows") {
 		t.Error("a list names every flow of a problem that many flows have")
+	}
+}
+
+func TestTheNumberBesideProblemsIsOfThoseThatNeedAPerson(t *testing.T) {
+	b := showtest.Rich(now)
+	p := open(t, b)
+	asha := p.signIn(t, "asha", show.Viewer)
+	badge := func() string {
+		_, rest, _ := strings.Cut(text(t, p.ask(t, http.MethodGet, "/problems", "", asha)), `<b class="badge">`)
+		number, _, _ := strings.Cut(rest, "<")
+		return number
+	}
+	need := 0
+	for _, v := range b.Trouble {
+		if watch.NeedsPerson(v.Problem) {
+			need++
+		}
+	}
+	if got := badge(); need == 0 || need == len(b.Trouble) || got != strconv.Itoa(need) {
+		t.Errorf("of %d problems %d need a person, and the bar says %q", len(b.Trouble), need, got)
+	}
+	for i := range b.Trouble {
+		b.Trouble[i].Problem.State, b.Trouble[i].Problem.Cause = waybill.ProblemRegressed, waybill.TheirSideDown
+	}
+	if got := badge(); got != "" {
+		t.Errorf("no problem needs a person, and the bar says %q", got)
 	}
 }
 
