@@ -83,6 +83,19 @@ func (c *crew[T]) turn() {
 	c.d.Go(c.turn)
 }
 
+// ask says for how many the table is asked; 0 while the queue is more than half full, as looking costs as well: then it is asked
+// later.
+func (c *crew[T]) ask() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	free := c.bound - len(c.queue)
+	if free < c.bound/2 {
+		c.missed = true
+		return 0
+	}
+	return free
+}
+
 // more notes that the table has more than was asked for.
 func (c *crew[T]) more() {
 	c.mu.Lock()

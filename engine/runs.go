@@ -517,8 +517,8 @@ func (e *Engine) advanceRun(tx *record.Tx, id waybill.RunID) (*advance, error) {
 
 // refillRuns reads from the table the runs that can go on and that no hint holds.
 func (e *Engine) refillRuns() {
-	free := e.runs.room()
-	if free < e.o.Backlog/2 {
+	free := e.runs.ask()
+	if free == 0 {
 		return
 	}
 	var list []waybill.Run

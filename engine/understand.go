@@ -490,8 +490,8 @@ func (e *Engine) refillItems() {
 		e.leaveItems() // also those that it has claimed and forgotten
 		return
 	}
-	free := e.items.room()
-	if free < e.o.Backlog/2 {
+	free := e.items.ask()
+	if free == 0 {
 		return
 	}
 	look := e.claims.look()
