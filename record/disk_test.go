@@ -253,17 +253,18 @@ func TestAnErrorOfTheDiskIsUnavailableAndOverOnceTheDiskWorks(t *testing.T) {
 				}
 				book, err = on(t, d, true)
 			}
-			good := 0
+			good, bad := 0, 0
 			for i := int64(0); good < cycles || d.Count() < began+n+length; i++ {
 				err := cycleTold(t.Context(), book, ids, i, p.told)
 				switch {
 				case err == nil:
 					good++
-				case waybill.KindOf(err) != waybill.Unavailable || i > 200:
+				case waybill.KindOf(err) != waybill.Unavailable || bad > 200:
 					t.Fatalf("%s, cycle %d: %v", when, i, err)
 				default:
 					refused++
 					good = 0
+					bad++
 				}
 			}
 			if n%2 == 0 || fault == faultdisk.Lost {
