@@ -121,11 +121,16 @@ func FuzzAQuotedTextIsOneWordForAShell(f *testing.F) {
 		f.Skip("there is no shell here")
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r == 0xfffd }) || len(s) > 1000 {
-			t.Skip()
+		s = s[:min(len(s), 1000)] // a shell's words have a bound of their own
+		word, want := quote(s), ""
+		for _, text := range secretSlot.Split(s, -1) {
+			want += strings.Map(func(r rune) rune {
+				if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f {
+					return r
+				}
+				return -1
+			}, text)
 		}
-		word := quote(s)
-		want := secretSlot.ReplaceAllLiteralString(s, "")
 		out, err := exec.CommandContext(t.Context(), sh, "-c", `printf %s `+word).Output()
 		if err != nil || string(out) != want {
 			t.Errorf("%q as %s is read by the shell as %q (%v), want %q", s, word, out, err, want)
